@@ -1,0 +1,53 @@
+"""Every limit has a name, a unit and a default, and stands here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+TIB: Final = 1024 * 1024 * MIB
+
+MINUTE_MS: Final = 60 * 1000
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one engine accepts and how long it keeps things; frozen, passed down, never global."""
+
+    manifest_bytes_max: int = 4 * MIB
+    """The distribution spec asks registries to take at least this much."""
+    json_depth_max: int = 64
+    blob_bytes_max: int = 1 * TIB
+    page_entries_max: int = 1000
+    """Tags or referrers in one answer; more come by cursor."""
+    comment_characters_max: int = 1000
+
+    closure_nesting_max: int = 8
+    """Levels of index within index that a promotion follows."""
+    closure_manifests_max: int = 10_000
+    """Manifests that one tag may bring along."""
+    transaction_records_max: int = 2_000_000
+
+    hold_ms: int = 7 * DAY_MS
+    """How long untagged and just uploaded content stays."""
+    upload_idle_ms: int = 7 * DAY_MS
+    """An upload session untouched for this long is removed."""
+    orphan_grace_ms: int = 24 * HOUR_MS
+    """A blob file without a record is removed once it is this old."""
+    publish_age_ms_max: int = 1 * HOUR_MS
+    """A file renamed longer ago than this may meet the orphan sweep: its commit refuses."""
+
+    batch_operations_max: int = 64
+    batch_records_max: int = 20_000
+    batch_ms_max: int = 20
+    map_bytes: int = 1 * TIB
+    """Address space that LMDB reserves; the file itself grows with use."""
+    readers_max: int = 1024
+    hash_states_max: int = 256
+    """Open upload sessions of which this process remembers how far they are hashed."""
+    copy_bytes: int = 1 * MIB
+    """Bytes read or hashed at a time."""

@@ -1,0 +1,1 @@
+"""The OCI specifications' nouns as values: pure, without I/O."""

@@ -1,0 +1,340 @@
+"""Manifests: bytes in, what they name out.
+
+`parse` is the gate for what a client sends. It is strict where two readers could disagree about
+what the bytes mean (a key twice, an index that is also an image, nonsense where a digest should
+be), and leaves everything else alone: the bytes are stored as they came.
+
+`decode` reads bytes that passed the gate once; promotion does that for every manifest it follows.
+Both read with the same decoder, so what was admitted means the same ever after.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from liftlock.errors import DigestInvalid, ManifestInvalid
+from liftlock.oci import mediatype
+from liftlock.oci.descriptor import Descriptor
+from liftlock.oci.digest import Digest, key_of
+from liftlock.oci.mediatype import is_foreign
+
+ARTIFACT_TYPE_BYTES_MAX: Final = 255
+_HALF: Final = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+_MEDIA_TYPE: Final = re.compile(f"{_HALF}/{_HALF}")
+_SIZE_MAX: Final = 2**63 - 1
+
+# Keys that we act upon: twice in one object, two readers may each take another.
+_TOP_KEYS: Final = frozenset(
+    {"schemaVersion", "mediaType", "artifactType", "config", "layers", "blobs", "manifests"}
+    | {"subject", "annotations"}
+)
+_DESCRIPTOR_KEYS: Final = frozenset(
+    {"mediaType", "digest", "size", "artifactType", "annotations", "platform"}
+)
+
+
+class Edges(NamedTuple):
+    """What promotion needs of a manifest: whom it names, as digest keys."""
+
+    children: tuple[bytes, ...]
+    blobs: tuple[bytes, ...]
+    """Config and layers that the repository must have."""
+    foreign: tuple[bytes, ...]
+    """Layers that it may lack."""
+    subject: bytes | None
+    artifact_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a manifest names."""
+
+    media_type: str
+    """Bare, as in Content-Type; from the caller, or from the document."""
+    artifact_type: str | None
+    """As the referrers API reports it: an image without one has its config's media type."""
+    children: tuple[Descriptor, ...]
+    """An index's manifests."""
+    blobs: tuple[Descriptor, ...]
+    """Config and layers, in the document's order; a digest named twice is here once."""
+    layers: tuple[Descriptor, ...]
+    """Layers alone, likewise."""
+    subject: Descriptor | None
+    annotations: Mapping[str, str] | None
+    platforms: tuple[str, ...]
+    """An index's platforms, where its entries name them."""
+
+    @property
+    def edges(self) -> Edges:
+        """Whom it names, as `decode_edges` would say it."""
+        return Edges(
+            children=tuple(child.digest.key for child in self.children),
+            blobs=tuple(blob.digest.key for blob in self.blobs if not blob.is_foreign),
+            foreign=tuple(blob.digest.key for blob in self.blobs if blob.is_foreign),
+            subject=self.subject.digest.key if self.subject else None,
+            artifact_type=self.artifact_type,
+        )
+
+
+class _Platform(msgspec.Struct):
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+
+
+class _Descriptor(msgspec.Struct, rename="camel"):
+    digest: str
+    size: int
+    media_type: str = ""
+    artifact_type: str | None = None
+    platform: _Platform | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _Document(msgspec.Struct, rename="camel"):
+    schema_version: int | None = None
+    media_type: str | None = None
+    artifact_type: str | None = None
+    config: _Descriptor | None = None
+    layers: list[_Descriptor] | None = None
+    blobs: list[_Descriptor] | None = None
+    manifests: list[_Descriptor] | None = None
+    subject: _Descriptor | None = None
+    annotations: dict[str, str] | None = None
+
+
+_decoder = msgspec.json.Decoder(_Document)
+
+
+def parse(body: bytes, content_type: str | None, *, depth_max: int) -> Manifest:
+    """Judge what a client sends as a manifest.
+
+    Args:
+        body: the bytes, already within the size limit.
+        content_type: the request's Content-Type without parameters; None if it had none.
+        depth_max: how deeply objects and arrays may nest.
+
+    Raises:
+        ManifestInvalid: with the rule that it breaks.
+    """
+    if content_type in mediatype.SCHEMA_1:
+        raise ManifestInvalid(_NO_SCHEMA_1)
+    _refuse_ambiguity(body, depth_max)
+    document = _decode(body)
+    if document.schema_version == 1:
+        raise ManifestInvalid(_NO_SCHEMA_1)
+    if document.schema_version != 2:  # noqa: PLR2004 - image-spec, manifest.md: MUST be 2
+        raise ManifestInvalid("schemaVersion must be 2")
+    if document.media_type and content_type and document.media_type != content_type:
+        raise ManifestInvalid(
+            f"its mediaType is {document.media_type!r:.120}, "
+            f"but it was sent as {content_type!r:.120}"
+        )
+    media_type = content_type or document.media_type or _guessed_type(document)
+    # It goes into a Content-Type header when the manifest is pulled.
+    if not _MEDIA_TYPE.fullmatch(media_type):
+        raise ManifestInvalid(f"{media_type!r:.120} is no media type (RFC 6838: <type>/<subtype>)")
+    _require_shape(document, media_type)
+    manifest = _manifest(document, media_type)
+    if len((manifest.artifact_type or "").encode()) > ARTIFACT_TYPE_BYTES_MAX:
+        raise ManifestInvalid(f"artifactType is longer than {ARTIFACT_TYPE_BYTES_MAX} bytes")
+    return manifest
+
+
+def identified(body: bytes, expected: Digest | None) -> Digest:
+    """Return the digest of `body`, in the algorithm of `expected` if that is given.
+
+    Raises:
+        DigestInvalid: it is not the expected one.
+    """
+    digest = Digest.of(body, expected.algorithm) if expected else Digest.of(body)
+    if expected is not None and digest != expected:
+        raise DigestInvalid(str(expected), f"the manifest received has {digest}")
+    return digest
+
+
+def decode(body: bytes, media_type: str) -> Manifest:
+    """Read bytes that `parse` admitted.
+
+    Raises:
+        ManifestInvalid: they are not those bytes any more.
+    """
+    return _manifest(_decode(body), media_type)
+
+
+def decode_edges(body: bytes) -> Edges:
+    """Read whom the bytes that `parse` admitted name; ten times as fast as `decode`.
+
+    Raises:
+        ManifestInvalid: they are not those bytes any more.
+    """
+    document = _decode(body)
+    foreign: dict[bytes, None] = {}
+    needed: dict[bytes, None] = {}
+    config = document.config
+    for raw in (*((config,) if config else ()), *(document.layers or ()), *(document.blobs or ())):
+        group = foreign if is_foreign(raw.media_type) else needed
+        group[key_of(raw.digest)] = None
+    return Edges(
+        children=tuple({key_of(raw.digest): None for raw in document.manifests or ()}),
+        blobs=tuple(needed),
+        foreign=tuple(key for key in foreign if key not in needed),
+        subject=key_of(document.subject.digest) if document.subject else None,
+        artifact_type=_artifact_type(document),
+    )
+
+
+def _refuse_ambiguity(body: bytes, depth_max: int) -> None:
+    """Raise ManifestInvalid for text that is no JSON object, nests too deeply, or says twice."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ManifestInvalid(f"it is not UTF-8 (byte {error.start})") from error
+    try:
+        top = json.loads(text, object_pairs_hook=_Pairs, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ManifestInvalid(f"it nests deeper than {depth_max} levels") from error
+    except ValueError as error:
+        raise ManifestInvalid(f"it is not JSON ({error})"[:200]) from error
+    if not isinstance(top, _Pairs):
+        raise ManifestInvalid("it is not a JSON object")
+    _refuse_depth(top, depth_max)
+    _refuse_twice(top, _TOP_KEYS, "the manifest")
+    for key, value in top:
+        entries = value if isinstance(value, list) else [value]
+        if key in {"config", "subject", "layers", "blobs", "manifests"}:
+            for entry in entries:
+                if isinstance(entry, _Pairs):
+                    _refuse_twice(entry, _DESCRIPTOR_KEYS, f"an entry of {key}")
+
+
+class _Pairs(tuple[tuple[str, Any], ...]):  # Any: JSON
+    """A JSON object with its keys as they came, doubles included."""
+
+    __slots__ = ()
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _refuse_depth(top: _Pairs, depth_max: int) -> None:
+    level: list[Any] = [top]  # Any: JSON
+    for _ in range(depth_max):
+        level = [
+            inner
+            for value in level
+            for inner in ([item for _, item in value] if isinstance(value, _Pairs) else value)
+            if isinstance(inner, list | _Pairs)
+        ]
+        if not level:
+            return
+    raise ManifestInvalid(f"it nests deeper than {depth_max} levels")
+
+
+def _refuse_twice(pairs: _Pairs, known: Iterable[str], where: str) -> None:
+    keys = [key for key, _ in pairs if key in known]
+    for key in set(keys):
+        if keys.count(key) > 1:
+            raise ManifestInvalid(f"the key {key!r} stands twice in {where}")
+
+
+def _decode(body: bytes) -> _Document:
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ManifestInvalid(f"it cannot be read ({error})"[:300]) from error
+
+
+def _guessed_type(document: _Document) -> str:
+    if document.manifests is not None:
+        return mediatype.OCI_INDEX
+    return mediatype.OCI_MANIFEST
+
+
+def _require_shape(document: _Document, media_type: str) -> None:
+    """Raise ManifestInvalid unless the document has what its type must have, and only that."""
+    if document.manifests is not None and (
+        document.layers is not None or document.config is not None
+    ):
+        raise ManifestInvalid("it has both manifests and layers or config: index and image at once")
+    if media_type in mediatype.INDEXES and document.manifests is None:
+        raise ManifestInvalid(f"{media_type} must have manifests")
+    if media_type in mediatype.IMAGES:
+        if document.config is None:
+            raise ManifestInvalid(f"{media_type} must have a config")
+        if document.layers is None:
+            raise ManifestInvalid(f"{media_type} must have layers")
+
+
+def _manifest(document: _Document, media_type: str) -> Manifest:
+    layers = _once(_descriptor(raw) for raw in (*(document.layers or ()), *(document.blobs or ())))
+    blobs = _once(((_descriptor(document.config),) if document.config else ()) + layers)
+    children: dict[Digest, Descriptor] = {}
+    platforms: list[str] = []
+    for raw in document.manifests or ():
+        descriptor = _descriptor(raw)
+        children.setdefault(descriptor.digest, descriptor)
+        if descriptor.platform and descriptor.platform not in platforms:
+            platforms.append(descriptor.platform)
+    return Manifest(
+        media_type=media_type,
+        artifact_type=_artifact_type(document),
+        children=tuple(children.values()),
+        blobs=blobs,
+        layers=layers,
+        subject=_descriptor(document.subject) if document.subject else None,
+        annotations=document.annotations,
+        platforms=tuple(platforms),
+    )
+
+
+def _once(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+    """Drop what is named before. Named both ways, it counts as needed, not as foreign."""
+    kept: dict[Digest, Descriptor] = {}
+    for descriptor in descriptors:
+        known = kept.get(descriptor.digest)
+        if known is None or (known.is_foreign and not descriptor.is_foreign):
+            kept[descriptor.digest] = descriptor
+    return tuple(kept.values())
+
+
+def _artifact_type(document: _Document) -> str | None:
+    # distribution-spec, "Listing Referrers": an image without one is known by its config's type.
+    if document.artifact_type or document.config is None:
+        return document.artifact_type or None
+    return document.config.media_type or None
+
+
+def _descriptor(raw: _Descriptor) -> Descriptor:
+    if not 0 <= raw.size <= _SIZE_MAX:
+        raise ManifestInvalid(f"{raw.size} is no size for {raw.digest!r:.140}")
+    try:
+        digest = Digest.parse(raw.digest)
+    except DigestInvalid as error:
+        raise ManifestInvalid(f"it names a bad digest. {error}"[:300].rstrip(".")) from error
+    platform = raw.platform
+    return Descriptor(
+        media_type=raw.media_type,
+        digest=digest,
+        size=raw.size,
+        artifact_type=raw.artifact_type,
+        platform=(
+            "/".join(filter(None, (platform.os, platform.architecture, platform.variant)))
+            if platform
+            else None
+        ),
+        annotations=raw.annotations,
+    )
+
+
+_NO_SCHEMA_1: Final = (
+    "Docker schema 1 is not supported: such manifests are rewritten on the way, so their digest "
+    "cannot be kept; convert the image with a current client"
+)
