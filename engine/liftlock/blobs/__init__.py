@@ -1,0 +1,1 @@
+"""Immutable bytes, content-addressed: a contract and its implementations."""

@@ -1,0 +1,221 @@
+"""What a blob store promises.
+
+Invariants (docs/format.md): a *locator* is a name that is never used twice, so that removing a
+file can never hit a newer file of the same digest; `publish` returns only when file and name are
+durable; a store knows nothing of metadata, so whatever it holds without a record is an orphan.
+
+Upload sessions are bytes on their way in. They survive a restart (and `kill -9`), not
+necessarily a power cut. One request at a time may hold a session.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from liftlock.oci.digest import Digest
+
+Locator = str
+"""Where a blob's bytes are: `<algorithm>/<2 hex>/<hex>.<unique>`. Never used twice."""
+
+IsRecorded = Callable[[Locator], bool]
+"""Answers from the metadata store whether a committed record has this locator."""
+
+LOCATOR: Final = re.compile(
+    r"sha(?:256/(?P<a>[0-9a-f]{2})/(?P=a)[0-9a-f]{62}|512/(?P<b>[0-9a-f]{2})/(?P=b)[0-9a-f]{126})"
+    r"\.[0-9A-Za-z_-]{1,64}"
+)
+SESSION_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A file found in the store, with or without a record."""
+
+    locator: Locator
+    size: int
+    changed_at: int
+    """When its name was last changed (ctime, not mtime: a rename keeps mtime), in ms since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """An upload session found in the store, or what is left of one."""
+
+    session_id: str
+    size: int
+    changed_at: int
+    """When it was last written to, in ms since 1970."""
+
+
+class Pieces(Iterator[bytes], Protocol):
+    """Bytes in pieces of at most `Limits.copy_bytes`, for one thread at a time."""
+
+    def close(self) -> None:
+        """Let go of the file; no piece comes any more. The end and the garbage collector do it."""
+        ...
+
+
+class Session(Protocol):
+    """An upload session that this request alone holds."""
+
+    @property
+    def session_id(self) -> str:
+        """Its unguessable name."""
+        ...
+
+    @property
+    def header(self) -> bytes:
+        """What `create_session` was given."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes received so far, in bytes; `publish` does not change it."""
+        ...
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Add `data` at the end; on return it survives `kill -9`.
+
+        Raises:
+            StoreFull: there is no room; what was there before `data` stays.
+        """
+        ...
+
+    def read(self) -> Pieces:
+        """Yield all bytes received so far. Not between `publish` and `retract`."""
+        ...
+
+    def publish(self, digest: Digest, unique: str) -> Locator:
+        """Make the bytes a blob under a new locator; on return bytes and name are durable.
+
+        The session's bytes are there now, and it takes no more; it still exists until `discard`.
+        If the commit fails, `retract` gives them back.
+
+        `unique` (1 to 64 letters, digits, `_` or `-`) must be new for this digest, every time.
+
+        Raises:
+            StoreFull: there is no room. The session is as it was, unless it was the flush of its
+                bytes that failed: then it is gone, since nothing tells any more which of them
+                reached the disk.
+        """
+        ...
+
+    def retract(self, locator: Locator) -> None:
+        """Take back the bytes that `publish` put at `locator`; the session goes on with them."""
+        ...
+
+    def discard(self) -> None:
+        """Forget the session and the bytes it still has. Harmless when repeated."""
+        ...
+
+
+class BlobReader(Protocol):
+    """Reading by locator."""
+
+    def size(self, locator: Locator) -> int | None:
+        """Return the length of the file at `locator` in bytes, or None if there is none.
+
+        An absent file is not an error; only a failed look-up is.
+        """
+        ...
+
+    def read(self, locator: Locator, start: int = 0, stop: int | None = None) -> Pieces:
+        """Yield bytes `start` to `stop` (exclusive; None: to the end) in bounded pieces.
+
+        What lies beyond the end is left out. A file that is removed meanwhile is read to its end.
+
+        Raises:
+            FileNotFoundError: there is no such file (raised at the call, not at the first piece).
+        """
+        ...
+
+    def path(self, locator: Locator) -> Path | None:
+        """Return the local file, for a server that sends files itself; None if there is none."""
+        ...
+
+
+class BlobStore(BlobReader, Protocol):
+    """Reading, writing through sessions, and what sweeping and checking need."""
+
+    def create_session(self, session_id: str, header: bytes) -> None:
+        """Make an empty session; its id is 32 lower-case hex digits that were never used before.
+
+        Raises:
+            StoreFull: there is no room; nothing was left behind.
+        """
+        ...
+
+    def hold_session(
+        self, session_id: str, is_recorded: IsRecorded | None = None
+    ) -> AbstractContextManager[Session]:
+        """Give the session to this request alone, until the context ends.
+
+        It may be entered in one thread and left in another. Never leave it while a transaction
+        that names a published locator is still to be committed.
+
+        A session whose holder died between `publish` and `discard` has its bytes at a locator,
+        and only the metadata tell whether it was committed. With `is_recorded` that is settled on
+        entering: if it is recorded, the session is over; if not, it gets its bytes back. Without,
+        such a session is left alone, and is unknown.
+
+        Raises (on entering):
+            UploadUnknown: there is none of this name, its blob is committed, or what a power cut
+                left of it is unreadable.
+            UploadBusy: another request, of any process, holds it.
+        """
+        ...
+
+    def peek_session(self, session_id: str) -> tuple[bytes, int]:
+        """Return header and size of a session without holding it.
+
+        Raises:
+            UploadUnknown: there is none of this name, or its bytes are lost.
+        """
+        ...
+
+    def expire_session(self, session_id: str, before: int) -> bool:
+        """Remove a session, or what is left of one, that was last written to before `before`.
+
+        Return whether it was removed: not if it was written to since, if another request holds
+        it, or if there is none. `before` is in ms since 1970.
+
+        Raises:
+            UploadUnknown: no session can have this name.
+        """
+        ...
+
+    def remove(self, locator: Locator) -> None:
+        """Remove the file at `locator`; harmless if there is none."""
+        ...
+
+    def iter_blobs(self) -> Iterator[StoredBlob]:
+        """Stream every blob file, in no order that anyone may rely on."""
+        ...
+
+    def iter_sessions(self) -> Iterator[StoredSession]:
+        """Stream every session, remains of ended ones included."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; sessions stay."""
+        ...
+
+
+def locator_of(digest: Digest, unique: str) -> Locator:
+    """Name a new file for `digest`."""
+    hexadecimal = digest.hex
+    locator = f"{digest.algorithm}/{hexadecimal[:2]}/{hexadecimal}.{unique}"
+    assert LOCATOR.fullmatch(locator), locator
+    return locator
+
+
+def digest_of(locator: Locator) -> Digest:
+    """Read back whose file `locator` names, for whoever finds a file and looks for its record."""
+    assert LOCATOR.fullmatch(locator), locator
+    algorithm, _, name = locator.split("/")
+    return Digest.parse(f"{algorithm}:{name.partition('.')[0]}")

@@ -1,0 +1,91 @@
+"""Hashing once, while the bytes pass by.
+
+A blob is named by its SHA-256 (or the algorithm that its upload announced); BLAKE3 is taken along
+in the same pass, since scrubbing with it later is many times as fast.
+
+Both libraries let other threads run during `update`: hashlib for pieces of 2,048 bytes and more,
+blake3 likewise (seen in version 1.0.11: another thread runs during 64 KiB pieces, none during
+2 KiB). So hash pieces of `Limits.copy_bytes` in a thread; there is nothing to gain from smaller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from threading import Lock
+
+from blake3 import blake3
+
+from liftlock.oci.digest import SHA256, Digest
+
+
+class ContentHash:
+    """The digest and the BLAKE3 hash of bytes that come in pieces. For one thread at a time."""
+
+    __slots__ = ("_blake3", "_named", "algorithm", "size")
+
+    def __init__(self, algorithm: str = SHA256) -> None:
+        self.algorithm = algorithm
+        self.size = 0
+        """Bytes hashed so far."""
+        self._named = hashlib.new(algorithm)
+        self._blake3 = blake3()
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Go on with `data`."""
+        self._named.update(data)
+        self._blake3.update(data)
+        self.size += len(data)
+
+    def digest(self) -> Digest:
+        """Return the digest of the bytes so far; more may follow."""
+        return Digest.of_hash(self.algorithm, self._named.digest())
+
+    def blake3(self) -> bytes:
+        """Return the BLAKE3 hash (32 bytes) of the bytes so far; more may follow."""
+        return self._blake3.digest()
+
+    def copy(self) -> ContentHash:
+        """Return an independent hash of the same bytes."""
+        twin = ContentHash(self.algorithm)
+        twin.size = self.size
+        twin._named = self._named.copy()
+        twin._blake3 = self._blake3.copy()
+        return twin
+
+
+class HashStates:
+    """How far this process has hashed its recent upload sessions: at most `maximum` of them.
+
+    A state is only ever a short cut: who finds none reads the session's file again. `take` hands
+    it over, so that no two requests feed one state, and a request that fails half-way leaves none
+    behind. Any thread may call.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._lock = Lock()
+        self._states: OrderedDict[str, ContentHash] = OrderedDict()
+
+    def take(self, session_id: str, size: int) -> ContentHash | None:
+        """Remove and return the state of a session, if it stands at exactly `size` bytes.
+
+        If it stands elsewhere, another process has written to the session, or a request ended
+        between writing and hashing: the state is good for nothing any more and is dropped.
+        """
+        with self._lock:
+            state = self._states.pop(session_id, None)
+        return state if state is not None and state.size == size else None
+
+    def keep(self, session_id: str, state: ContentHash) -> None:
+        """Remember the state; the one not kept for the longest time makes room."""
+        with self._lock:
+            self._states[session_id] = state
+            self._states.move_to_end(session_id)
+            while len(self._states) > self._maximum:
+                self._states.popitem(last=False)
+
+    def forget(self, session_id: str) -> None:
+        """Drop the state of a session that has ended; harmless if there is none."""
+        with self._lock:
+            self._states.pop(session_id, None)

@@ -1,0 +1,511 @@
+"""What only a blob store of files has: locks between processes, folders, remains, errors."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from liftlock.blobs.contract import LOCATOR, digest_of, locator_of
+from liftlock.blobs.disk import Disk
+from liftlock.blobs.files import FileBlobStore, create
+from liftlock.config import Limits
+from liftlock.errors import StoreFull, StoreUnknown, UploadBusy, UploadUnknown
+from liftlock.oci.digest import SHA512, Digest
+from liftlock.testing.blob_contract import (
+    CONTENT,
+    DIGEST,
+    HEADER,
+    OTHER,
+    SESSION,
+    SOME_DAY,
+    die_committing,
+    empty,
+    push,
+    start,
+)
+from liftlock.testing.failing_disk import FailingDisk, Killed, MortalDisk
+
+HOLDER = """
+import sys
+from pathlib import Path
+from liftlock.blobs.disk import Disk
+from liftlock.blobs.files import FileBlobStore
+with FileBlobStore(Path(sys.argv[1])).hold_session(sys.argv[2]) as session:
+    session.append(sys.argv[3].encode())
+    print("holding", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def disk() -> FailingDisk:
+    return FailingDisk()
+
+
+@pytest.fixture(scope="module")
+def one_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One set of folders for all tests: to make and remove 512 of them takes a while."""
+    root = tmp_path_factory.mktemp("store")
+    create(root)
+    return root
+
+
+@pytest.fixture
+def root(one_root: Path) -> Iterator[Path]:
+    yield one_root
+    empty(FileBlobStore(one_root))
+
+
+@pytest.fixture
+def store(root: Path, disk: FailingDisk) -> FileBlobStore:
+    return FileBlobStore(root, disk, Limits(copy_bytes=1000))
+
+
+# --- folders ------------------------------------------------------------------------------------
+
+
+def test_a_store_has_all_its_folders_from_the_start(tmp_path: Path) -> None:
+    create(tmp_path / "new")
+    shards = sorted(path.name for path in (tmp_path / "new/blobs/sha256").iterdir())
+    assert shards == [f"{number:02x}" for number in range(256)]
+    assert len(list((tmp_path / "new/blobs/sha512").iterdir())) == 256
+    assert list((tmp_path / "new/uploads").iterdir()) == []
+
+
+def test_a_half_made_store_can_be_made_whole(tmp_path: Path) -> None:
+    disk = FailingDisk()
+    with disk.fail(errno.ENOSPC, "sync_directory"), pytest.raises(StoreFull):
+        create(tmp_path, disk)
+    (tmp_path / "blobs/sha512/ff").rmdir()
+    create(tmp_path, disk)
+    assert (tmp_path / "blobs/sha512/ff").is_dir()
+
+
+def test_a_folder_without_a_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnknown):
+        FileBlobStore(tmp_path)
+
+
+def test_other_users_of_the_machine_get_no_way_past_the_links(
+    store: FileBlobStore, root: Path
+) -> None:
+    start(store, CONTENT, OTHER)
+    path = store.path(push(store, CONTENT))
+    assert path is not None
+    for found in (path, path.parent, *(root / "uploads").iterdir()):
+        assert found.stat().st_mode & 0o007 == 0
+
+
+def test_foreign_files_are_passed_over(tmp_path: Path) -> None:
+    create(tmp_path)
+    store = FileBlobStore(tmp_path)
+    (tmp_path / "blobs/sha256/00/notes.txt").write_text("mine")
+    (tmp_path / "blobs/sha256/00" / f"{DIGEST.hex}.u").write_text("in a wrong folder")
+    (tmp_path / "uploads/notes.txt").write_text("mine")
+    assert list(store.iter_blobs()) == []
+    assert list(store.iter_sessions()) == []
+
+
+@pytest.mark.parametrize(
+    "locator",
+    [
+        "",
+        "../metadata/data.mdb",
+        f"sha256/00/{'1' * 64}.u",
+        f"sha256/11/{'1' * 64}",
+        f"sha256/11/{'1' * 64}.",
+        f"sha256/11/{'1' * 64}.u/../x",
+        f"sha256/11/{'1' * 128}.u",
+        f"sha512/11/{'1' * 64}.u",
+        f"sha256/11/{'1' * 64}.u\n",
+        f"sha256/11/{'1' * 64}.{'u' * 65}",
+    ],
+)
+def test_a_misshapen_locator_is_a_bug(store: FileBlobStore, locator: str) -> None:
+    with pytest.raises(AssertionError):
+        store.size(locator)
+    with pytest.raises(AssertionError):
+        digest_of(locator)
+
+
+def test_the_longest_locator_fits_a_file_name() -> None:
+    locator = locator_of(Digest.of(b"", SHA512), "u" * 64)
+    assert LOCATOR.fullmatch(locator)
+    assert len(locator.rpartition("/")[2]) <= 255
+
+
+def test_a_blob_is_as_old_as_its_name_not_as_its_bytes(store: FileBlobStore, root: Path) -> None:
+    """A rename keeps the time of the last write, and the orphan sweep goes by what it is told."""
+    start(store, CONTENT)
+    os.utime(root / "uploads" / SESSION, (1, 1))
+    with store.hold_session(SESSION) as session:
+        session.publish(DIGEST, "u")
+    (blob,) = store.iter_blobs()
+    assert blob.changed_at > 1_000_000
+
+
+# --- one request at a time, whichever process ---------------------------------------------------
+
+
+def test_a_session_held_by_another_process_is_busy_until_that_dies(
+    store: FileBlobStore, root: Path
+) -> None:
+    """What the killed process had acknowledged stays."""
+    start(store, b"first, ")
+    with holder(root, "then") as process:
+        with pytest.raises(UploadBusy), store.hold_session(SESSION):
+            pass
+        assert not store.expire_session(SESSION, before=SOME_DAY)
+        process.kill()
+        process.wait()
+        with store.hold_session(SESSION) as session:
+            assert b"".join(session.read()) == b"first, then"
+
+
+def test_a_child_forked_while_a_session_is_held_does_not_keep_it(store: FileBlobStore) -> None:
+    start(store)
+    reader, writer = os.pipe()
+    with store.hold_session(SESSION):
+        child = os.fork()
+        if child == 0:
+            os.close(writer)
+            os.read(reader, 1)  # until the parent closes its end
+            os._exit(0)
+    with store.hold_session(SESSION):
+        pass
+    os.close(writer)
+    os.close(reader)
+    os.waitpid(child, 0)
+
+
+def test_a_session_discarded_between_opening_and_locking_is_unknown(
+    store: FileBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if its holder was killed when only the header was gone: the lock is a dead file's."""
+    start(store, CONTENT)
+
+    def discard_first(*_: int) -> None:
+        monkeypatch.undo()
+        (root / "uploads" / f"{SESSION}.header").unlink()
+
+    monkeypatch.setattr("fcntl.flock", discard_first)
+    with pytest.raises(UploadUnknown), store.hold_session(SESSION):
+        pass
+
+
+# --- what crashes and power cuts leave ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "left",
+    [b"", b"\0" * 36, b"\0" * 100, b"\xff" * 100, HEADER],
+    ids=["empty", "zeros", "more zeros", "ones", "bare"],
+)
+def test_a_session_whose_header_is_unreadable_is_unknown(
+    store: FileBlobStore, root: Path, left: bytes
+) -> None:
+    start(store, CONTENT)
+    (root / "uploads" / f"{SESSION}.header").write_bytes(left)
+    with pytest.raises(UploadUnknown), store.hold_session(SESSION):
+        pass
+    with pytest.raises(UploadUnknown):
+        store.peek_session(SESSION)
+    assert [found.session_id for found in store.iter_sessions()] == [SESSION]
+    assert store.expire_session(SESSION, before=SOME_DAY)
+
+
+def test_a_header_cut_anywhere_is_unreadable(store: FileBlobStore, root: Path) -> None:
+    store.create_session(SESSION, HEADER)
+    path = root / "uploads" / f"{SESSION}.header"
+    whole = path.read_bytes()
+    for kept in range(len(whole)):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(UploadUnknown):
+            store.peek_session(SESSION)
+
+
+def test_a_cut_or_garbled_trace_leads_nowhere(store: FileBlobStore, root: Path) -> None:
+    locator = die_committing(store)
+    path = root / "uploads" / f"{SESSION}.header"
+    whole = path.read_bytes()
+    for spoilt in (whole[:-5], whole[:-60] + b"/../../../etc/passwd\n", whole[:-9] + b"\xff" * 9):
+        path.write_bytes(spoilt)
+        with pytest.raises(UploadUnknown), store.hold_session(SESSION, lambda _: False):
+            pass
+    path.write_bytes(whole)
+    with store.hold_session(SESSION, lambda _: False) as session:
+        assert session.size == len(CONTENT)
+    assert store.size(locator) is None
+
+
+def test_a_session_that_lost_its_bytes_is_unknown(store: FileBlobStore, root: Path) -> None:
+    start(store, CONTENT)
+    (root / "uploads" / SESSION).unlink()
+    with pytest.raises(UploadUnknown), store.hold_session(SESSION, lambda _: False):
+        pass
+    with pytest.raises(UploadUnknown):
+        store.peek_session(SESSION)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [("",), (".header",), (".header.new",), ("", ".header.new"), ("", ".header", ".header.new")],
+)
+def test_remains_are_found_once_and_expire(
+    store: FileBlobStore, root: Path, parts: tuple[str, ...]
+) -> None:
+    for part in parts:
+        (root / "uploads" / (SESSION + part)).write_bytes(b"left")
+    (found,) = store.iter_sessions()
+    assert found.session_id == SESSION
+    assert found.size == (4 if "" in parts else 0)
+    assert not store.expire_session(SESSION, before=found.changed_at)
+    assert store.expire_session(SESSION, before=found.changed_at + 1)
+    assert list((root / "uploads").iterdir()) == []
+
+
+def test_a_session_is_unknown_until_it_is_whole(
+    store: FileBlobStore, disk: FailingDisk, root: Path
+) -> None:
+    """As if killed before the last step of making one: the rename and the tidying fail."""
+    with disk.fail(errno.EIO, "rename", "unlink"), pytest.raises(OSError, match="unlink"):
+        store.create_session(SESSION, HEADER)
+    assert len(list((root / "uploads").iterdir())) == 2
+    with pytest.raises(UploadUnknown), store.hold_session(SESSION):
+        pass
+
+
+def test_a_kill_at_any_step_of_an_upload_loses_nothing_acknowledged(root: Path) -> None:
+    """Each chunk that `append` returned for is there again, or the whole blob is, recorded."""
+    for operations in itertools.count():
+        upload = Upload(root, MortalDisk(operations))
+        try:
+            upload.run()
+        except Killed:
+            upload.check()
+            empty(FileBlobStore(root))
+        else:
+            break
+    assert operations > 10
+    assert list((root / "uploads").iterdir()) == []
+
+
+def test_a_kill_while_a_session_is_settled_loses_nothing(root: Path) -> None:
+    upload = Upload(root, MortalDisk(0))
+    die_committing(FileBlobStore(root))
+    upload.acknowledged = CONTENT
+    with pytest.raises(Killed), upload.store.hold_session(SESSION, upload.is_recorded):
+        pass
+    upload.check()
+
+
+# --- disks that fail ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operation", ["create", "write", "rename"])
+@pytest.mark.parametrize(("error", "raised"), [(errno.EDQUOT, StoreFull), (errno.EIO, OSError)])
+def test_a_session_that_cannot_be_made_leaves_nothing(
+    root: Path, operation: str, error: int, raised: type[Exception]
+) -> None:
+    disk = FailingDisk()
+    with disk.fail(error, operation), pytest.raises(raised):
+        FileBlobStore(root, disk).create_session(SESSION, HEADER)
+    assert list((root / "uploads").iterdir()) == []
+
+
+def test_the_disks_own_error_is_the_cause(store: FileBlobStore, disk: FailingDisk) -> None:
+    with disk.fail(errno.ENOSPC, "create"), pytest.raises(StoreFull) as caught:
+        store.create_session(SESSION, HEADER)
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+@pytest.mark.parametrize("operation", ["write", "rename", "sync_directory"])
+@pytest.mark.parametrize(("error", "raised"), [(errno.ENOSPC, StoreFull), (errno.EIO, OSError)])
+def test_a_failed_publication_leaves_the_session_as_it_was(
+    store: FileBlobStore, disk: FailingDisk, operation: str, error: int, raised: type[Exception]
+) -> None:
+    start(store, CONTENT)
+    with store.hold_session(SESSION) as session:
+        with disk.fail(error, operation), pytest.raises(raised):
+            session.publish(DIGEST, "u1")
+        assert list(store.iter_blobs()) == []
+        assert b"".join(session.read()) == CONTENT
+    with store.hold_session(SESSION) as session:
+        assert b"".join(store.read(session.publish(DIGEST, "u2"))) == CONTENT
+
+
+@pytest.mark.parametrize(("error", "raised"), [(errno.ENOSPC, StoreFull), (errno.EIO, OSError)])
+def test_a_session_whose_flush_failed_is_gone(
+    store: FileBlobStore, disk: FailingDisk, error: int, raised: type[Exception]
+) -> None:
+    """A second flush would claim success, and a blob of lost bytes would be acknowledged."""
+    start(store, CONTENT)
+    with store.hold_session(SESSION) as session:
+        with disk.fail(error, "fsync"), pytest.raises(raised):
+            session.publish(DIGEST, "u")
+        assert list(store.iter_blobs()) == []
+        assert list(store.iter_sessions()) == []
+        session.discard()
+    with pytest.raises(UploadUnknown), store.hold_session(SESSION):
+        pass
+
+
+def test_bytes_that_the_system_takes_piecemeal_all_arrive(
+    store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwrite = os.pwrite
+    monkeypatch.setattr("os.pwrite", lambda file, data, at: pwrite(file, data[:1000], at))
+    start(store, CONTENT)
+    with store.hold_session(SESSION) as session:
+        assert b"".join(session.read()) == CONTENT
+
+
+def test_bytes_that_cannot_be_cut_off_again_are_written_over(
+    store: FileBlobStore, disk: FailingDisk
+) -> None:
+    start(store, CONTENT[:300])
+    with store.hold_session(SESSION) as session:
+        with disk.fail(errno.ENOSPC, "write", "truncate"), pytest.raises(StoreFull):
+            session.append(CONTENT[300:])
+        assert b"".join(session.read()) == CONTENT[:300]
+        session.append(CONTENT[300:])
+        assert b"".join(session.read()) == CONTENT
+
+
+def test_bytes_of_a_failed_publication_that_cannot_be_taken_back_are_found_by_the_trace(
+    store: FileBlobStore, root: Path
+) -> None:
+    start(store, CONTENT)
+    breaking = FileBlobStore(root, BreakingDisk())
+    with breaking.hold_session(SESSION) as session, pytest.raises(StoreFull):
+        session.publish(DIGEST, "u1")
+    with store.hold_session(SESSION, lambda _: False) as session:
+        assert b"".join(session.read()) == CONTENT
+
+
+def test_bytes_that_cannot_be_taken_back_are_found_by_the_trace(
+    store: FileBlobStore, disk: FailingDisk
+) -> None:
+    start(store, CONTENT)
+    with store.hold_session(SESSION) as session:
+        locator = session.publish(DIGEST, "u1")
+        with disk.fail(errno.EIO, "rename"), pytest.raises(OSError, match="rename"):
+            session.retract(locator)
+    with store.hold_session(SESSION, lambda _: False) as session:
+        assert b"".join(session.read()) == CONTENT
+
+
+# --- descriptors --------------------------------------------------------------------------------
+
+
+def test_no_descriptor_outlives_its_use(store: FileBlobStore) -> None:
+    start(store, CONTENT, OTHER)
+    locator = push(store, CONTENT)
+    before = open_descriptors()
+    store.read(locator)  # never started
+    store.read(locator).close()  # closed unstarted
+    next(store.read(locator))  # abandoned half-way
+    pieces = store.read(locator)
+    list(pieces)  # exhausted, and still referred to
+    next(store.iter_blobs())
+    next(store.iter_sessions())
+    with store.hold_session(OTHER) as session:
+        session.read()
+        list(session.read())
+        session.publish(DIGEST, "u2")
+    with pytest.raises(UploadUnknown), store.hold_session(OTHER):
+        pass
+    assert open_descriptors() == before
+
+
+def test_a_session_may_be_read_on_after_it_was_let_go(store: FileBlobStore) -> None:
+    """Its descriptor is its own: one closed elsewhere could by then be another file's."""
+    start(store, CONTENT)
+    with store.hold_session(SESSION) as session:
+        pieces = session.read()
+        head = next(pieces)
+    assert head + b"".join(pieces) == CONTENT
+
+
+class Upload:
+    """An upload, what of it was acknowledged, and what was recorded."""
+
+    def __init__(self, root: Path, disk: Disk) -> None:
+        self.root = root
+        self.store = FileBlobStore(root, disk)
+        self.acknowledged = b""
+        self.recorded = ""
+
+    def run(self) -> None:
+        self.store.create_session(SESSION, HEADER)
+        with self.store.hold_session(SESSION) as session:
+            for chunk in (CONTENT[:300], CONTENT[300:]):
+                session.append(chunk)
+                self.acknowledged += chunk
+            # A commit that fails, and one that does not.
+            session.retract(session.publish(DIGEST, "u1"))
+            self.recorded = session.publish(DIGEST, "u2")
+            session.discard()
+
+    def is_recorded(self, locator: str) -> bool:
+        return locator == self.recorded
+
+    def check(self) -> None:
+        store = FileBlobStore(self.root)
+        if self.recorded:
+            assert b"".join(store.read(self.recorded)) == CONTENT
+        elif self.acknowledged:
+            assert store.peek_session(SESSION)[1] >= len(self.acknowledged)
+            with store.hold_session(SESSION, self.is_recorded) as session:
+                found = b"".join(session.read())
+            assert found.startswith(self.acknowledged)
+            assert CONTENT.startswith(found)
+        # What is left of the session is always found, and can be removed.
+        for session_id in [found.session_id for found in store.iter_sessions()]:
+            assert store.expire_session(session_id, before=SOME_DAY)
+        assert list((self.root / "uploads").iterdir()) == []
+
+
+class BreakingDisk(Disk):
+    """Is full when a folder is to be flushed, and from then on broken."""
+
+    is_broken = False
+
+    def rename(self, source: Path, target: Path) -> None:
+        if self.is_broken:
+            raise OSError(errno.EIO, "broken")
+        super().rename(source, target)
+
+    def sync_directory(self, path: Path) -> None:
+        self.is_broken = True
+        raise OSError(errno.ENOSPC, "full", path)
+
+
+@contextmanager
+def holder(root: Path, appended: str) -> Iterator[subprocess.Popen[str]]:
+    """Hold SESSION in another process, after that appended something to it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(root), SESSION, appended],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holding\n"
+        yield process
+        process.kill()
+
+
+def open_descriptors() -> set[str]:
+    """List what this process has open; the listing's own descriptor is closed by then."""
+    return {path.name for path in list(Path("/proc/self/fd").iterdir()) if path.is_symlink()}
