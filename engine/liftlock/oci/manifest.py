@@ -63,6 +63,7 @@ class Manifest:
     """An index's manifests."""
     blobs: tuple[Descriptor, ...]
     """Config and layers, in the document's order; a digest named twice is here once."""
+    config: Descriptor | None
     layers: tuple[Descriptor, ...]
     """Layers alone, likewise."""
     subject: Descriptor | None
@@ -264,18 +265,17 @@ def _require_shape(document: _Document, media_type: str) -> None:
         document.layers is not None or document.config is not None
     ):
         raise ManifestInvalid("it has both manifests and layers or config: index and image at once")
-    if media_type in mediatype.INDEXES and document.manifests is None:
-        raise ManifestInvalid(f"{media_type} must have manifests")
-    if media_type in mediatype.IMAGES:
-        if document.config is None:
-            raise ManifestInvalid(f"{media_type} must have a config")
-        if document.layers is None:
-            raise ManifestInvalid(f"{media_type} must have layers")
+    # Of a list that is absent or null, as some clients write an empty one, nothing is demanded.
+    if media_type in mediatype.INDEXES and (document.layers or document.config):
+        raise ManifestInvalid(f"{media_type} has no layers and no config")
+    if media_type in mediatype.IMAGES and document.config is None:
+        raise ManifestInvalid(f"{media_type} must have a config")
 
 
 def _manifest(document: _Document, media_type: str) -> Manifest:
     layers = _once(_descriptor(raw) for raw in (*(document.layers or ()), *(document.blobs or ())))
-    blobs = _once(((_descriptor(document.config),) if document.config else ()) + layers)
+    config = _descriptor(document.config) if document.config else None
+    blobs = _once((config, *layers) if config else layers)
     children: dict[Digest, Descriptor] = {}
     platforms: list[str] = []
     for raw in document.manifests or ():
@@ -288,6 +288,7 @@ def _manifest(document: _Document, media_type: str) -> Manifest:
         artifact_type=_artifact_type(document),
         children=tuple(children.values()),
         blobs=blobs,
+        config=config,
         layers=layers,
         subject=_descriptor(document.subject) if document.subject else None,
         annotations=document.annotations,
