@@ -1,0 +1,1 @@
+"""Facts: ordered, transactional records. A contract, its implementations, and our tables on it."""

@@ -1,0 +1,155 @@
+"""What a metadata store promises: ordered binary keys in a fixed list of tables, in transactions.
+
+Small on purpose: LMDB, memory and whatever comes later do the same, and one suite of tests
+(`liftlock.testing.metadata_contract`) holds them all to it.
+
+Operations are functions over a transaction. They may be run more than once, or be rolled back
+after they returned, so they do nothing but read and write the transaction. Nothing that a
+transaction hands out is valid memory of the store: keys and values are `bytes` of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+Row = tuple[bytes, bytes]
+Instant = int
+"""Milliseconds since 1970-01-01 UTC."""
+Counts = tuple[int, int, int, int]
+"""Tags, manifests, blobs, bytes."""
+
+
+class Table(StrEnum):
+    """The tables; keys and values of each are drawn in docs/format.md."""
+
+    NAMES = "names"
+    REGISTRIES = "registries"
+    REPOSITORIES = "repositories"
+    TAGS = "tags"
+    LINKS = "links"
+    HOLDERS = "holders"
+    REFERRERS = "referrers"
+    MANIFESTS = "manifests"
+    BLOBS = "blobs"
+    EVENTS = "events"
+    ITEMS = "items"
+    TAG_HISTORY = "tag_history"
+    REPOSITORY_HISTORY = "repository_history"
+    NAMES_LOG = "names_log"
+    PROMOTIONS = "promotions"
+    SEALS = "seals"
+    DEAD = "dead"
+    COUNTERS = "counters"
+    META = "meta"
+
+
+class Numbered(StrEnum):
+    """What is numbered from 1 up; numbers may have gaps, and are never used twice."""
+
+    OBJECT = "object"
+    EVENT = "event"
+    PROMOTION = "promotion"
+
+
+class ReadTxn(Protocol):
+    """A snapshot: whatever is committed meanwhile, it shows the same."""
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """Return the value at `key`, or None."""
+        ...
+
+    def get_many(self, table: Table, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the value at each key, or None, in the order of `keys`."""
+        ...
+
+    def first_many(self, table: Table, prefixes: Sequence[bytes]) -> list[Row | None]:
+        """Return the first row that begins with each prefix, or None, in their order."""
+        ...
+
+    def scan_many(self, table: Table, prefixes: Sequence[bytes], *, limit: int) -> list[list[Row]]:
+        """Return up to `limit` rows that begin with each prefix, ascending."""
+        ...
+
+    def scan(
+        self,
+        table: Table,
+        prefix: bytes = b"",
+        *,
+        after: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        """Stream the rows that begin with `prefix`, in byte order of their keys.
+
+        With `after`, only those beyond it (exclusive) in the direction of the scan; it need not
+        exist. Do not write to the table while the stream is open.
+        """
+        ...
+
+    def count(self, counter: bytes) -> Counts:
+        """Return what `add` has added up to; zeros if nothing was added."""
+        ...
+
+
+class WriteTxn(ReadTxn, Protocol):
+    """Reads its own writes. All of it becomes visible and durable at once, or nothing does."""
+
+    @property
+    def at(self) -> Instant:
+        """The transaction's time: the clock's, but never before an earlier transaction's."""
+        ...
+
+    def put_many(self, table: Table, rows: Iterable[Row]) -> None:
+        """Set every row, replacing what was there. Ascending keys are fastest."""
+        ...
+
+    def delete_many(self, table: Table, keys: Iterable[bytes]) -> None:
+        """Remove the rows at `keys`; an absent one is not an error."""
+        ...
+
+    def copy_range(self, table: Table, source: bytes, target: bytes) -> int:
+        """Copy every row under prefix `source` to prefix `target`; return how many.
+
+        `target` has the length of `source`, and nothing in the table sorts after it.
+        """
+        ...
+
+    def add(self, counter: bytes, delta: Counts) -> None:
+        """Add to a counter. It neither reads nor conflicts, so any number may do it at once."""
+        ...
+
+    def next_id(self, sequence: Numbered) -> int:
+        """Return a number of this sequence that was never returned by a committed transaction."""
+        ...
+
+
+class MetadataStore(Protocol):
+    """Runs operations in transactions."""
+
+    def read(self, operation: Callable[[ReadTxn], T]) -> T:
+        """Run `operation` on a snapshot of what is committed now."""
+        ...
+
+    def write(self, operation: Callable[[WriteTxn], T]) -> T:
+        """Run `operation` and return its result once its writes are durable.
+
+        It may share a commit with others that are waiting. If it raises, nothing of it is kept,
+        and the error comes out here, after that commit (it may rest on a neighbour's write).
+
+        Raises:
+            StoreFull: there is no room for the commit; nothing of `operation` was kept.
+        """
+        ...
+
+    def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
+        """Queue `operation` like `write`, without waiting. It cannot be withdrawn."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is queued, then let go of everything."""
+        ...

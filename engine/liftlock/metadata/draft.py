@@ -1,0 +1,73 @@
+"""A draft: what one operation will write, collected while it decides, written at its end.
+
+That is what keeps deciding and writing apart: an operation that refuses has written nothing, a dry
+run is a draft that nobody writes, and what is written goes out as one ordered batch a table.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from liftlock.metadata import keys
+from liftlock.metadata.contract import Counts, Table, WriteTxn
+from liftlock.metadata.records import RepositoryRecord, protect_all
+
+_NOTHING: Final[Counts] = (0, 0, 0, 0)
+
+
+class Draft:
+    """Rows to put and to delete, and what changes in the counts of repositories."""
+
+    def __init__(self) -> None:
+        self._rows: defaultdict[Table, dict[bytes, bytes | None]] = defaultdict(dict)
+        """What each key shall be; None: absent. What is drafted last counts."""
+        self._repositories: dict[int, tuple[RepositoryRecord, Counts]] = {}
+
+    def put(self, table: Table, key: bytes, body: bytes = b"") -> None:
+        """Set a row."""
+        self._rows[table][key] = body
+
+    def put_bare(self, table: Table, row_keys: Iterable[bytes]) -> None:
+        """Set rows that say all with their keys."""
+        self._rows[table].update(dict.fromkeys(row_keys, b""))
+
+    def delete(self, table: Table, key: bytes) -> None:
+        """Remove a row; an absent one is not an error."""
+        self._rows[table][key] = None
+
+    def touch(self, number: int, record: RepositoryRecord, delta: Counts = _NOTHING) -> None:
+        """Raise a repository's version and add `delta` to its counts and its registry's."""
+        known = self._repositories.get(number)
+        self._repositories[number] = record, _plus(known[1], delta) if known else delta
+
+    @property
+    def records(self) -> int:
+        """How many rows this writes or deletes, a registry's counters among them."""
+        changed = {record.registry for record, delta in self._repositories.values() if any(delta)}
+        rows = sum(map(len, self._rows.values()))
+        return rows + len(self._repositories) + len(changed)
+
+    def write(self, txn: WriteTxn) -> None:
+        """Write it all: the rows of each table in the order of their keys."""
+        for table, rows in self._rows.items():
+            ordered = sorted(rows.items()) if len(rows) > 1 else list(rows.items())
+            gone = [key for key, body in ordered if body is None]
+            if gone:
+                txn.delete_many(table, gone)
+            puts = [(key, body) for key, body in ordered if body is not None]
+            if puts:
+                txn.put_many(table, protect_all(table, puts))
+        changed = []
+        for number, (record, delta) in sorted(self._repositories.items()):
+            counts = _plus(record.counts, delta)
+            now = record._replace(version=record.version + 1, counts=counts)
+            changed.append((keys.id_key(number), now.encode()))
+            if any(delta):
+                txn.add(keys.id_key(record.registry), delta)
+        txn.put_many(Table.REPOSITORIES, protect_all(Table.REPOSITORIES, changed))
+
+
+def _plus(left: Counts, right: Counts) -> Counts:
+    return (left[0] + right[0], left[1] + right[1], left[2] + right[2], left[3] + right[3])

@@ -1,0 +1,264 @@
+"""Group commit: whoever comes while a commit is under way shares the next one.
+
+There is no writer thread. A caller queues its operation and waits for its turn; the one who gets
+it runs everything that is queued, its own included, in one transaction and one flush, and the
+others find their answers when their turn comes. Alone, a caller pays for no hand-over; sixty-four
+together pay for one flush. `submit` is for callers that must not wait (an event loop): a thread
+takes turns for them.
+
+Nothing is answered before the commit, refusals included: they may rest on a neighbour's write.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import SimpleQueue
+from time import monotonic
+from typing import Any, Generic, Protocol, TypeVar
+
+from liftlock.config import Limits
+from liftlock.metadata.contract import WriteTxn
+from liftlock.points import Reach, nowhere
+
+T = TypeVar("T")
+
+
+class OpenTxn(WriteTxn, Protocol):
+    """A write transaction that can be ended."""
+
+    @property
+    def writes(self) -> int:
+        """Rows written or deleted so far, attempts that failed included."""
+        ...
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether `commit` has taken effect, even if it was interrupted on its way back."""
+        ...
+
+    def commit(self) -> None:
+        """Make all of it visible and durable."""
+        ...
+
+    def abort(self) -> None:
+        """Make nothing of it so. Harmless when repeated, and after a failed commit."""
+        ...
+
+
+def seal_nothing(txn: WriteTxn) -> None:
+    """Add nothing to a commit: for stores without a history."""
+    del txn
+
+
+class GroupCommit:
+    """Runs operations in shared transactions, in the order in which they came."""
+
+    def __init__(
+        self,
+        begin: Callable[[], OpenTxn],
+        before_commit: Callable[[WriteTxn], None],
+        limits: Limits,
+        reach: Reach = nowhere,
+    ) -> None:
+        self._reach = reach
+        self._begin = begin
+        self._before_commit = before_commit
+        self._limits = limits
+        self._queue: deque[_Queued[Any]] = deque()  # Any: each has its own result
+        self._turn = threading.Lock()
+        self._wanted: SimpleQueue[None] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def write(self, operation: Callable[[WriteTxn], T]) -> T:
+        """Run `operation`, and return or raise what it did once that is committed."""
+        queued = self._enqueue(_Queued(operation))
+        try:
+            with self._turn:
+                while not queued.is_decided:
+                    self._commit_some()
+        except BaseException:
+            # Interrupted, its caller will not hear what became of it: it shall not happen later.
+            with suppress(ValueError):
+                self._queue.remove(queued)
+            raise
+        return queued.result()
+
+    def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
+        """Queue `operation`; the future has what it did once that is committed."""
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # a queued operation is never withdrawn
+        self._enqueue(_Queued(operation, future))
+        self._wanted.put(None)
+        if self._thread is None:
+            self._start_thread()
+        return future
+
+    def close(self) -> None:
+        """Commit what is queued; then refuse what comes."""
+        with self._turn:
+            self._closed = True
+            while self._queue:
+                self._commit_some()
+        if self._thread is not None:
+            self._wanted.put(None)
+            self._thread.join()
+
+    def _enqueue(self, queued: _Queued[T]) -> _Queued[T]:
+        if self._closed:
+            raise RuntimeError("the store is closed")
+        self._queue.append(queued)
+        return queued
+
+    def _start_thread(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._take_turns, name="liftlock-commit", daemon=True
+                )
+                self._thread.start()
+
+    def _take_turns(self) -> None:
+        while not self._closed:
+            self._wanted.get()
+            while self._queue:
+                with self._turn:
+                    if self._queue:
+                        self._commit_some()
+
+    def _commit_some(self) -> None:
+        """Run a batch from the head of the queue, and answer what is decided by it.
+
+        An interrupt may come at any point: what it leaves undecided goes back to where it was.
+        """
+        batch: list[_Queued[Any]] = []
+        try:
+            if not self._run_together(batch):
+                for queued in batch:
+                    self._run_alone(queued)
+        finally:
+            self._queue.extendleft(queued for queued in reversed(batch) if not queued.is_decided)
+            for queued in batch:
+                if queued.is_decided:
+                    queued.answer()
+
+    def _run_together(self, batch: list[_Queued[Any]]) -> bool:
+        """Fill `batch` and run it in one transaction; False if each must run alone instead."""
+        batch.append(self._queue.popleft())
+        try:
+            txn = self._begin()
+        except Exception:  # noqa: BLE001 - comes again, and out, when the operation runs alone
+            return False
+        has_ended = False
+        try:
+            if not self._fill(batch, txn):
+                return False
+            if txn.writes:
+                self._commit(txn)
+            has_ended = True
+        except Exception:  # noqa: BLE001 - likewise
+            return False
+        finally:
+            if has_ended or txn.is_committed:
+                for queued in batch:
+                    queued.is_decided = True
+            txn.abort()
+        return True
+
+    def _fill(self, batch: list[_Queued[Any]], txn: OpenTxn) -> bool:
+        """Run one operation after the other; False if one raised with something written."""
+        limits, queue = self._limits, self._queue
+        close_at = monotonic() + limits.batch_ms_max / 1000
+        while batch[-1].run(txn):
+            if (
+                not queue
+                or len(batch) >= limits.batch_operations_max
+                or txn.writes >= limits.batch_records_max
+                or monotonic() >= close_at
+            ):
+                return True
+            batch.append(queue.popleft())
+        return False
+
+    def _run_alone(self, queued: _Queued[Any]) -> None:
+        try:
+            txn = self._begin()
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            queued.fail(error)
+            return
+        try:
+            has_run = queued.run(txn)
+            if has_run and queued.error is None and txn.writes:
+                self._commit(txn)
+            queued.is_decided = True
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            queued.fail(error)
+        finally:
+            queued.is_decided = queued.is_decided or txn.is_committed
+            txn.abort()
+
+    def _commit(self, txn: OpenTxn) -> None:
+        self._reach("commit: operations have written")
+        self._before_commit(txn)
+        self._reach("commit: sealed")
+        txn.commit()
+        self._reach("commit: durable")
+
+
+class _Queued(Generic[T]):
+    """An operation on its way, and what became of it."""
+
+    __slots__ = ("_future", "_operation", "_value", "error", "is_decided")
+
+    def __init__(self, operation: Callable[[WriteTxn], T], future: Future[T] | None = None) -> None:
+        self._operation = operation
+        self._future = future
+        self._value: T | None = None
+        self.error: BaseException | None = None
+        self.is_decided = False
+        """Whether its transaction has ended: from then on the result can be had."""
+
+    def run(self, txn: OpenTxn) -> bool:
+        """Run it; False if it raised with something written, which must not be committed."""
+        written = txn.writes
+        self._value, self.error = None, None
+        try:
+            self._value = self._operation(txn)
+        except BaseException as error:
+            if _is_interrupt(error):
+                raise
+            self.error = error
+            return txn.writes == written
+        return True
+
+    def fail(self, error: Exception) -> None:
+        """Decide that it did not happen."""
+        self.error = error
+        self.is_decided = True
+
+    def answer(self) -> None:
+        """Resolve the future, if somebody has one."""
+        if self._future is None:
+            return
+        if self.error is not None:
+            self._future.set_exception(self.error)
+        else:
+            self._future.set_result(self.result())
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self._value  # type: ignore[return-value] # set by run, whatever T is
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Tell an interrupt of this thread (Ctrl-C) from what the operation itself raised."""
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+    )

@@ -1,0 +1,343 @@
+"""The metadata store on LMDB, and the one home of py-lmdb.
+
+What LMDB forbids or punishes is kept here (numbers L…: see docs/decisions and docs/operations):
+one environment a process, opened after a fork and refused in a child (L8, L9); every table opened
+once, at start (L27); a write transaction begins and ends in one thread (L11); bytes, never
+buffers, leave a transaction (L26); full sync, no writemap (L20, L21); the 0.9 format, whatever
+the environment says (L1).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import lmdb
+
+from liftlock.config import Limits
+from liftlock.errors import FormatUnknown, LiftlockError, StoreBusy, StoreFull
+from liftlock.metadata.contract import Counts, Instant, Numbered, ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
+from liftlock.metadata.records import CountsRecord, decoded, protect, verified
+from liftlock.points import Reach, nowhere
+
+T = TypeVar("T")
+
+# Any: the stubs say `bytes | memoryview` everywhere, after a `buffers=` that we never set (L26).
+_Txn = Any
+_Cursor = Any
+_Handle = Any
+
+FILE_FORMAT: Final = "lmdb-0.9"
+_OPEN_TRIES: Final = 5
+_SPARE_TABLES: Final = 16
+_COMMITS_BETWEEN_READER_CHECKS: Final = 1000
+_FEW_ROWS: Final = 3
+"""Up to so many rows are put one by one: a cursor costs more than it saves."""
+_NEARLY_FULL_BYTES: Final = 1024 * 1024
+
+_STATE_KEY: Final = b"state"
+_STATE: Final = struct.Struct(">QQQQ")
+_NUMBERED: Final = tuple(Numbered)
+_NOTHING: Final[Counts] = (0, 0, 0, 0)
+
+
+class LmdbMetadataStore:
+    """One LMDB environment with all our tables, written by group commit."""
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Callable[[], Instant],
+        before_commit: Callable[[WriteTxn], None] = seal_nothing,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        reach: Reach = nowhere,
+    ) -> None:
+        """Open the environment in `folder`, which exists; make the tables that are missing.
+
+        Raises:
+            FormatUnknown: the file is not one that LMDB 0.9 reads.
+            StoreBusy: this process has it open already, or it cannot be opened right now.
+        """
+        self._folder = folder
+        self._clock = clock
+        self._pid = os.getpid()
+        self._env = _open(folder, limits)
+        # Dead processes may have left slots in the reader table; they pin old pages (L5).
+        self._env.reader_check()
+        with self._env.begin(write=True) as txn:
+            self._tables = {
+                table: self._env.open_db(table.encode(), txn=txn, create=True) for table in Table
+            }
+        self._begun = 0
+        self._group = GroupCommit(self._begin, before_commit, limits, reach)
+
+    def read(self, operation: Callable[[ReadTxn], T]) -> T:
+        """Run `operation` on a snapshot; see `MetadataStore.read`."""
+        self._refuse_after_fork()
+        try:
+            with self._env.begin() as txn:
+                return operation(_LmdbReadTxn(txn, self._tables))
+        except lmdb.Error as error:
+            raise self._translated(error) from error
+
+    def write(self, operation: Callable[[WriteTxn], T]) -> T:
+        """Run `operation` and wait for its commit; see `MetadataStore.write`."""
+        self._refuse_after_fork()
+        try:
+            return self._group.write(operation)
+        except lmdb.Error as error:
+            raise self._translated(error) from error
+
+    def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
+        """Queue `operation`; see `MetadataStore.submit`."""
+        self._refuse_after_fork()
+
+        def translating(txn: WriteTxn) -> T:
+            try:
+                return operation(txn)
+            except lmdb.Error as error:
+                raise self._translated(error) from error
+
+        return self._group.submit(translating)
+
+    def close(self) -> None:
+        """Finish what is queued, then let go."""
+        self._group.close()
+        self._env.close()
+
+    def _begin(self) -> _LmdbWriteTxn:
+        # A dead reader pins the pages that it saw, and each commit leaves more of them (L5).
+        self._begun += 1
+        if self._begun % _COMMITS_BETWEEN_READER_CHECKS == 0:
+            self._env.reader_check()
+        return _LmdbWriteTxn(self._env.begin(write=True), self._tables, self._clock())
+
+    def _refuse_after_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise RuntimeError("the store was opened before a fork: open it in the child instead")
+
+    def _translated(self, error: lmdb.Error) -> LiftlockError | lmdb.Error:
+        if isinstance(error, lmdb.MapFullError | lmdb.TxnFullError):
+            return StoreFull("metadata (the map's limit is reached)")
+        space = os.statvfs(self._folder)
+        # On a full disk the commit's write comes back short, and LMDB says EIO for it (L20).
+        if space.f_bavail * space.f_frsize < _NEARLY_FULL_BYTES:
+            return StoreFull("metadata (the disk is full)")
+        if isinstance(error, lmdb.ReadersFullError):
+            return StoreBusy("too many readers are open (readers_max)")
+        return error
+
+
+class _LmdbReadTxn:
+    """A view of one LMDB transaction."""
+
+    def __init__(self, txn: _Txn, tables: dict[Table, _Handle]) -> None:
+        self._txn = txn
+        self._tables = tables
+        self._cursors: dict[Table, _Cursor] = {}
+
+    def _cursor(self, table: Table) -> _Cursor:
+        """Return the transaction's own cursor of a table; for look-ups, not for streams."""
+        cursor = self._cursors.get(table)
+        if cursor is None:
+            self._cursors[table] = cursor = self._txn.cursor(self._tables[table])
+        return cursor
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        value: bytes | None = self._txn.get(key, db=self._tables[table])
+        return value
+
+    def get_many(self, table: Table, keys: Sequence[bytes]) -> list[bytes | None]:
+        get, handle = self._txn.get, self._tables[table]
+        return [get(key, None, handle) for key in keys]
+
+    def first_many(self, table: Table, prefixes: Sequence[bytes]) -> list[Row | None]:
+        rows: list[Row | None] = []
+        cursor = self._cursor(table)
+        for prefix in prefixes:
+            found = cursor.set_range(prefix) and cursor.key().startswith(prefix)
+            rows.append(cursor.item() if found else None)
+        return rows
+
+    def scan_many(self, table: Table, prefixes: Sequence[bytes], *, limit: int) -> list[list[Row]]:
+        lists: list[list[Row]] = []
+        cursor = self._cursor(table)
+        for prefix in prefixes:
+            rows: list[Row] = []
+            found = cursor.set_range(prefix)
+            while found and len(rows) < limit and cursor.key().startswith(prefix):
+                rows.append(cursor.item())
+                found = cursor.next()
+            lists.append(rows)
+        return lists
+
+    def scan(
+        self,
+        table: Table,
+        prefix: bytes = b"",
+        *,
+        after: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Row]:
+        if limit == 0:
+            return
+        with self._txn.cursor(self._tables[table]) as cursor:
+            place = _place_before if reverse else _place_after
+            if not place(cursor, prefix, after):
+                return
+            step = cursor.iterprev if reverse else cursor.iternext
+            left = limit
+            for key, value in step(keys=True, values=True):
+                if not key.startswith(prefix):
+                    return
+                yield key, value
+                if left is not None:
+                    left -= 1
+                    if left == 0:
+                        return
+
+    def count(self, counter: bytes) -> Counts:
+        value = self._txn.get(counter, db=self._tables[Table.COUNTERS])
+        if value is None:
+            return _NOTHING
+        return decoded(CountsRecord.decode, Table.COUNTERS, counter, value).counts
+
+
+class _LmdbWriteTxn(_LmdbReadTxn):
+    """A view of one LMDB write transaction; counters and numbers are written once, at its end."""
+
+    def __init__(self, txn: _Txn, tables: dict[Table, _Handle], now: Instant) -> None:
+        super().__init__(txn, tables)
+        self.writes = 0
+        self._deltas: dict[bytes, Counts] = {}
+        self._is_committing = False
+        value = txn.get(_STATE_KEY, db=tables[Table.META])
+        if value is None:
+            last_at, numbers = 0, [0] * len(_NUMBERED)
+        else:
+            last_at, *numbers = _STATE.unpack(verified(Table.META, _STATE_KEY, value))
+        self._numbers = dict(zip(_NUMBERED, numbers, strict=True))
+        self.at = max(now, last_at)
+
+    def put_many(self, table: Table, rows: Iterable[Row]) -> None:
+        rows = rows if isinstance(rows, list) else list(rows)
+        self.writes += len(rows)
+        handle = self._tables[table]
+        if len(rows) <= _FEW_ROWS:
+            for key, value in rows:
+                self._txn.put(key, value, db=handle)
+            return
+        self._cursor(table).putmulti(rows)
+
+    def delete_many(self, table: Table, keys: Iterable[bytes]) -> None:
+        delete, handle = self._txn.delete, self._tables[table]
+        for key in keys:
+            self.writes += 1
+            delete(key, db=handle)
+
+    def copy_range(self, table: Table, source: bytes, target: bytes) -> int:
+        assert len(source) == len(target)
+        cut = len(source)
+        # Counted before: what fails half-way has written, and must not be committed.
+        self.writes += 1
+        with self._txn.cursor(self._tables[table]) as cursor:
+            given, added = cursor.putmulti(
+                ((target + key[cut:], value) for key, value in self.scan(table, source)),
+                append=True,
+            )
+        self.writes += int(added)
+        # With append, LMDB skips a key that is not beyond the last one, and says nothing.
+        assert given == added, f"copy_range lost {given - added} rows of {table}"
+        return int(added)
+
+    def add(self, counter: bytes, delta: Counts) -> None:
+        self.writes += 1
+        self._deltas[counter] = _sum(self._deltas.get(counter, _NOTHING), delta)
+
+    def count(self, counter: bytes) -> Counts:
+        return _sum(super().count(counter), self._deltas.get(counter, _NOTHING))
+
+    def next_id(self, sequence: Numbered) -> int:
+        self.writes += 1
+        self._numbers[sequence] += 1
+        return self._numbers[sequence]
+
+    @property
+    def is_committed(self) -> bool:
+        if not self._is_committing:
+            return False
+        try:
+            self._txn.id()
+        except lmdb.Error:
+            return True
+        return False
+
+    def commit(self) -> None:
+        counters = [
+            protect(Table.COUNTERS, counter, CountsRecord(self.count(counter)).encode())
+            for counter in sorted(self._deltas)
+        ]
+        self.put_many(Table.COUNTERS, counters)
+        state = _STATE.pack(self.at, *(self._numbers[sequence] for sequence in _NUMBERED))
+        self.put_many(Table.META, [protect(Table.META, _STATE_KEY, state)])
+        self._is_committing = True
+        self._txn.commit()
+
+    def abort(self) -> None:
+        self._txn.abort()
+
+
+def _open(folder: Path, limits: Limits) -> lmdb.Environment:
+    for attempt in range(1, _OPEN_TRIES + 1):
+        try:
+            return lmdb.open(
+                str(folder),
+                map_size=limits.map_bytes,
+                max_dbs=len(Table) + _SPARE_TABLES,
+                max_readers=limits.readers_max,
+                max_spare_txns=8,
+                lib_version=0,
+            )
+        except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
+            raise FormatUnknown(str(folder), f"({error})", FILE_FORMAT) from error
+        except lmdb.Error as error:
+            # Another process may be opening or closing it at this very instant (L30).
+            if attempt == _OPEN_TRIES or "already open" in str(error):
+                raise StoreBusy(f"LMDB does not open it ({error})") from error
+            time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - jitter, no secret
+    raise AssertionError
+
+
+def _place_after(cursor: _Cursor, prefix: bytes, after: bytes | None) -> bool:
+    """Put the cursor on the first row from `prefix` on that is beyond `after`."""
+    if after is None or after < prefix:
+        return bool(cursor.set_range(prefix) if prefix else cursor.first())
+    return bool(cursor.set_range(after) and (cursor.key() != after or cursor.next()))
+
+
+def _place_before(cursor: _Cursor, prefix: bytes, after: bytes | None) -> bool:
+    """Put the cursor on the last row of `prefix` that is before `after`."""
+    beyond = _successor(prefix)
+    if after is not None and (beyond is None or after < beyond):
+        beyond = after
+    if beyond is None or not cursor.set_range(beyond):
+        return bool(cursor.last())
+    return bool(cursor.prev())
+
+
+def _successor(prefix: bytes) -> bytes | None:
+    """Return the first key after all that begin with `prefix`; None if there is none."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
+
+
+def _sum(left: Counts, right: Counts) -> Counts:
+    return (left[0] + right[0], left[1] + right[1], left[2] + right[2], left[3] + right[3])

@@ -1,0 +1,443 @@
+"""Every value of every table: bytes in, record out, each with a checksum.
+
+A value ends with a CRC-32 over the table's name, the key and the value, so that a flipped bit, or
+a value that got under another key, is seen when the row is read: LMDB 0.9 has no checksums of
+its own. In tables whose keys begin with a repository id the checksum leaves that id out, and no
+value contains it: so a repository is copied by copying its rows to another id as they are.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from enum import IntEnum
+from typing import Final, NamedTuple, Self, TypeVar
+
+from liftlock.errors import RecordCorrupt
+from liftlock.metadata.contract import Counts, Row, Table
+
+SCOPED: Final = frozenset(
+    {
+        Table.TAGS,
+        Table.LINKS,
+        Table.HOLDERS,
+        Table.REFERRERS,
+        Table.TAG_HISTORY,
+        Table.REPOSITORY_HISTORY,
+    }
+)
+"""Tables whose keys begin with a repository id that the checksum leaves out."""
+
+R = TypeVar("R")
+
+_SEEDS: Final = {table: zlib.crc32(table.encode()) for table in Table}
+_KEY_FROM: Final = {table: 8 if table in SCOPED else 0 for table in Table}
+_CHECKSUM_BYTES: Final = 4
+
+
+def protect(table: Table, key: bytes, body: bytes = b"") -> Row:
+    """Return the row `key`, `body` with its checksum."""
+    checksum = zlib.crc32(key[_KEY_FROM[table] :] + body, _SEEDS[table])
+    return key, body + checksum.to_bytes(4, "big")
+
+
+def protect_all(table: Table, rows: Iterable[tuple[bytes, bytes]]) -> list[Row]:
+    """Return `protect` of each key and body."""
+    seed, start, crc32 = _SEEDS[table], _KEY_FROM[table], zlib.crc32
+    return [(key, body + crc32(key[start:] + body, seed).to_bytes(4, "big")) for key, body in rows]
+
+
+def verified(table: Table, key: bytes, value: bytes) -> bytes:
+    """Return what `protect` was given.
+
+    Raises:
+        RecordCorrupt: it is not what was written.
+    """
+    body = value[:-_CHECKSUM_BYTES]
+    checksum = zlib.crc32(key[_KEY_FROM[table] :] + body, _SEEDS[table])
+    if value[-_CHECKSUM_BYTES:] != checksum.to_bytes(4, "big"):
+        raise RecordCorrupt(table, key, "its checksum is wrong")
+    return body
+
+
+class Action(IntEnum):
+    """What an item did to a tag (or, without a tag, to a manifest)."""
+
+    CREATED = 1
+    UPDATED = 2
+    DELETED = 3
+    EXTENDED = 4
+    """The tag stayed; content that came since was added behind it."""
+    MOVED_OUT = 5
+    REDUCED = 6
+    """The tag stayed; what a promotion had added behind it was taken back."""
+    KEPT = 7
+    """The tag was right already; a move only took its source's."""
+
+
+class Kind(IntEnum):
+    """What an event was."""
+
+    CREATE = 1
+    """A registry or a repository came into being."""
+    PUSH = 2
+    DELETE = 3
+    """A tag, a manifest, a repository or a registry was deleted."""
+    PROMOTE = 4
+    MOVE = 5
+    UNDO = 6
+
+
+class Naming(IntEnum):
+    """What happened to a name."""
+
+    CREATED = 1
+    MOVED_IN = 2
+    MOVED_OUT = 3
+    DELETED = 4
+
+
+class Role(IntEnum):
+    """How an event concerns a repository."""
+
+    CHANGED = 1
+    TAKEN_FROM = 2
+    BOTH = 3
+
+
+_Q = struct.Struct(">Q")
+_ID_AND_BYTE = struct.Struct(">QB")
+_TWO_IDS = struct.Struct(">QQ")
+_COUNTS = struct.Struct(">qqqq")
+_REPOSITORY = struct.Struct(">QQQqqqq")
+_MANIFEST = struct.Struct(">BQI")
+_BLOB = struct.Struct(">BQQ32s")
+_EVENT = struct.Struct(">BQQQI32sHH")
+_ITEM = struct.Struct(">BBB")
+_SEAL = struct.Struct(">32sQQ32s")
+
+
+class IdRecord(NamedTuple):
+    """`names`: the id that a name stands for. `promotions`: the event of a number."""
+
+    id: int
+
+    def encode(self) -> bytes:
+        return _Q.pack(self.id)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        return cls(*_Q.unpack(body))
+
+
+class RegistryRecord(NamedTuple):
+    """`registries`."""
+
+    born: int
+    name: str
+
+    def encode(self) -> bytes:
+        return _Q.pack(self.born) + self.name.encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        (number,) = _Q.unpack_from(body)
+        return cls(number, body[8:].decode())
+
+
+class RepositoryRecord(NamedTuple):
+    """`repositories`: where it is, and what it has (for display; `check` recounts)."""
+
+    registry: int
+    version: int
+    """Raised by every change of its name, tags, manifest links or grants."""
+    born: int
+    """The event that made it; no row of it is older in effect."""
+    counts: Counts
+    name: str
+
+    def encode(self) -> bytes:
+        return (
+            _REPOSITORY.pack(self.registry, self.version, self.born, *self.counts)
+            + self.name.encode()
+        )
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        registry, version, born, *counts = _REPOSITORY.unpack_from(body)
+        tags, manifests, blobs, size = counts
+        name = body[_REPOSITORY.size :].decode()
+        return cls(registry, version, born, (tags, manifests, blobs, size), name)
+
+
+class TagRecord(NamedTuple):
+    """`tags`."""
+
+    event: int
+    digest: bytes
+
+    def encode(self) -> bytes:
+        return _Q.pack(self.event) + self.digest
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        (event,) = _Q.unpack_from(body)
+        return cls(event, body[8:])
+
+
+class LinkRecord(NamedTuple):
+    """`links`: this repository has this manifest, pushed as this media type."""
+
+    event: int
+    media_type: str
+
+    def encode(self) -> bytes:
+        return _Q.pack(self.event) + self.media_type.encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        (number,) = _Q.unpack_from(body)
+        return cls(number, body[8:].decode())
+
+
+class HoldRecord(NamedTuple):
+    """`holders`, where the holder is a hold: when it was put."""
+
+    at: int
+
+    def encode(self) -> bytes:
+        return _Q.pack(self.at)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        return cls(*_Q.unpack(body))
+
+
+class Presence(NamedTuple):
+    """A row that says all with its key: other holders, `referrers`, `tag_history`."""
+
+    def encode(self) -> bytes:
+        return b""
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        if body:
+            raise ValueError("a value where there is none")
+        return cls()
+
+
+class ManifestRecord(NamedTuple):
+    """`manifests`: the bytes, as `codec` packed them."""
+
+    encoding: int
+    stamp: int
+    """The collection epoch in which it was last put; 0 as long as nothing is collected."""
+    size: int
+    packed: bytes
+
+    def encode(self) -> bytes:
+        return _MANIFEST.pack(self.encoding, self.stamp, self.size) + self.packed
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        encoding, stamp, size = _MANIFEST.unpack_from(body)
+        return cls(encoding, stamp, size, body[_MANIFEST.size :])
+
+
+class BlobRecord(NamedTuple):
+    """`blobs`: how long it is, what it must hash to, and where it lies."""
+
+    encoding: int
+    """How the file holds the bytes; 0: as they are."""
+    stamp: int
+    size: int
+    blake3: bytes
+    locator: str
+
+    def encode(self) -> bytes:
+        return _BLOB.pack(self.encoding, self.stamp, self.size, self.blake3) + self.locator.encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        encoding, stamp, size, blake3 = _BLOB.unpack_from(body)
+        return cls(encoding, stamp, size, blake3, body[_BLOB.size :].decode())
+
+
+class EventRecord(NamedTuple):
+    """`events`: who did what, when and why."""
+
+    kind: Kind
+    at: int
+    promotion: int
+    """Its promotion number; 0 if it is none."""
+    undoes: int
+    """The promotion number that it undid; 0 if it undid none."""
+    items: int
+    items_hash: bytes
+    by: str
+    comment: str
+
+    def encode(self) -> bytes:
+        by, comment = self.by.encode(), self.comment.encode()
+        return (
+            _EVENT.pack(
+                self.kind,
+                self.at,
+                self.promotion,
+                self.undoes,
+                self.items,
+                self.items_hash,
+                len(by),
+                len(comment),
+            )
+            + by
+            + comment
+        )
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        kind, at, promotion, undoes, items, items_hash, by, comment = _EVENT.unpack_from(body)
+        start = _EVENT.size
+        if len(body) != start + by + comment:
+            raise ValueError("lengths do not add up")
+        return cls(
+            Kind(kind),
+            at,
+            promotion,
+            undoes,
+            items,
+            items_hash,
+            body[start : start + by].decode(),
+            body[start + by :].decode(),
+        )
+
+
+class OtherSide(NamedTuple):
+    """Where a promoted tag came from, or a moved one went."""
+
+    repository: int
+    tag: str
+    """Empty if it was named by digest alone."""
+
+
+class ItemRecord(NamedTuple):
+    """`items`: one change of one tag."""
+
+    action: Action
+    old: bytes | None
+    new: bytes | None
+    other: OtherSide | None
+
+    def encode(self) -> bytes:
+        old, new = self.old or b"", self.new or b""
+        other = b"" if self.other is None else _Q.pack(self.other[0]) + self.other[1].encode()
+        return _ITEM.pack(self.action, len(old), len(new)) + old + new + other
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        action, old, new = _ITEM.unpack_from(body)
+        middle, end = _ITEM.size + old, _ITEM.size + old + new
+        rest = body[end:]
+        return cls(
+            Action(action),
+            body[_ITEM.size : middle] or None,
+            body[middle:end] or None,
+            OtherSide(int.from_bytes(rest[:8], "big"), rest[8:].decode()) if rest else None,
+        )
+
+
+class RoleRecord(NamedTuple):
+    """`repository_history`."""
+
+    role: Role
+
+    def encode(self) -> bytes:
+        return bytes((self.role,))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        return cls(Role(body[0]))
+
+
+class NamingRecord(NamedTuple):
+    """`names_log`: which id a name began or ceased to stand for."""
+
+    id: int
+    naming: Naming
+
+    def encode(self) -> bytes:
+        return _ID_AND_BYTE.pack(self.id, self.naming)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        number, naming = _ID_AND_BYTE.unpack(body)
+        return cls(number, Naming(naming))
+
+
+class SealRecord(NamedTuple):
+    """`seals`: the chain that makes the history tamper-evident."""
+
+    previous: bytes
+    first_event: int
+    last_event: int
+    root: bytes
+
+    def encode(self) -> bytes:
+        return _SEAL.pack(*self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        return cls(*_SEAL.unpack(body))
+
+
+class DeadRecord(NamedTuple):
+    """`dead`: since when a repository or registry is deleted, and by which event."""
+
+    since: int
+    event: int
+
+    def encode(self) -> bytes:
+        return _TWO_IDS.pack(*self)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        return cls(*_TWO_IDS.unpack(body))
+
+
+class CountsRecord(NamedTuple):
+    """`counters`: what a registry has."""
+
+    counts: Counts
+
+    def encode(self) -> bytes:
+        return _COUNTS.pack(*self.counts)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        return cls(_COUNTS.unpack(body))
+
+
+def decoded(decode: Callable[[bytes], R], table: Table, key: bytes, value: bytes) -> R:
+    """Check a row and read it.
+
+    Raises:
+        RecordCorrupt: the checksum or the layout is wrong.
+    """
+    try:
+        return decode(verified(table, key, value))
+    except (ValueError, struct.error, IndexError, TypeError) as error:
+        raise RecordCorrupt(table, key, str(error)) from error
+
+
+def decoded_all(
+    decode: Callable[[bytes], R],
+    table: Table,
+    keys: Sequence[bytes],
+    values: Sequence[bytes | None],
+) -> list[R | None]:
+    """Return `decoded` of each row that is there, and None for the others."""
+    return [
+        None if value is None else decoded(decode, table, key, value)
+        for key, value in zip(keys, values, strict=True)
+    ]
