@@ -1,0 +1,57 @@
+"""Registries and repositories as people ask for them: what there is, since when, how much."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from liftlock import history, names
+from liftlock.metadata import keys
+from liftlock.metadata.contract import Counts, ReadTxn
+from liftlock.model import Page, Registry, Repository, Usage
+from liftlock.oci.reference import RepositoryName
+
+
+def get_registry(txn: ReadTxn, name: str) -> Registry:
+    """Return a registry, or raise RegistryUnknown."""
+    return _registry(txn, names.get_registry(txn, name))
+
+
+def list_registries(txn: ReadTxn, after: str, limit: int) -> Page[Registry]:
+    """Return registries beyond `after`, by name."""
+    found = list(islice(names.iter_registries(txn, after), limit + 1))
+    entries = tuple(_registry(txn, number) for _, number in found[:limit])
+    return Page(entries, more=len(found) > limit)
+
+
+def get_repository(txn: ReadTxn, name: RepositoryName) -> Repository:
+    """Return a repository, or raise RegistryUnknown or RepositoryUnknown."""
+    return _repository(txn, name, names.get_id(txn, name))
+
+
+def list_repositories(txn: ReadTxn, registry: str, after: str, limit: int) -> Page[Repository]:
+    """Return a registry's repositories beyond `after`, by name, or raise RegistryUnknown."""
+    number = names.get_registry(txn, registry)
+    found = list(islice(names.iter_repositories(txn, number, after), limit + 1))
+    entries = tuple(
+        _repository(txn, RepositoryName(registry, name), repository)
+        for name, repository in found[:limit]
+    )
+    return Page(entries, more=len(found) > limit)
+
+
+def _registry(txn: ReadTxn, number: int) -> Registry:
+    record = names.registry_record(txn, number)
+    born = history.get_event(txn, record.born).record
+    usage = _usage(txn.count(keys.id_key(number)))
+    return Registry(record.name, born.at, born.by, usage)
+
+
+def _repository(txn: ReadTxn, name: RepositoryName, number: int) -> Repository:
+    record = names.repository_record(txn, number)
+    born = history.get_event(txn, record.born).record
+    return Repository(name, record.version, born.at, _usage(record.counts))
+
+
+def _usage(counts: Counts) -> Usage:
+    tags, manifests, blobs, size = counts
+    return Usage(tags, manifests, blobs, size)

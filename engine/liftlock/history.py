@@ -1,0 +1,266 @@
+"""The history: who did what, when, from where, to what, and why. Appended to, never changed.
+
+An *event* is one act; its *items* are the tags that it changed. Both are written in the
+transaction of the change itself. Each commit seals its events: a seal holds the hash of the seal
+before it, so nothing in the past can be changed or left out without breaking the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from blake3 import blake3
+
+from liftlock.metadata import keys
+from liftlock.metadata.contract import Numbered, ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.draft import Draft
+from liftlock.metadata.records import (
+    Action,
+    EventRecord,
+    IdRecord,
+    ItemRecord,
+    Kind,
+    OtherSide,
+    Presence,
+    Role,
+    RoleRecord,
+    SealRecord,
+    decoded,
+    protect,
+)
+
+NUMBER_MAX: Final = 2**63 - 1
+"""No number of an event or a promotion is larger."""
+NO_SEAL: Final = bytes(32)
+"""What the first seal names as the one before it."""
+
+
+class Act(NamedTuple):
+    """Who does something, and why."""
+
+    by: str
+    comment: str = ""
+
+
+class Change(NamedTuple):
+    """One tag's change, as an item records it; an untagged manifest's has an empty tag."""
+
+    repository: int
+    tag: str
+    action: Action
+    old: bytes | None
+    new: bytes | None
+    other: OtherSide | None = None
+
+
+class Event(NamedTuple):
+    """An event and its number."""
+
+    id: int
+    record: EventRecord
+
+
+class Item(NamedTuple):
+    """An item and what it is about."""
+
+    event: int
+    repository: int
+    tag: str
+    record: ItemRecord
+
+
+def append(
+    draft: Draft,
+    event: int,
+    kind: Kind,
+    act: Act,
+    at: int,
+    changes: Sequence[Change],
+    *,
+    concerns: Iterable[int] = (),
+    taken_from: Iterable[int] = (),
+    promotion: int = 0,
+    undoes: int = 0,
+) -> None:
+    """Draft event number `event` with its items and the rows by which both are found.
+
+    Args:
+        draft: gets the rows.
+        event: a fresh number of `Numbered.EVENT`.
+        kind: what it is.
+        act: by whom and why.
+        at: the transaction's time.
+        changes: what happens to tags.
+        concerns: further repositories (or registries) in whose history it belongs.
+        taken_from: repositories that something was copied from.
+        promotion: its promotion number, if it is a promotion.
+        undoes: the promotion number that it undoes.
+    """
+    items = sorted(
+        (keys.item_key(event, c.repository, c.tag, c.new or c.old or b""), c) for c in changes
+    )
+    hasher = blake3()
+    for key, change in items:
+        body = ItemRecord(change.action, change.old, change.new, change.other).encode()
+        draft.put(Table.ITEMS, key, body)
+        _feed(hasher, protect(Table.ITEMS, key, body))
+        if change.tag:
+            draft.put(Table.TAG_HISTORY, keys.tag_history_key(change.repository, change.tag, event))
+    record = EventRecord(
+        kind, at, promotion, undoes, len(items), hasher.digest(), act.by, act.comment
+    )
+    draft.put(Table.EVENTS, keys.id_key(event), record.encode())
+    changed = {change.repository for change in changes} | set(concerns)
+    taken = set(taken_from)
+    for repository in changed - taken:
+        _draft_role(draft, repository, event, Role.CHANGED)
+    for repository in taken:
+        _draft_role(
+            draft, repository, event, Role.BOTH if repository in changed else Role.TAKEN_FROM
+        )
+    if promotion:
+        draft.put(Table.PROMOTIONS, keys.id_key(promotion), IdRecord(event).encode())
+
+
+def seal(txn: WriteTxn) -> None:
+    """Add a seal over the events that have none yet; none if there are none.
+
+    Runs last in every commit, in its transaction.
+    """
+    number, previous = last_seal(txn)
+    last = previous.last_event if previous else 0
+    first, hasher = 0, blake3()
+    for row in txn.scan(Table.EVENTS, after=keys.id_key(last)):
+        _feed(hasher, row)
+        last = keys.last_id(row[0])
+        first = first or last
+    if not first:
+        return
+    record = SealRecord(
+        seal_hash(number, previous) if previous else NO_SEAL, first, last, hasher.digest()
+    )
+    txn.put_many(Table.SEALS, [protect(Table.SEALS, keys.id_key(number + 1), record.encode())])
+
+
+def last_seal(txn: ReadTxn) -> tuple[int, SealRecord | None]:
+    """Return the newest seal and its number; 0 and None before the first."""
+    for key, value in txn.scan(Table.SEALS, reverse=True, limit=1):
+        return keys.last_id(key), decoded(SealRecord.decode, Table.SEALS, key, value)
+    return 0, None
+
+
+def seal_hash(number: int, record: SealRecord) -> bytes:
+    """Return what the next seal names this one by."""
+    return blake3(keys.id_key(number) + record.encode()).digest()
+
+
+def broken_seals(txn: ReadTxn) -> Iterator[str]:
+    """Walk the chain and the events under it; yield a sentence for each thing that is wrong."""
+    expected, covered = NO_SEAL, 0
+    for key, value in txn.scan(Table.SEALS):
+        number = keys.last_id(key)
+        record = decoded(SealRecord.decode, Table.SEALS, key, value)
+        if record.previous != expected:
+            yield f"seal {number} does not follow from the seal before it"
+        hasher, last = blake3(), 0
+        for row in txn.scan(Table.EVENTS, after=keys.id_key(covered)):
+            if keys.last_id(row[0]) > record.last_event:
+                break
+            _feed(hasher, row)
+            last = keys.last_id(row[0])
+        if last != record.last_event or hasher.digest() != record.root:
+            yield (
+                f"events {record.first_event} to {record.last_event} "
+                f"are not those that seal {number} closed"
+            )
+        expected, covered = seal_hash(number, record), record.last_event
+    for key, _ in txn.scan(Table.EVENTS, after=keys.id_key(covered), limit=1):
+        yield f"event {keys.last_id(key)} and what follows have no seal"
+
+
+def get_event(txn: ReadTxn, number: int) -> Event:
+    """Return an event that some row names."""
+    key = keys.id_key(number)
+    value = txn.get(Table.EVENTS, key)
+    assert value is not None, f"event {number} is named, but is not there"
+    return Event(number, decoded(EventRecord.decode, Table.EVENTS, key, value))
+
+
+def find_promotion(txn: ReadTxn, number: int) -> Event | None:
+    """Return the event of a promotion number; None if no promotion bears it."""
+    if not 0 < number <= NUMBER_MAX:
+        return None
+    key = keys.id_key(number)
+    value = txn.get(Table.PROMOTIONS, key)
+    if value is None:
+        return None
+    return get_event(txn, decoded(IdRecord.decode, Table.PROMOTIONS, key, value).id)
+
+
+def iter_items(txn: ReadTxn, event: int) -> Iterator[Item]:
+    """Stream an event's items."""
+    for row in txn.scan(Table.ITEMS, keys.id_key(event)):
+        yield _item(row)
+
+
+def items_hash(rows: Iterable[Row]) -> bytes:
+    """Return what an event says about its items' rows."""
+    hasher = blake3()
+    for row in rows:
+        _feed(hasher, row)
+    return hasher.digest()
+
+
+def find_items(txn: ReadTxn, repository: int, tag: str, events: Sequence[int]) -> list[Item]:
+    """Return one tag's items in some events."""
+    item_keys = [keys.item_key(event, repository, tag, b"") for event in events]
+    rows = zip(item_keys, txn.get_many(Table.ITEMS, item_keys), strict=True)
+    return [_item((key, value)) for key, value in rows if value is not None]
+
+
+def latest_of_tag(txn: ReadTxn, repository: int, tag: str) -> int | None:
+    """Return the number of the last event that changed a tag."""
+    return next(iter_tag_events(txn, repository, tag), None)
+
+
+def iter_tag_events(
+    txn: ReadTxn, repository: int, tag: str, *, before: int | None = None
+) -> Iterator[int]:
+    """Stream the numbers of the events that changed a tag, newest first."""
+    prefix = keys.tag_history_prefix(repository, tag)
+    after = None if before is None else prefix + keys.id_key(before)
+    for key, value in txn.scan(Table.TAG_HISTORY, prefix, after=after, reverse=True):
+        decoded(Presence.decode, Table.TAG_HISTORY, key, value)
+        yield keys.last_id(key)
+
+
+def iter_repository_events(
+    txn: ReadTxn, repository: int, *, before: int | None = None
+) -> Iterator[tuple[int, Role]]:
+    """Stream the events that concern a repository, newest first, and how they do."""
+    prefix = keys.id_key(repository)
+    after = None if before is None else prefix + keys.id_key(before)
+    for key, value in txn.scan(Table.REPOSITORY_HISTORY, prefix, after=after, reverse=True):
+        record = decoded(RoleRecord.decode, Table.REPOSITORY_HISTORY, key, value)
+        yield keys.last_id(key), record.role
+
+
+def next_event(txn: WriteTxn) -> int:
+    """Return a fresh event number."""
+    return txn.next_id(Numbered.EVENT)
+
+
+def _item(row: Row) -> Item:
+    event, repository, tag = keys.split_item(row[0])
+    return Item(event, repository, tag, decoded(ItemRecord.decode, Table.ITEMS, *row))
+
+
+def _draft_role(draft: Draft, repository: int, event: int, role: Role) -> None:
+    key = keys.repository_history_key(repository, event)
+    draft.put(Table.REPOSITORY_HISTORY, key, RoleRecord(role).encode())
+
+
+def _feed(hasher: blake3, row: Row) -> None:
+    key, value = row
+    hasher.update(len(key).to_bytes(2, "big") + key + len(value).to_bytes(4, "big") + value)
