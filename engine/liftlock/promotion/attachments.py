@@ -1,0 +1,69 @@
+"""Attachment tags that differ at the target: whose counts.
+
+Signers append: the tag of one side mostly contains all that the other's does. Then the longer one
+counts, and nothing is lost. If each has entries that the other lacks, somebody must say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from liftlock import links
+from liftlock.errors import AttachmentsDiffer, LiftlockError
+from liftlock.metadata.contract import ReadTxn
+from liftlock.model import Side
+from liftlock.oci import manifest as manifests
+from liftlock.oci.digest import Digest
+
+
+def settle_attachments(
+    txn: ReadTxn,
+    name: str,
+    source: Mapping[str, bytes],
+    target: Mapping[str, bytes],
+    preferred: Side | None,
+) -> tuple[dict[str, bytes], list[LiftlockError]]:
+    """Decide where each attachment tag of the source shall point at the target.
+
+    Args:
+        txn: the snapshot.
+        name: the target repository, for messages.
+        source: the source's attachment tags.
+        target: where those of the same names are at the target.
+        preferred: whose tag counts where neither contains the other.
+
+    Returns:
+        The tags to set (those that stay as they are left out), and a violation for each that
+        nobody has decided.
+    """
+    wanted: dict[str, bytes] = {}
+    violations: list[LiftlockError] = []
+    for tag, theirs in source.items():
+        ours = target.get(tag)
+        if ours == theirs:
+            continue
+        if ours is None or preferred is Side.SOURCE:
+            wanted[tag] = theirs
+            continue
+        if preferred is Side.TARGET:
+            continue
+        ours_entries, their_entries = _entries(txn, ours), _entries(txn, theirs)
+        if ours_entries <= their_entries:
+            wanted[tag] = theirs
+        elif not their_entries <= ours_entries:
+            violations.append(
+                AttachmentsDiffer(f"{name}:{tag}", str(Digest(theirs)), str(Digest(ours)))
+            )
+    return wanted, violations
+
+
+def _entries(txn: ReadTxn, digest: bytes) -> set[bytes]:
+    """Return what an attachment manifest lists: an index's children, or an image's layers."""
+    (body,) = links.find_bodies(txn, (digest,))
+    assert body is not None, "a manifest link has a record"
+    manifest = manifests.decode(body, "")
+    # The config of a cosign image lists its layers' diff ids, so it differs whenever they do. An
+    # index and an image have nothing to do with each other, even where one of them is empty.
+    is_index = not manifest.layers and manifest.config is None
+    named = manifest.children if is_index else manifest.layers
+    return {b"index" if is_index else b"image", *(entry.digest.key for entry in named)}
