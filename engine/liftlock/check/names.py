@@ -1,0 +1,111 @@
+"""Do names lead to what bears them, and does the log agree?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from liftlock.check.scan import error, in_batches, readable
+from liftlock.metadata import keys
+from liftlock.metadata.contract import Counts, MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.records import (
+    CountsRecord,
+    DeadRecord,
+    IdRecord,
+    Naming,
+    NamingRecord,
+    RegistryRecord,
+    RepositoryRecord,
+)
+from liftlock.model import Finding
+
+
+def check_names(store: MetadataStore) -> Iterator[Finding]:
+    """Check `names` against `registries`, `repositories` and `names_log`, and registries' sums."""
+    yield from in_batches(store, Table.NAMES, _names)
+    yield from in_batches(store, Table.NAMES_LOG, _log)
+    yield from in_batches(store, Table.DEAD, _dead)
+    yield from store.read(_sums)
+
+
+def _names(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    findings: list[Finding] = []
+    for row in rows:
+        record = readable(IdRecord.decode, Table.NAMES, row, findings)
+        if record is None:
+            continue
+        registry, name = keys.first_id(row[0]), row[0][8:].decode()
+        if _bearer(txn, registry, record.id, findings) != (registry, name):
+            findings.append(
+                error("name-leads-home", name, f"id {record.id} does not know itself by this name")
+            )
+        latest = next(
+            txn.scan(Table.NAMES_LOG, keys.names_log_prefix(registry, name), reverse=True, limit=1),
+            None,
+        )
+        logged = latest and readable(NamingRecord.decode, Table.NAMES_LOG, latest, findings)
+        if not logged or logged.id != record.id or logged.naming not in _BEARING:
+            findings.append(
+                error("name-is-logged", name, f"the log does not say that id {record.id} bears it")
+            )
+    return findings
+
+
+_BEARING = {Naming.CREATED, Naming.MOVED_IN}
+
+
+def _bearer(
+    txn: ReadTxn, registry: int, number: int, findings: list[Finding]
+) -> tuple[int, str] | None:
+    """Return where an id says that it is, and under which name."""
+    key = keys.id_key(number)
+    if registry == keys.NO_REGISTRY:
+        value = txn.get(Table.REGISTRIES, key)
+        found = value and readable(RegistryRecord.decode, Table.REGISTRIES, (key, value), findings)
+        return (keys.NO_REGISTRY, found.name) if found else None
+    value = txn.get(Table.REPOSITORIES, key)
+    known = value and readable(RepositoryRecord.decode, Table.REPOSITORIES, (key, value), findings)
+    return (known.registry, known.name) if known else None
+
+
+def _log(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    findings: list[Finding] = []
+    for row in rows:
+        readable(NamingRecord.decode, Table.NAMES_LOG, row, findings)
+        event = keys.last_id(row[0])
+        if txn.get(Table.EVENTS, keys.id_key(event)) is None:
+            findings.append(error("log-has-event", f"event {event}", "the names log names it"))
+    return findings
+
+
+def _dead(txn: ReadTxn, rows: list[Row]) -> list[Finding]:  # noqa: ARG001 - as `in_batches` calls it
+    findings: list[Finding] = []
+    for row in rows:
+        readable(DeadRecord.decode, Table.DEAD, row, findings)
+    return findings
+
+
+def _sums(txn: ReadTxn) -> list[Finding]:
+    """Compare each registry's counters with the sum over its repositories, dead ones included."""
+    findings: list[Finding] = []
+    sums: dict[int, Counts] = {}
+    for row in txn.scan(Table.REPOSITORIES):
+        record = readable(RepositoryRecord.decode, Table.REPOSITORIES, row, findings)
+        if record is not None:
+            tags, manifests, blobs, size = sums.get(record.registry, (0, 0, 0, 0))
+            own = record.counts
+            sums[record.registry] = (
+                tags + own[0],
+                manifests + own[1],
+                blobs + own[2],
+                size + own[3],
+            )
+    for row in txn.scan(Table.COUNTERS):
+        readable(CountsRecord.decode, Table.COUNTERS, row, findings)
+    for row in txn.scan(Table.REGISTRIES):
+        registry = readable(RegistryRecord.decode, Table.REGISTRIES, row, findings)
+        counted, summed = txn.count(row[0]), sums.get(keys.first_id(row[0]), (0, 0, 0, 0))
+        if registry is not None and counted != summed:
+            findings.append(
+                error("counts-add-up", registry.name, f"it says {counted}, its parts {summed}")
+            )
+    return findings

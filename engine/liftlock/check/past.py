@@ -1,0 +1,135 @@
+"""Is the history whole, sealed, and does replaying it give the tags that there are?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from liftlock import history
+from liftlock.check.scan import damaged, error, in_batches, readable
+from liftlock.errors import RecordCorrupt
+from liftlock.metadata import keys
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.records import (
+    EventRecord,
+    IdRecord,
+    ItemRecord,
+    Presence,
+    RoleRecord,
+    TagRecord,
+    decoded,
+)
+from liftlock.model import Finding
+from liftlock.oci.digest import Digest
+
+
+def check_past(store: MetadataStore) -> Iterator[Finding]:
+    """Check events, items, the rows by which they are found, and the seals."""
+    yield from in_batches(store, Table.EVENTS, _events)
+    yield from in_batches(store, Table.ITEMS, _items)
+    yield from in_batches(store, Table.PROMOTIONS, _promotions)
+    yield from in_batches(store, Table.REPOSITORY_HISTORY, _roles)
+    for number in store.read(_repository_ids):
+        yield from store.read(partial(_replay, number=number))
+    yield from store.read(_seals)
+
+
+def _events(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    findings: list[Finding] = []
+    for row in rows:
+        record = readable(EventRecord.decode, Table.EVENTS, row, findings)
+        if record is None:
+            continue
+        items = list(txn.scan(Table.ITEMS, row[0]))
+        if len(items) != record.items or history.items_hash(items) != record.items_hash:
+            event = f"event {keys.first_id(row[0])}"
+            findings.append(error("event-has-items", event, "its items are not those it closed"))
+    return findings
+
+
+def _items(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    findings: list[Finding] = []
+    for row in rows:
+        readable(ItemRecord.decode, Table.ITEMS, row, findings)
+        event, repository, tag = keys.split_item(row[0])
+        if txn.get(Table.EVENTS, keys.id_key(event)) is None:
+            findings.append(error("item-has-event", f"event {event}", "it has items, and no head"))
+        tag_row = keys.tag_history_key(repository, tag, event)
+        if tag and txn.get(Table.TAG_HISTORY, tag_row) is None:
+            findings.append(error("item-is-found", f"event {event}", f"not under tag {tag}"))
+        role_row = keys.repository_history_key(repository, event)
+        if txn.get(Table.REPOSITORY_HISTORY, role_row) is None:
+            findings.append(
+                error("item-is-found", f"event {event}", f"not under repository {repository}")
+            )
+    return findings
+
+
+def _promotions(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    findings: list[Finding] = []
+    for row in rows:
+        number = keys.first_id(row[0])
+        record = readable(IdRecord.decode, Table.PROMOTIONS, row, findings)
+        if record is None:
+            continue
+        key = keys.id_key(record.id)
+        value = txn.get(Table.EVENTS, key)
+        event = value and readable(EventRecord.decode, Table.EVENTS, (key, value), findings)
+        if not event or event.promotion != number:
+            findings.append(
+                error("promotion-has-event", f"promotion {number}", "its event is another's")
+            )
+    return findings
+
+
+def _roles(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    findings: list[Finding] = []
+    for row in rows:
+        readable(RoleRecord.decode, Table.REPOSITORY_HISTORY, row, findings)
+        event = keys.last_id(row[0])
+        if txn.get(Table.EVENTS, keys.id_key(event)) is None:
+            findings.append(error("log-has-event", f"event {event}", "a repository's history has"))
+    return findings
+
+
+def _repository_ids(txn: ReadTxn) -> list[int]:
+    return [keys.first_id(key) for key, _ in txn.scan(Table.REPOSITORIES)]
+
+
+def _replay(txn: ReadTxn, number: int) -> list[Finding]:
+    """The last thing that happened to a tag must be where it is."""
+    findings: list[Finding] = []
+    last: dict[str, int] = {}
+    for row in txn.scan(Table.TAG_HISTORY, keys.id_key(number)):
+        readable(Presence.decode, Table.TAG_HISTORY, row, findings)
+        tag = row[0][8:-9].decode()
+        last[tag] = keys.last_id(row[0])
+    there: dict[str, bytes] = {}
+    for key, value in txn.scan(Table.TAGS, keys.id_key(number)):
+        try:
+            there[key[8:].decode()] = decoded(TagRecord.decode, Table.TAGS, key, value).digest
+        except RecordCorrupt as corrupt:
+            findings.append(damaged(corrupt))
+    for tag in sorted(there.keys() | last.keys()):
+        items = history.find_items(txn, number, tag, (last[tag],)) if tag in last else []
+        told = items[-1].record.new if items else None
+        if told != there.get(tag):
+            findings.append(
+                error(
+                    "history-gives-tags",
+                    f"tag {tag} of repository {number}",
+                    f"the history says {_shown(told)}, the tag {_shown(there.get(tag))}",
+                )
+            )
+    return findings
+
+
+def _shown(digest: bytes | None) -> str:
+    return str(Digest(digest)) if digest else "absent"
+
+
+def _seals(txn: ReadTxn) -> list[Finding]:
+    try:
+        return [error("history-is-sealed", "seals", what) for what in history.broken_seals(txn)]
+    except RecordCorrupt as corrupt:
+        return [damaged(corrupt)]

@@ -1,0 +1,205 @@
+"""Does each repository hold exactly what it says it has, and for the reasons that are written down?
+
+Every row that must exist is looked up; that there are no others follows from counting them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+
+from liftlock import links
+from liftlock.check.scan import BATCH_ROWS, damaged, error, readable
+from liftlock.errors import LiftlockError, RecordCorrupt
+from liftlock.metadata import keys
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.records import (
+    HoldRecord,
+    LinkRecord,
+    Presence,
+    RepositoryRecord,
+    TagRecord,
+    decoded,
+)
+from liftlock.model import Finding
+from liftlock.oci import manifest as manifests
+from liftlock.oci.digest import Digest
+from liftlock.oci.manifest import Edges
+
+
+def check_repositories(store: MetadataStore) -> Iterator[Finding]:
+    """Check every repository, each in one snapshot."""
+    for number in store.read(_all_ids):
+        yield from store.read(partial(_check_repository, number=number))
+
+
+def _check_repository(txn: ReadTxn, number: int) -> list[Finding]:
+    return _Repository(txn, number).check()
+
+
+def _all_ids(txn: ReadTxn) -> list[int]:
+    return [keys.first_id(key) for key, _ in txn.scan(Table.REPOSITORIES)]
+
+
+class _Repository:
+    """One repository under examination."""
+
+    def __init__(self, txn: ReadTxn, number: int) -> None:
+        self.txn = txn
+        self.number = number
+        self.findings: list[Finding] = []
+        self.expected: Counter[bytes] = Counter()
+        """Holder rows that must be there, by kind of holder."""
+
+    def check(self) -> list[Finding]:
+        row = keys.id_key(self.number)
+        value = self.txn.get(Table.REPOSITORIES, row)
+        assert value is not None
+        record = readable(RepositoryRecord.decode, Table.REPOSITORIES, (row, value), self.findings)
+        if record is None:
+            return self.findings
+        self.name = record.name
+        tags = self.check_tags()
+        manifests_, referrers = self.check_links()
+        blobs, size = self.check_holders()
+        self.check_referrers(referrers)
+        counted = (tags, manifests_, blobs, size)
+        if counted != record.counts:
+            self.fault("counts-add-up", f"it says {record.counts}, and has {counted}")
+        return self.findings
+
+    def fault(self, rule: str, detail: str) -> None:
+        self.findings.append(error(rule, f"repository {self.number} ({self.name})", detail))
+
+    def rows(self, table: Table) -> Iterator[Row]:
+        return self.txn.scan(table, keys.id_key(self.number))
+
+    def check_tags(self) -> int:
+        """Each tag points at a linked manifest and holds it."""
+        count = 0
+        for row in self.rows(Table.TAGS):
+            count += 1
+            record = readable(TagRecord.decode, Table.TAGS, row, self.findings)
+            if record is None:
+                continue
+            tag = row[0][8:].decode()
+            if self.txn.get(Table.LINKS, keys.link_key(self.number, record.digest)) is None:
+                self.fault("tag-has-manifest", f"tag {tag} is at {Digest(record.digest)}")
+            self.require_holder(keys.MANIFEST, record.digest, keys.BY_TAG + tag.encode())
+        return count
+
+    def check_links(self) -> tuple[int, int]:
+        """Each linked manifest has a record and holds all that it names."""
+        count = referrers = 0
+        rows = self.rows(Table.LINKS)
+        while batch := list(islice(rows, BATCH_ROWS)):
+            count += len(batch)
+            for row in batch:
+                digest = row[0][8:]
+                readable(LinkRecord.decode, Table.LINKS, row, self.findings)
+                edges = self.edges_of(digest)
+                if edges is not None:
+                    self.check_edges(digest, edges)
+                    referrers += edges.subject is not None
+        return count, referrers
+
+    def edges_of(self, digest: bytes) -> Edges | None:
+        try:
+            (body,) = links.find_bodies(self.txn, (digest,))
+            if body is not None:
+                return manifests.decode_edges(body)
+            self.fault("link-has-record", f"manifest {Digest(digest)} has no record")
+        except RecordCorrupt as corrupt:
+            self.findings.append(damaged(corrupt))
+        except LiftlockError as unreadable:
+            self.fault("link-has-record", f"manifest {Digest(digest)}: {unreadable}")
+        return None
+
+    def check_edges(self, digest: bytes, edges: Edges) -> None:
+        holder = keys.BY_PARENT + digest
+        for child in edges.children:
+            linked = self.txn.get(Table.LINKS, keys.link_key(self.number, child)) is not None
+            grant = keys.GRANTS if linked else keys.NAMES_ONLY
+            self.require_holder(keys.MANIFEST, child, holder, grant)
+        for blob in edges.blobs:
+            self.require_holder(keys.BLOB, blob, holder)
+        granted = links.presence(self.txn, self.number, keys.BLOB, edges.foreign).granted
+        for blob in edges.foreign:
+            grant = keys.GRANTS if blob in granted else keys.NAMES_ONLY
+            self.require_holder(keys.BLOB, blob, holder, grant)
+        if edges.subject is None:
+            return
+        row = keys.referrer_key(
+            self.number, edges.subject, links.type_hash(edges.artifact_type), digest
+        )
+        if self.txn.get(Table.REFERRERS, row) is None:
+            self.fault("referrer-is-listed", f"{Digest(digest)} is not under its subject")
+        if self.txn.get(Table.LINKS, keys.link_key(self.number, edges.subject)) is not None:
+            self.require_holder(keys.MANIFEST, digest, keys.BY_SUBJECT + edges.subject)
+
+    def require_holder(
+        self, kind: bytes, digest: bytes, holder: bytes, grant: bytes = keys.GRANTS
+    ) -> None:
+        self.expected[holder[:1]] += 1
+        key = keys.holder_key(self.number, kind, digest, grant, holder)
+        if self.txn.get(Table.HOLDERS, key) is None:
+            self.fault("holder-is-there", f"row {key.hex()} of {Digest(digest)} is missing")
+
+    def check_holders(self) -> tuple[int, int]:
+        """Holders agree with each other and with what they are about; count the blobs granted."""
+        found: Counter[bytes] = Counter()
+        blobs = size = 0
+        digest_before, grant_before = b"", b""
+        for row in self.rows(Table.HOLDERS):
+            _, kind, digest, grant, holder = keys.split_holder(row[0])
+            by = holder[:1]
+            found[by] += 1
+            decode = HoldRecord.decode if by == keys.BY_HOLD else Presence.decode
+            readable(decode, Table.HOLDERS, row, self.findings)
+            if kind + digest != digest_before:
+                if grant == keys.GRANTS:
+                    granted, added = self.check_granted(kind, digest)
+                    blobs += granted
+                    size += added
+                elif self.has(kind, digest):
+                    self.fault("grants-agree", f"{Digest(digest)} is there, but only named")
+            elif grant != grant_before:
+                self.fault("grants-agree", f"{Digest(digest)} is both granted and only named")
+            digest_before, grant_before = kind + digest, grant
+        for by in (keys.BY_TAG, keys.BY_PARENT, keys.BY_SUBJECT):
+            if found[by] > self.expected[by]:
+                surplus = found[by] - self.expected[by]
+                self.fault("holder-has-reason", f"{surplus} rows by {by!r} without their holder")
+        return blobs, size
+
+    def has(self, kind: bytes, digest: bytes) -> bool:
+        if kind == keys.MANIFEST:
+            return self.txn.get(Table.LINKS, keys.link_key(self.number, digest)) is not None
+        return False
+
+    def check_granted(self, kind: bytes, digest: bytes) -> tuple[int, int]:
+        """What is granted exists. Return count and bytes, if it is a blob."""
+        if kind == keys.MANIFEST:
+            if not self.has(kind, digest):
+                self.fault("grant-has-record", f"manifest {Digest(digest)} is held, not linked")
+            return 0, 0
+        try:
+            (record,) = links.find_blobs(self.txn, (digest,))
+        except RecordCorrupt:  # found where the records are checked
+            return 1, 0
+        if record is None:
+            self.fault("grant-has-record", f"blob {Digest(digest)} has no record")
+        return 1, record.size if record else 0
+
+    def check_referrers(self, expected: int) -> None:
+        found = 0
+        for key, value in self.rows(Table.REFERRERS):
+            found += 1
+            try:
+                decoded(Presence.decode, Table.REFERRERS, key, value)
+            except RecordCorrupt as corrupt:
+                self.findings.append(damaged(corrupt))
+        if found > expected:
+            self.fault("referrer-is-listed", f"{found - expected} rows of what is not linked")

@@ -1,0 +1,54 @@
+"""Reading tables in batches, each in a snapshot of its own, and naming what cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+from liftlock.errors import RecordCorrupt
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.records import decoded
+from liftlock.model import Finding, Severity
+
+T = TypeVar("T")
+BATCH_ROWS: Final = 1000
+"""Rows judged in one snapshot."""
+
+
+def error(rule: str, subject: str, detail: str) -> Finding:
+    """Something is wrong."""
+    return Finding(Severity.ERROR, rule, subject, detail)
+
+
+def damaged(corrupt: RecordCorrupt) -> Finding:
+    """A row cannot be read."""
+    return error("row-readable", f"{corrupt.table} {corrupt.key.hex()}", str(corrupt))
+
+
+def in_batches(
+    store: MetadataStore, table: Table, judge: Callable[[ReadTxn, list[Row]], list[Finding]]
+) -> Iterator[Finding]:
+    """Judge all rows of a table, a batch at a time."""
+    after: bytes | None = None
+
+    def batch(txn: ReadTxn) -> tuple[list[Finding], bytes | None]:
+        rows = list(txn.scan(table, after=after, limit=BATCH_ROWS))
+        return judge(txn, rows), rows[-1][0] if rows else None
+
+    while True:
+        findings, last = store.read(batch)
+        yield from findings
+        if last is None:
+            return
+        after = last
+
+
+def readable(
+    decode: Callable[[bytes], T], table: Table, row: Row, findings: list[Finding]
+) -> T | None:
+    """Return what a row says; if it cannot be read, add a finding and return None."""
+    try:
+        return decoded(decode, table, *row)
+    except RecordCorrupt as corrupt:
+        findings.append(damaged(corrupt))
+        return None

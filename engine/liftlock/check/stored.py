@@ -1,0 +1,115 @@
+"""Is every record's content whole: manifests in the metadata, blobs in their files?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from blake3 import blake3
+
+from liftlock import links, names
+from liftlock.blobs.contract import BlobStore, digest_of
+from liftlock.check.scan import BATCH_ROWS, damaged, error, in_batches, readable
+from liftlock.errors import RecordCorrupt
+from liftlock.metadata import keys
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.records import BlobRecord
+from liftlock.model import Finding, Severity
+from liftlock.oci.digest import Digest
+
+_NAMED_REPOSITORIES_MAX: Final = 10
+
+
+def check_stored(store: MetadataStore, blobs: BlobStore, *, content: bool) -> Iterator[Finding]:
+    """Check the bytes of every manifest, and the file of every blob."""
+    yield from in_batches(store, Table.MANIFESTS, _manifests)
+    after: bytes | None = None
+    while batch := store.read(partial(_blob_rows, after=after)):
+        after = batch[-1][0]
+        for row in batch:
+            yield from _blob(store, blobs, row, content=content)
+
+
+def check_files(store: MetadataStore, blobs: BlobStore) -> Iterator[Finding]:
+    """Remark on files that no record names: a sweep removes them when they are old enough."""
+    for stored in blobs.iter_blobs():
+        record = store.read(partial(_record, digest=digest_of(stored.locator)))
+        if record is None or record.locator != stored.locator:
+            yield Finding(
+                Severity.REMARK,
+                "file-has-record",
+                stored.locator,
+                f"{stored.size} bytes that no record names; a sweep will remove them",
+            )
+
+
+def _manifests(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    findings: list[Finding] = []
+    for digest, _ in rows:
+        try:
+            (body,) = links.find_bodies(txn, (digest,))
+        except RecordCorrupt as corrupt:
+            findings.append(damaged(corrupt))
+            continue
+        named = Digest(digest)
+        if body is not None and Digest.of(body, named.algorithm) != named:
+            findings.append(error("content-has-digest", str(named), "the manifest is another"))
+    return findings
+
+
+def _blob_rows(txn: ReadTxn, after: bytes | None) -> list[Row]:
+    return list(txn.scan(Table.BLOBS, after=after, limit=BATCH_ROWS))
+
+
+def _blob(store: MetadataStore, blobs: BlobStore, row: Row, *, content: bool) -> Iterator[Finding]:
+    findings: list[Finding] = []
+    record = readable(BlobRecord.decode, Table.BLOBS, row, findings)
+    yield from findings
+    if record is None:
+        return
+    digest = Digest(row[0])
+    fault = _fault(blobs, digest, record, content=content)
+    if fault is None:
+        return
+    current = store.read(partial(_record, digest=digest))
+    if current is None or current.locator != record.locator:
+        return  # pushed again meanwhile: the file that was looked at is not the one that counts
+    where = store.read(partial(_repositories_with, digest=digest))
+    yield error("record-has-file", str(digest), f"{fault}; it is in {where}. Push it again.")
+
+
+def _fault(blobs: BlobStore, digest: Digest, record: BlobRecord, *, content: bool) -> str | None:
+    size = blobs.size(record.locator)
+    if size != record.size:
+        return f"file {record.locator} has {size} bytes, not {record.size}"
+    if not content:
+        return None
+    named, fast = hashlib.new(digest.algorithm), blake3()
+    for piece in blobs.read(record.locator):
+        named.update(piece)
+        fast.update(piece)
+    if named.digest() != digest.key[1:]:
+        return f"file {record.locator} has other content"
+    if fast.digest() != record.blake3:
+        return "its record has another BLAKE3 hash than its file"
+    return None
+
+
+def _record(txn: ReadTxn, digest: Digest) -> BlobRecord | None:
+    try:
+        return links.find_blobs(txn, (digest.key,))[0]
+    except RecordCorrupt:  # found by its own check
+        return None
+
+
+def _repositories_with(txn: ReadTxn, digest: Digest) -> str:
+    """Name the repositories that a damaged blob affects."""
+    numbers = [keys.first_id(key) for key, _ in txn.scan(Table.REPOSITORIES)]
+    prefixes = [keys.granting_prefix(number, keys.BLOB, digest.key) for number in numbers]
+    held = zip(numbers, txn.first_many(Table.HOLDERS, prefixes), strict=True)
+    found = [names.full_name(txn, number) for number, row in held if row is not None]
+    more = len(found) - _NAMED_REPOSITORIES_MAX
+    shown = ", ".join(found[:_NAMED_REPOSITORIES_MAX]) or "no repository"
+    return f"{shown} and {more} more" if more > 0 else shown
