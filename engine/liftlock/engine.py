@@ -1,0 +1,577 @@
+"""The engine: everything Liftlock can do, as one embeddable object.
+
+Front end and CLI use nothing else. Methods are synchronous and may be called from any thread; what
+they did is durable when they return, and what they refused has left nothing behind. An engine
+belongs to the process that opened it: open it after a fork, never before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from liftlock import catalog, content, folder, history, names, promotion, timeline, uploads
+from liftlock import check as checking
+from liftlock.blobs.contract import BlobStore, Pieces
+from liftlock.blobs.disk import PLAIN_DISK, Disk
+from liftlock.blobs.files import FileBlobStore
+from liftlock.blobs.hashing import HashStates
+from liftlock.config import Limits
+from liftlock.errors import BlobUnknown, ManifestTooLarge, NotFound, StoreExists, TextInvalid
+from liftlock.history import Act
+from liftlock.metadata.contract import Instant, MetadataStore, WriteTxn
+from liftlock.metadata.lmdb import FILE_FORMAT, LmdbMetadataStore
+from liftlock.model import (
+    ANYTHING,
+    BlobContent,
+    Expected,
+    Finding,
+    HistoryEntry,
+    ManifestContent,
+    Mode,
+    Page,
+    Promotion,
+    Pushed,
+    Referrer,
+    Registry,
+    Repository,
+    Side,
+    Swept,
+    Tag,
+)
+from liftlock.oci import manifest as manifests
+from liftlock.oci.digest import SHA256, Digest
+from liftlock.oci.reference import Reference, RepositoryName, Target, parse_registry
+from liftlock.points import Reach, nowhere
+from liftlock.promotion import Request as PromotionRequest
+from liftlock.uploads import Upload
+
+T = TypeVar("T")
+__all__ = ["Engine", "PromotionRequest", "Upload", "init", "new_id", "open", "system_clock"]
+
+_DEFAULTS: Final = Limits()
+_ACTOR_CHARACTERS_MAX: Final = 255
+
+log = logging.getLogger("liftlock")
+
+
+def system_clock() -> Instant:
+    """Return the time of day, in ms since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """Return 32 hex digits that nobody can guess and nobody had before."""
+    return secrets.token_hex(16)
+
+
+def init(root: Path | str, *, disk: Disk = PLAIN_DISK) -> None:
+    """Make an empty store in the folder `root`; on return it is durable.
+
+    Raises:
+        StoreExists: there is a store, or there are other files; nothing was touched.
+        StoreBusy: another process is making or using it.
+        StoreFull: there is no room.
+    """
+    root = Path(root)
+    with folder.making(root):
+        folder.create(root, FILE_FORMAT, disk)
+        LmdbMetadataStore(root / folder.METADATA, system_clock).close()
+        folder.finish(root, disk)
+
+
+def open(  # noqa: A001 - liftlock.open, as one says gzip.open
+    root: Path | str,
+    *,
+    create: bool = False,
+    limits: Limits = _DEFAULTS,
+    clock: Callable[[], Instant] = system_clock,
+    disk: Disk = PLAIN_DISK,
+    reach: Reach = nowhere,
+) -> Engine:
+    """Open the store in the folder `root`.
+
+    Args:
+        root: where `init` made it.
+        create: make it if it is absent.
+        limits: what to accept, and how long to keep things.
+        clock: the time of day in ms since 1970 UTC.
+        disk: how files are written; another one only in tests.
+        reach: told of each named point of a write; listened to only in tests.
+
+    Raises:
+        StoreUnknown: there is none, and `create` is false.
+        FormatUnknown: it was written by another version; it was not touched.
+        StoreBusy: it cannot be opened from here right now.
+    """
+    root = Path(root)
+    if create and not folder.exists(root):
+        # Another process may have been faster, which is as good; what else is in the way, the
+        # next line says.
+        with suppress(StoreExists):
+            init(root, disk=disk)
+    folder.require_format(root, FILE_FORMAT)
+    part = folder.join(root)
+    try:
+        store = LmdbMetadataStore(root / folder.METADATA, clock, history.seal, limits, reach)
+        blobs = FileBlobStore(root, disk, limits)
+    except BaseException:
+        os.close(part)
+        raise
+    return Engine(store, blobs, limits=limits, clock=clock, reach=reach, part=part)
+
+
+class Engine:
+    """A store in use. Close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        store: MetadataStore,
+        blobs: BlobStore,
+        *,
+        limits: Limits = _DEFAULTS,
+        clock: Callable[[], Instant] = system_clock,
+        reach: Reach = nowhere,
+        part: int | None = None,
+    ) -> None:
+        """Put an engine on two stores; `open` does it for a folder.
+
+        Args:
+            store: facts; its commits must be sealed by `history.seal`.
+            blobs: bytes.
+            limits: what to accept, and how long to keep things.
+            clock: the time of day in ms since 1970 UTC.
+            reach: told of each named point of a write.
+            part: a descriptor to close at the end, which stands for this process's part in
+                owning the folder.
+        """
+        self.limits = limits
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._part = part
+        states = HashStates(limits.hash_states_max)
+        self._uploads = uploads.Place(store, blobs, clock, new_id, limits, states, reach)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what is queued, then let go of the store. Harmless when repeated."""
+        self._store.close()
+        self._blobs.close()
+        if self._part is not None:
+            os.close(self._part)
+            self._part = None
+
+    # --- registries and repositories ----------------------------------------------------------
+
+    def create_registry(self, name: str, *, by: str, comment: str = "") -> Registry:
+        """Make a registry.
+
+        Raises:
+            NameInvalid: the name breaks the grammar or its limit.
+            NameTaken: there is one of this name.
+        """
+        act = self._act(by, comment)
+        parse_registry(name)
+        self._store.write(lambda txn: names.create_registry(txn, name, act))
+        return self.get_registry(name)
+
+    def delete_registry(
+        self, name: str, *, by: str, comment: str = "", force: bool = False
+    ) -> None:
+        """Delete a registry; with `force`, with all that it has. Its history stays.
+
+        Raises:
+            RegistryUnknown: there is none of this name.
+            RegistryNotEmpty: it has repositories, and `force` is false.
+        """
+        act = self._act(by, comment)
+        self._store.write(lambda txn: names.delete_registry(txn, name, act, force=force))
+
+    def get_registry(self, name: str) -> Registry:
+        """Return a registry.
+
+        Raises:
+            RegistryUnknown: there is none of this name.
+        """
+        return self._store.read(lambda txn: catalog.get_registry(txn, name))
+
+    def list_registries(self, *, after: str = "", limit: int | None = None) -> Page[Registry]:
+        """Return registries beyond `after`, by name."""
+        most = self._page(limit)
+        return self._store.read(lambda txn: catalog.list_registries(txn, after, most))
+
+    def get_repository(self, name: RepositoryName) -> Repository:
+        """Return a repository.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown: it is not there.
+        """
+        return self._store.read(lambda txn: catalog.get_repository(txn, name))
+
+    def list_repositories(
+        self, registry: str, *, after: str = "", limit: int | None = None
+    ) -> Page[Repository]:
+        """Return a registry's repositories beyond `after`, by name.
+
+        Raises:
+            RegistryUnknown: there is no such registry.
+        """
+        most = self._page(limit)
+        return self._store.read(lambda txn: catalog.list_repositories(txn, registry, after, most))
+
+    # --- manifests and tags -------------------------------------------------------------------
+
+    def get_manifest(self, reference: Reference) -> ManifestContent:
+        """Return the manifest that a tag or digest names, byte for byte as it was pushed.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+        """
+        return self._store.read(lambda txn: content.get_manifest(txn, reference))
+
+    def put_manifest(
+        self, reference: Reference, body: bytes, *, media_type: str | None, by: str
+    ) -> Pushed:
+        """Push a manifest under a tag or under its digest; the repository may come to be by it.
+
+        Args:
+            reference: with a tag or a digest; if both, the body must have the digest.
+            body: the manifest, stored as it is.
+            media_type: its Content-Type without parameters; None: the body's `mediaType` says.
+            by: who pushes.
+
+        Raises:
+            ManifestTooLarge, ManifestInvalid: the body is no manifest that can be stored.
+            DigestInvalid: the body has another digest than the reference.
+            RegistryUnknown: there is no such registry.
+            ManifestBlobUnknown: it names content that the repository does not have.
+        """
+        act = self._act(by)
+        if len(body) > self.limits.manifest_bytes_max:
+            raise ManifestTooLarge(self.limits.manifest_bytes_max)
+        digest = manifests.identified(body, reference.digest)
+        manifest = manifests.parse(body, media_type, depth_max=self.limits.json_depth_max)
+        return self._store.write(
+            lambda txn: content.push_manifest(
+                txn, reference.name, body, manifest, digest, reference.tag, act
+            )
+        )
+
+    def delete_tag(self, name: RepositoryName, tag: str, *, by: str, comment: str = "") -> Digest:
+        """Remove a tag, and return where it was; its manifest stays for the hold time.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+        """
+        act = self._act(by, comment)
+        return self._store.write(lambda txn: content.delete_tag(txn, name, tag, act))
+
+    def delete_manifest(
+        self, name: RepositoryName, digest: Digest, *, by: str, comment: str = ""
+    ) -> None:
+        """Remove a manifest and every tag of it from the repository.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+            Unsupported: an index of the repository needs it.
+        """
+        act = self._act(by, comment)
+        self._store.write(lambda txn: content.delete_manifest(txn, name, digest, act))
+
+    def list_tags(
+        self, name: RepositoryName, *, after: str = "", limit: int | None = None
+    ) -> Page[Tag]:
+        """Return tags beyond `after` (which need not exist), in ascending byte order.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown: the repository is not there.
+        """
+        most = self._page(limit)
+        return self._store.read(lambda txn: content.list_tags(txn, name, after, most))
+
+    def list_referrers(
+        self,
+        name: RepositoryName,
+        subject: Digest,
+        *,
+        artifact_type: str | None = None,
+        after: Digest | None = None,
+        limit: int | None = None,
+    ) -> Page[Referrer]:
+        """Return the manifests whose subject is `subject`, which need not be there itself.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown: the repository is not there.
+            ManifestUnknown: `after` names nothing.
+        """
+        most = self._page(limit)
+        return self._store.read(
+            lambda txn: content.list_referrers(txn, name, subject, artifact_type, after, most)
+        )
+
+    # --- blobs --------------------------------------------------------------------------------
+
+    def get_blob(self, name: RepositoryName, digest: Digest) -> BlobContent:
+        """Return a blob that the repository has.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there. A blob whose file is
+                missing or has the wrong length counts as not there, so that clients push it
+                again, which mends it for all; it is logged.
+        """
+        record = self._store.read(lambda txn: content.find_blob(txn, name, digest))
+        found = self._blobs.size(record.locator)
+        if found != record.size:
+            log.error(
+                "blob %s is damaged: file %s has %s bytes, not %d",
+                digest,
+                record.locator,
+                found,
+                record.size,
+            )
+            raise BlobUnknown(str(name), str(digest))
+        return BlobContent(digest, record.size, record.locator)
+
+    def read_blob(self, blob: BlobContent, start: int = 0, stop: int | None = None) -> Pieces:
+        """Return bytes `start` to `stop` (exclusive; None: to the end) in bounded pieces."""
+        return self._blobs.read(blob.locator, start, stop)
+
+    def blob_path(self, blob: BlobContent) -> Path | None:
+        """Return the local file with the blob's bytes, if there is one."""
+        return self._blobs.path(blob.locator)
+
+    def delete_blob(self, name: RepositoryName, digest: Digest, *, by: str) -> None:
+        """Remove a blob that nothing in the repository needs.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there.
+            Unsupported: a manifest of the repository needs it.
+        """
+        self._act(by)
+        self._store.write(lambda txn: content.delete_blob(txn, name, digest))
+
+    def mount_blob(
+        self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None, by: str
+    ) -> BlobContent | None:
+        """Give the repository a blob that `source` has, without its bytes.
+
+        Without `source` it succeeds only if the repository has the blob already.
+
+        Returns:
+            The blob; None if there is nothing to be mounted, for whatever reason.
+
+        Raises:
+            RegistryUnknown: there is no registry for `name`.
+        """
+        act = self._act(by)
+        try:
+            self.get_blob(source or name, digest)
+        except NotFound:
+            self._store.read(lambda txn: names.get_registry(txn, name.registry))
+            return None
+        record = self._store.write(lambda txn: content.mount_blob(txn, name, digest, source, act))
+        return BlobContent(digest, record.size, record.locator) if record else None
+
+    # --- uploads ------------------------------------------------------------------------------
+
+    def start_upload(self, name: RepositoryName, *, algorithm: str = SHA256, by: str) -> str:
+        """Start an upload session; return its id, which nobody can guess.
+
+        Raises:
+            RegistryUnknown: there is no such registry.
+            DigestInvalid: blobs cannot be named by this algorithm.
+            StoreFull: there is no room.
+        """
+        return uploads.start(self._uploads, name, algorithm, self._act(by).by)
+
+    def upload_size(self, name: RepositoryName, session_id: str) -> int:
+        """Return how many bytes a session has received.
+
+        Raises:
+            UploadUnknown: it is not there, or was started for another repository.
+        """
+        return uploads.size(self._uploads, name, session_id)
+
+    def hold_upload(self, name: RepositoryName, session_id: str) -> AbstractContextManager[Upload]:
+        """Give a session to one caller until the context ends; its methods block.
+
+        It may be entered and left in different threads.
+
+        Raises (on entering):
+            UploadUnknown: it is not there, or was started for another repository.
+            UploadBusy: another request holds it.
+        """
+        return uploads.hold(self._uploads, name, session_id)
+
+    def cancel_upload(self, name: RepositoryName, session_id: str) -> None:
+        """Forget a session and its bytes.
+
+        Raises:
+            UploadUnknown, UploadBusy: as `hold_upload`.
+        """
+        with self.hold_upload(name, session_id) as upload:
+            upload.cancel()
+
+    # --- promotion ----------------------------------------------------------------------------
+
+    def promote(
+        self,
+        source: Reference,
+        target: Target,
+        *,
+        by: str,
+        mode: Mode = Mode.COPY,
+        comment: str = "",
+        expect_source: Expected = ANYTHING,
+        expect_target: Expected = ANYTHING,
+        attachments: Side | None = None,
+        dry_run: bool = False,
+    ) -> Promotion:
+        """Make `target` be what `source` is now, without moving a byte.
+
+        The image's closure is linked into the target repository, the tag is set and the history
+        written in one transaction: on return all of it is durable, on error none of it is.
+        Referrers and attachment tags follow. A move takes the source's tag away in the same
+        transaction. Done again, it changes nothing and answers like the first time.
+
+        Args:
+            source: an image by tag, by digest, or by both, which must agree.
+            target: a registry; its repository and tag are the source's unless they are given.
+            by: who promotes.
+            mode: whether the source keeps its tag.
+            comment: why.
+            expect_source: where the caller saw the source's tag.
+            expect_target: where the caller saw the target's tag.
+            attachments: whose attachment tags count where each side's have what the other lacks.
+            dry_run: only say what would be done.
+
+        Raises:
+            NameInvalid, PromotionInvalid: the request does not fit together, or is too big.
+            RegistryUnknown, RepositoryUnknown, ManifestUnknown: something is not there.
+            TagMoved: a tag is not where it was expected.
+            AttachmentsDiffer: somebody must say whose attachments count.
+        """
+        request = PromotionRequest(source, target, mode, expect_source, expect_target, attachments)
+        if not dry_run:
+            return self._store.write(self._promotion(request, by, comment))
+        act, now, limits = self._act(by, comment), self._clock(), self.limits
+        return self._store.read(
+            lambda txn: promotion.rehearse(
+                txn, promotion.plan(txn, request, limits), act, now, limits
+            )
+        )
+
+    def submit_promotion(
+        self, request: PromotionRequest, *, by: str, comment: str = ""
+    ) -> Future[Promotion]:
+        """Queue a promotion without waiting; else like `promote`.
+
+        What is queued together shares commits, and does so best if one thread queues it all: a
+        thread for each promotion costs more than the promotion (docs/decisions/0003). It cannot
+        be withdrawn.
+        """
+        return self._store.submit(self._promotion(request, by, comment))
+
+    def _promotion(
+        self, request: PromotionRequest, by: str, comment: str
+    ) -> Callable[[WriteTxn], Promotion]:
+        act, limits = self._act(by, comment), self.limits
+        return lambda txn: promotion.apply(txn, promotion.plan(txn, request, limits), act, limits)
+
+    def undo(self, number: int, *, by: str, comment: str = "", dry_run: bool = False) -> Promotion:
+        """Undo a promotion, while its target still is what it made.
+
+        Tags go back to where they were, a moved tag returns to its source, and what the promotion
+        linked and nothing else needs is unlinked; in one transaction, with an entry of its own in
+        the history. Done again, it changes nothing.
+
+        Raises:
+            PromotionUnknown: there is no such promotion.
+            UndoRefused: something changed since; says what.
+        """
+        act, limits = self._act(by, comment), self.limits
+        if dry_run:
+            now = self._clock()
+            return self._store.read(
+                lambda txn: promotion.rehearse_undo(
+                    txn, promotion.plan_undo(txn, number, limits), act, now
+                )
+            )
+
+        def undone(txn: WriteTxn) -> Promotion:
+            return promotion.apply_undo(txn, promotion.plan_undo(txn, number, limits), act)
+
+        return self._store.write(undone)
+
+    def history(
+        self,
+        of: Reference | RepositoryName | str,
+        *,
+        before: int | None = None,
+        limit: int | None = None,
+    ) -> Page[HistoryEntry]:
+        """Return what happened, newest first.
+
+        Args:
+            of: an image (by tag, else by digest), a repository, or a registry's name. What bore
+                the name earlier and was deleted since is part of it.
+            before: only events before this number: the cursor for the next page.
+            limit: so many entries, rounded up to whole events.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown: nothing ever bore this name.
+        """
+        most = self._page(limit)
+        return self._store.read(lambda txn: timeline.timeline(txn, of, before, most))
+
+    # --- upkeep -------------------------------------------------------------------------------
+
+    def check(self, *, content: bool = False) -> Iterator[Finding]:
+        """Cross-check everything that is stored; yield what is found. Others may go on working.
+
+        Args:
+            content: also read every blob and hash it.
+        """
+        return checking.check(self._store, self._blobs, content=content)
+
+    def sweep(self) -> Swept:
+        """Remove upload sessions that idled too long, and old files without a record."""
+        return uploads.sweep(self._uploads)
+
+    def _act(self, by: str, comment: str = "") -> Act:
+        for what, text, most in (
+            ("the actor", by, _ACTOR_CHARACTERS_MAX),
+            ("the comment", comment, self.limits.comment_characters_max),
+        ):
+            if len(text) > most:
+                raise TextInvalid(what, f"it has more than {most} characters")
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise TextInvalid(what, "it is not valid Unicode") from error
+        if not by:
+            raise TextInvalid("the actor", "it is empty")
+        return Act(by, comment)
+
+    def _page(self, limit: int | None) -> int:
+        most = self.limits.page_entries_max
+        return most if limit is None else min(limit, most)
