@@ -1,0 +1,1 @@
+"""The front end: the OCI distribution API over an `Engine`; one module per noun."""

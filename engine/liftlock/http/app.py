@@ -1,0 +1,148 @@
+"""The ASGI application: one engine a worker, one error boundary around every request.
+
+The engine is opened when the worker starts, after any fork, and closed when it stops. This is
+the only module of the front end that reads the environment or a random source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import liftlock
+from liftlock.config import Limits
+from liftlock.errors import LiftlockError
+from liftlock.http.answers import Answer, Courier, Header, Receive, Scope, Send
+from liftlock.http.bridge import Bridge
+from liftlock.http.dispatch import find_handler
+from liftlock.http.errors import error_answer
+from liftlock.http.limits import HttpLimits
+from liftlock.http.request import Request, request_id_of, require_short_target
+from liftlock.http.worker import drop_stalled_readers, stop_with
+
+log = logging.getLogger("liftlock.http")
+
+ROOT_VARIABLE: Final = "LIFTLOCK_ROOT"
+
+# The thread that commits and the threads that hash wait for the GIL at every row and piece; with
+# Python's 5 ms between switches, 100 rows beside a busy thread take 300 ms instead of 3.
+_SWITCH_SECONDS: Final = 50e-6
+_API_VERSION: Final = (b"docker-distribution-api-version", b"registry/2.0")
+
+
+class App:
+    """The ASGI callable. Between `open` and `close` it serves requests."""
+
+    def __init__(self, root: Path, limits: HttpLimits, supervisor: int | None) -> None:
+        self._root = root
+        self._limits = limits
+        self._supervisor = supervisor
+        self._bridge: Bridge | None = None
+        self._upkeep: list[asyncio.Task[None]] = []
+        self._ids: Iterator[str] = iter(())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live through the worker's life."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http" and self._bridge is not None:
+            await self._answer(self._bridge, scope, receive, send)
+
+    async def _answer(self, bridge: Bridge, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = request_id_of(scope["headers"]) or next(self._ids).encode()
+        common: list[Header] = [_API_VERSION, (b"x-request-id", request_id)]
+        courier = Courier(scope, receive, send, common)
+        request = Request(scope, receive, bridge)
+        try:
+            require_short_target(scope, self._limits.target_bytes_max)
+            reply = await find_handler(scope["raw_path"], request)(request)
+        except Exception as error:  # noqa: BLE001 - the boundary: each error has its answer
+            reply = error_answer(error, request_id.decode())
+        try:
+            await courier.deliver(await _finished(request, reply), bridge)
+        except Exception as error:
+            if courier.started:  # the status is out: a body cut short is all that can be said
+                log.exception("request %s broke off", request_id.decode())
+                return
+            await courier.deliver(error_answer(error, request_id.decode()), bridge)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._open()
+        except (LiftlockError, OSError) as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _open(self) -> None:
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        # What the engine reads at a time is what is sent at a time, so that no piece is cut.
+        limits = Limits(copy_bytes=self._limits.range_piece_bytes)
+        engine = liftlock.open(self._root, create=True, limits=limits)
+        self._bridge = Bridge(engine, self._limits)
+        self._ids = map(f"{secrets.token_hex(4)}-{{:x}}".format, count(1))
+        self._upkeep.append(asyncio.ensure_future(_sweep_regularly(self._bridge)))
+        if self._supervisor is not None:
+            stop_with(self._supervisor, self._limits.stop_seconds)
+            readers = drop_stalled_readers(self._limits.idle_seconds)
+            self._upkeep.append(asyncio.ensure_future(readers))
+
+    async def _close(self) -> None:
+        for task in self._upkeep:
+            task.cancel()
+        await asyncio.gather(*self._upkeep, return_exceptions=True)
+        if self._bridge is not None:
+            self._bridge.close()
+            self._bridge = None
+
+
+def create(root: Path, *, limits: HttpLimits | None = None, supervisor: int | None = None) -> App:
+    """Make the application for the store at `root`, which is created if it is absent.
+
+    With `supervisor`, the worker stops when the process of that id is gone.
+    """
+    return App(root, limits or HttpLimits(), supervisor)
+
+
+def from_environment() -> App:
+    """Make the application for any ASGI server that wants a factory without arguments."""
+    return create(Path(os.environ[ROOT_VARIABLE]))
+
+
+async def _finished(request: Request, reply: Answer) -> Answer:
+    """Return `reply` with a word on the connection, if the request's body was left unread."""
+    try:
+        can_go_on = await request.body.drain()
+    except LiftlockError:  # a Content-Length that is none: nobody knows where the body ends
+        can_go_on = False
+    if can_go_on:
+        return reply
+    return Answer(reply.status, (*reply.headers, (b"connection", b"close")), reply.body)
+
+
+async def _sweep_regularly(bridge: Bridge) -> None:
+    while True:
+        try:
+            swept = await bridge.block(bridge.engine.sweep)
+        except Exception:  # whatever it was, the next sweep is due all the same
+            log.exception("the sweep failed")
+        else:
+            if swept.sessions or swept.orphans:
+                log.info(
+                    "swept %d sessions, %d orphans, %d bytes",
+                    swept.sessions,
+                    swept.orphans,
+                    swept.bytes,
+                )
+        await asyncio.sleep(bridge.limits.sweep_seconds)

@@ -1,0 +1,133 @@
+"""From errors to answers: one table, and the distribution spec's envelope.
+
+The table is searched along the class's MRO, so that a leaf speaks for its subclasses; a test
+requires each leaf of `LiftlockError` in it. What is not in it was not foreseen, and is answered
+like corruption: with an id to look up in the log, and nothing of what happened.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from liftlock import errors
+from liftlock.errors import LiftlockError, ManifestBlobUnknown
+from liftlock.http.answers import Answer, Header, json_answer
+
+log = logging.getLogger("liftlock.http")
+
+
+class Said(NamedTuple):
+    """How an error class is said over HTTP: status, and a code of the distribution spec."""
+
+    status: int
+    code: str
+
+
+# On 4xx only the spec's 14 codes. It has none for 5xx: UNAVAILABLE and UNKNOWN are the CNCF
+# registry's. Classes that no request below /v2/ can raise stand here for what embeds the table.
+TABLE: Final[Mapping[type[LiftlockError], Said]] = {
+    errors.NameInvalid: Said(400, "NAME_INVALID"),
+    errors.DigestInvalid: Said(400, "DIGEST_INVALID"),
+    errors.SizeInvalid: Said(400, "SIZE_INVALID"),
+    errors.ManifestInvalid: Said(400, "MANIFEST_INVALID"),
+    errors.ManifestTooLarge: Said(413, "MANIFEST_INVALID"),
+    errors.ChunkOutOfOrder: Said(416, "BLOB_UPLOAD_INVALID"),
+    errors.UploadMalformed: Said(400, "BLOB_UPLOAD_INVALID"),
+    errors.Unsupported: Said(405, "UNSUPPORTED"),
+    errors.PageInvalid: Said(400, "UNSUPPORTED"),
+    errors.TextInvalid: Said(400, "UNSUPPORTED"),
+    errors.PromotionInvalid: Said(422, "UNSUPPORTED"),
+    errors.RegistryUnknown: Said(404, "NAME_UNKNOWN"),
+    errors.RepositoryUnknown: Said(404, "NAME_UNKNOWN"),
+    errors.NameIncomplete: Said(404, "NAME_UNKNOWN"),
+    errors.BlobUnknown: Said(404, "BLOB_UNKNOWN"),
+    errors.ManifestUnknown: Said(404, "MANIFEST_UNKNOWN"),
+    errors.ManifestBlobUnknown: Said(404, "MANIFEST_BLOB_UNKNOWN"),
+    errors.UploadUnknown: Said(404, "BLOB_UPLOAD_UNKNOWN"),
+    errors.PromotionUnknown: Said(404, "UNSUPPORTED"),
+    errors.StoreUnknown: Said(503, "UNAVAILABLE"),
+    errors.TagMoved: Said(412, "DENIED"),
+    errors.NameTaken: Said(409, "DENIED"),
+    errors.RegistryNotEmpty: Said(409, "DENIED"),
+    errors.AttachmentsDiffer: Said(409, "DENIED"),
+    errors.UndoRefused: Said(409, "DENIED"),
+    errors.UploadBusy: Said(409, "BLOB_UPLOAD_INVALID"),
+    errors.StoreExists: Said(409, "DENIED"),
+    errors.StoreBusy: Said(503, "UNAVAILABLE"),
+    errors.StoreFull: Said(507, "UNAVAILABLE"),
+    errors.RecordCorrupt: Said(500, "UNKNOWN"),
+    errors.FormatUnknown: Said(500, "UNKNOWN"),
+}
+
+_RETRY_SECONDS: Final = b"1"
+_FOUND_BUT_FAILED: Final = 500
+# RFC 9110, 15.5.6: a 405 names the methods. What the engine will not do is a DELETE.
+_STILL_ALLOWED: Final = b"GET, HEAD"
+
+
+class RequestRefused(Exception):
+    """The HTTP of a request is at fault, not what it asks of the engine."""
+
+    def __init__(
+        self, status: int, code: str, sentence: str, *, headers: Sequence[Header] = ()
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.code = code
+        self.headers = tuple(headers)
+
+
+def said(error: BaseException) -> Said:
+    """Look up how `error` is said; what stands nowhere in the table is a failure of ours."""
+    for cls in type(error).__mro__:
+        found = TABLE.get(cls)
+        if found is not None:
+            return found
+    return Said(_FOUND_BUT_FAILED, "UNKNOWN")
+
+
+def error_answer(error: Exception, request_id: str) -> Answer:
+    """Say `error` in the spec's envelope, one entry per violation; log what is our failure."""
+    if isinstance(error, RequestRefused):
+        return _envelope(error.status, [_entry(error.code, str(error), {})], error.headers)
+    status, code = said(error)
+    if status == _FOUND_BUT_FAILED or not isinstance(error, LiftlockError):
+        log.error("request %s failed", request_id, exc_info=error)
+        sentence = f"The server failed. Its log tells why, under request {request_id}."
+        return _envelope(500, [_entry(code, sentence, {"request": request_id})], ())
+    entries = [entry for violation in error.violations for entry in _entries(violation)]
+    headers: list[Header] = []
+    if isinstance(error, errors.Unavailable):
+        log.warning("request %s refused: %s", request_id, error)
+        headers.append((b"retry-after", _RETRY_SECONDS))
+    if isinstance(error, errors.Unsupported):
+        headers.append((b"allow", _STILL_ALLOWED))
+    return _envelope(status, entries, headers)
+
+
+def _entries(error: LiftlockError) -> Iterator[dict[str, object]]:
+    code = said(error).code
+    if isinstance(error, ManifestBlobUnknown):
+        for digest in error.missing:
+            yield _entry(code, f"{error.repository} does not have {digest}.", {"digest": digest})
+        return
+    facts = {
+        name: fact
+        for name, fact in vars(error).items()
+        if not name.startswith("_") and name != "reason" and isinstance(fact, str | int)
+    }
+    yield _entry(code, str(error), facts)
+
+
+def _entry(code: str, message: str, detail: Mapping[str, Any]) -> dict[str, object]:  # Any: JSON
+    return {"code": code, "message": message, "detail": dict(detail)}
+
+
+def _envelope(
+    status: int, entries: Sequence[Mapping[str, object]], headers: Sequence[Header]
+) -> Answer:
+    return json_answer(status, msgspec.json.encode({"errors": entries}), headers=headers)

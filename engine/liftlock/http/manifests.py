@@ -1,0 +1,60 @@
+"""Manifests by tag or digest: the stored bytes, whatever Accept says."""
+
+from __future__ import annotations
+
+from liftlock.errors import ManifestTooLarge
+from liftlock.http.answers import Answer, answer
+from liftlock.http.request import Request
+
+
+async def get(request: Request) -> Answer:
+    """GET and HEAD …/manifests/<reference>."""
+    manifest = request.engine.get_manifest(request.reference)
+    etag = f'"{manifest.digest}"'
+    headers = [
+        (b"content-type", manifest.media_type),
+        (b"docker-content-digest", str(manifest.digest)),
+        (b"etag", etag),
+    ]
+    if request.has_etag(etag):
+        return answer(304, headers)
+    return answer(200, headers, manifest.body)
+
+
+async def put(request: Request) -> Answer:
+    """PUT …/manifests/<reference>: the body is read whole before the engine is asked."""
+    reference = request.reference
+    limit = request.engine.limits.manifest_bytes_max
+    body = await request.body.read(limit)
+    if body is None:
+        raise ManifestTooLarge(limit)
+    pushed = await request.bridge.write(
+        request.engine.put_manifest,
+        reference,
+        body,
+        media_type=_bare_content_type(request),
+        by=request.actor,
+    )
+    headers = [
+        (b"location", f"/v2/{request.name}/manifests/{pushed.digest}"),
+        (b"docker-content-digest", str(pushed.digest)),
+    ]
+    if pushed.subject is not None:
+        headers.append((b"oci-subject", str(pushed.subject)))
+    return answer(201, headers)
+
+
+async def delete(request: Request) -> Answer:
+    """DELETE …/manifests/<reference>: a tag goes alone; a digest goes with all its tags."""
+    reference = request.reference
+    engine, write = request.engine, request.bridge.write
+    if reference.tag is not None:
+        await write(engine.delete_tag, reference.name, reference.tag, by=request.actor)
+    elif reference.digest is not None:
+        await write(engine.delete_manifest, reference.name, reference.digest, by=request.actor)
+    return answer(202)
+
+
+def _bare_content_type(request: Request) -> str | None:
+    """Return the media type without parameters: `; charset=utf-8` says nothing about JSON."""
+    return request.headers.get("content-type", "").partition(";")[0].strip() or None

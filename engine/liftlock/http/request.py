@@ -1,0 +1,148 @@
+"""A request as the nouns see it: its parsed target, its headers, its body, and who asks."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from starlette.datastructures import Headers, QueryParams
+
+from liftlock.engine import Engine
+from liftlock.errors import NameInvalid, UploadMalformed
+from liftlock.http.answers import Receive, Scope
+from liftlock.http.body import Body
+from liftlock.http.bridge import Bridge
+from liftlock.http.errors import RequestRefused
+from liftlock.oci.digest import Digest
+from liftlock.oci.reference import Reference, RepositoryName, parse_tag
+
+ANONYMOUS: Final = "anonymous"
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_COUNT: Final = re.compile(r"[0-9]{1,19}")  # as many digits as any blob's size can have
+
+
+class Request:
+    """One request below /v2/; what is costly to read is read when asked for."""
+
+    def __init__(self, scope: Scope, receive: Receive, bridge: Bridge) -> None:
+        self.method: str = scope["method"]
+        self.bridge = bridge
+        self.headers = Headers(scope=scope)
+        self.name_text = ""
+        """The repository's name as it stood in the path; see `name`."""
+        self.argument = ""
+        """What follows the noun: a reference, a digest, a session id."""
+        self._query: bytes = scope["query_string"]
+        self._receive = receive
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for calls that touch a few records; all others go over `bridge`."""
+        return self.bridge.engine
+
+    @property
+    def actor(self) -> str:
+        """Who asks. Nobody can say who they are yet, so everyone is the same."""
+        return ANONYMOUS
+
+    @cached_property
+    def query(self) -> QueryParams:
+        """The query's parameters, percent-decoded."""
+        return QueryParams(self._query)
+
+    @cached_property
+    def body(self) -> Body:
+        """The body; it can be read once."""
+        length = self.content_length
+        if length is None and "transfer-encoding" not in self.headers:
+            length = 0
+        waits = self.headers.get("expect", "").lower() == "100-continue"
+        return Body(self._receive, self.bridge.limits, length=length, waits=waits)
+
+    @property
+    def content_length(self) -> int | None:
+        """Content-Length, or None if there is none."""
+        text = self.headers.get("content-length")
+        if text is None:
+            return None
+        if not _COUNT.fullmatch(text):
+            raise UploadMalformed("its Content-Length is no length")
+        return int(text)
+
+    @cached_property
+    def name(self) -> RepositoryName:
+        """The repository's name.
+
+        Raises:
+            NameInvalid, NameIncomplete: as the grammar says.
+        """
+        return RepositoryName.parse(self.name_text)
+
+    @property
+    def reference(self) -> Reference:
+        """The tag or digest of the path, in its repository."""
+        if ":" in self.argument:
+            return Reference(self.name, digest=Digest.parse(self.argument))
+        return Reference(self.name, tag=parse_tag(self.argument))
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the path. The name is judged first, as the better hint."""
+        _ = self.name
+        return Digest.parse(self.argument)
+
+    def has_etag(self, etag: str) -> bool:
+        """Tell whether the client says that it has what `etag` names (If-None-Match)."""
+        known = self.headers.get("if-none-match")
+        if known is None:
+            return False
+        return any(
+            candidate.strip().removeprefix("W/") in {etag, "*"} for candidate in known.split(",")
+        )
+
+
+def path_segments(raw_path: bytes) -> list[str]:
+    """Split a path at its slashes, *then* decode each segment, once.
+
+    In this order no encoded slash can make another structure of a path than the one that a
+    proxy in front has seen.
+
+    Raises:
+        NameInvalid: a segment holds an encoded slash, or is not UTF-8.
+    """
+    if b"%" not in raw_path:
+        try:
+            return raw_path.decode("ascii").split("/")
+        except UnicodeDecodeError as error:
+            raise NameInvalid(
+                raw_path.decode("latin-1"), "in a path, such characters are percent-encoded"
+            ) from error
+    return [_segment(raw) for raw in raw_path.split(b"/")]
+
+
+def _segment(raw: bytes) -> str:
+    try:
+        text = unquote_to_bytes(raw).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise NameInvalid(raw.decode("latin-1"), "its percent-encoding is not UTF-8") from error
+    if "/" in text:
+        raise NameInvalid(raw.decode("latin-1"), "it hides a slash in its percent-encoding")
+    return text
+
+
+def require_short_target(scope: Scope, most: int) -> None:
+    """Refuse a path and query of more than `most` bytes, before anything parses them."""
+    if len(scope["raw_path"]) + len(scope["query_string"]) > most:
+        raise RequestRefused(
+            414, "NAME_INVALID", f"Path and query are longer than {most} bytes (target_bytes_max)."
+        )
+
+
+def request_id_of(headers: list[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the client's own X-Request-Id, if it is harmless in a header and in a log."""
+    for name, value in headers:
+        if name == b"x-request-id":
+            return value if _REQUEST_ID.fullmatch(value) else None
+    return None

@@ -1,0 +1,70 @@
+"""What a worker of our own server does about its surroundings, beside answering requests."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+log = logging.getLogger("liftlock.http")
+
+_DESCRIPTORS: Final = Path("/proc/self/fd")
+_LOOK_SECONDS: Final = 0.05
+_LOOKS_MAX: Final = 200
+
+
+def stop_with(supervisor: int, seconds: int) -> None:
+    """Stop this worker when the process that started it is gone, and nobody else would.
+
+    A worker left alone would keep the port and hold the store.
+    """
+    loop = asyncio.get_running_loop()
+    alive = os.pidfd_open(supervisor)
+
+    def stop() -> None:
+        loop.remove_reader(alive)
+        os.close(alive)
+        log.error("the server process is gone; its worker stops")
+        loop.call_later(seconds, partial(os._exit, 1))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(alive, stop)
+    if os.getppid() != supervisor:  # it went before the watch began
+        stop()
+
+
+async def drop_stalled_readers(seconds: float) -> None:
+    """Have the kernel drop a connection whose client takes nothing for `seconds`.
+
+    Whole blobs are sent by the server's own threads, which wait for their readers without end;
+    clients that never read would use up the connections. A connection inherits the limit from
+    the socket that accepted it, which the server opens a moment after the application starts.
+    """
+    for _ in range(_LOOKS_MAX):
+        if _limit_listeners(int(seconds * 1000)):
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+    log.warning("found no listening socket: stalled readers will not be dropped")
+
+
+def _limit_listeners(milliseconds: int) -> bool:
+    found = False
+    for entry in _DESCRIPTORS.iterdir():
+        try:
+            listener = socket.socket(fileno=os.dup(int(entry.name)))
+        except OSError as error:  # closed meanwhile, or no socket
+            if error.errno not in {errno.EBADF, errno.ENOTSOCK}:
+                raise
+            continue
+        with listener:
+            listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            if listens and listener.family in {socket.AF_INET, socket.AF_INET6}:
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+                found = True
+    return found

@@ -1,0 +1,290 @@
+"""A real server on a real store, and what its clients need to be terse.
+
+Servers run as processes of their own, as in production; the tests look into the store through a
+second engine on the same folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import httpx2
+import pytest
+
+import liftlock
+from liftlock.model import Severity
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+REGISTRIES = ("dev", "prod")
+WAIT_SECONDS = 10
+
+_LAUNCHER = """
+import json, sys
+from pathlib import Path
+from liftlock.http.limits import HttpLimits
+from liftlock.http.server import serve
+root, port, workers, limits = sys.argv[1:]
+sys.exit(serve(Path(root), port=int(port), workers=int(workers),
+               limits=HttpLimits(**json.loads(limits))))
+"""
+
+
+def digest_of(content: bytes, algorithm: str = "sha256") -> str:
+    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
+
+
+def launch(root: Path, port: int = 0, workers: int = 1, **limits: object) -> subprocess.Popen[str]:
+    """Start a server process in a group of its own."""
+    roots = [Path(liftlock.__file__).parents[1], *map(Path, sys.path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, roots))}
+    arguments = [str(root), str(port), str(workers), json.dumps(limits)]
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", _LAUNCHER, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def stop(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """End a server as an init system would; return what it still said."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.communicate(timeout=WAIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
+@dataclass
+class Raw:
+    """An answer as it came over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> object:
+        return json.loads(self.body)
+
+
+@dataclass
+class Image:
+    digest: str
+    body: bytes
+    config: str
+    layers: list[str]
+
+
+class Server:
+    """A running server, seen from outside (`http`, `raw`) and from inside (`engine`)."""
+
+    def __init__(self, root: Path, port: int) -> None:
+        self.root = root
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.http = httpx2.Client(base_url=self.url, timeout=WAIT_SECONDS)
+        self.engine = liftlock.open(root)
+
+    def close(self) -> None:
+        self.http.close()
+        self.engine.close()
+
+    # --- sockets
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_SECONDS)
+
+    def raw(self, request: bytes) -> Raw:
+        """Send bytes as they are; return the one answer."""
+        with self.connect() as connection:
+            connection.sendall(request)
+            return self.answer(connection, request.split(b" ", 1)[0].decode())
+
+    @staticmethod
+    def answer(connection: socket.socket, method: str = "GET") -> Raw:
+        """Read one answer; the connection stays open."""
+        response = http.client.HTTPResponse(connection, method=method)
+        response.begin()
+        headers = {name.lower(): text for name, text in response.getheaders()}
+        return Raw(response.status, headers, response.read())
+
+    def get(self, target: str, *, method: str = "GET", headers: Mapping[str, str] = {}) -> Raw:
+        """Ask for a target that a client library would have mended."""
+        lines = [f"{method} {target} HTTP/1.1", "Host: test", "Content-Length: 0"]
+        lines += [f"{name}: {text}" for name, text in headers.items()]
+        return self.raw("\r\n".join([*lines, "", ""]).encode("latin-1"))
+
+    def head(self, target: str, **headers: str) -> Raw:
+        """Send a HEAD, and take all that comes until the server closes for its body."""
+        lines = [f"HEAD {target} HTTP/1.1", "Host: test", "Connection: close"]
+        lines += [f"{name}: {text}" for name, text in headers.items()]
+        received = b""
+        with self.connect() as connection:
+            connection.sendall("\r\n".join([*lines, "", ""]).encode())
+            while piece := connection.recv(65536):
+                received += piece
+        top, _, body = received.partition(b"\r\n\r\n")
+        status, *fields = top.decode("latin-1").split("\r\n")
+        named = dict(field.split(": ", 1) for field in fields)
+        return Raw(int(status.split()[1]), named, body)
+
+    # --- what every test does
+
+    def refused(self, answer: httpx2.Response | Raw, status: int, code: str) -> list[dict]:
+        """Check that an answer is the spec's envelope with this code; return its entries."""
+        headers = {name.lower(): text for name, text in answer.headers.items()}
+        content = answer.body if isinstance(answer, Raw) else answer.content
+        got = answer.status if isinstance(answer, Raw) else answer.status_code
+        assert got == status, content
+        assert headers["content-type"] == "application/json"
+        assert headers["docker-distribution-api-version"] == "registry/2.0"
+        assert headers["x-request-id"]
+        entries = json.loads(content)["errors"]
+        assert entries
+        for entry in entries:
+            assert entry["code"] == code, entry
+            assert entry["message"].endswith("."), entry
+            assert len(entry["message"]) > 20, entry
+        return entries
+
+    def push_blob(self, repository: str, content: bytes, algorithm: str = "sha256") -> str:
+        digest = digest_of(content, algorithm)
+        answer = self.http.post(
+            f"/v2/{repository}/blobs/uploads/", params={"digest": digest}, content=content
+        )
+        assert answer.status_code == 201, answer.text
+        return digest
+
+    def start_upload(self, repository: str, query: str = "") -> str:
+        answer = self.http.post(f"/v2/{repository}/blobs/uploads/{query}")
+        assert answer.status_code == 202, answer.text
+        return answer.headers["location"]
+
+    def put(self, repository: str, reference: str, body: bytes, media_type: str = OCI_MANIFEST):
+        return self.http.put(
+            f"/v2/{repository}/manifests/{reference}",
+            content=body,
+            headers={"Content-Type": media_type},
+        )
+
+    def push_image(self, repository: str, tag: str | None = None, **fields: object) -> Image:
+        """Push an image of two blobs; `fields` go into its manifest."""
+        layer = fields.pop("layer", b"a layer of " + repository.encode())
+        config = self.push_blob(repository, b"{}")
+        pushed = self.push_blob(repository, layer)
+        body = manifest(config, [(pushed, len(layer))], **fields)
+        answer = self.put(repository, tag or digest_of(body), body)
+        assert answer.status_code == 201, answer.text
+        return Image(digest_of(body), body, config, [pushed])
+
+    def sessions(self) -> list[str]:
+        """What upload sessions there are on disk."""
+        return sorted(path.name for path in (self.root / "uploads").iterdir())
+
+    def blob_files(self, digest: str) -> list[Path]:
+        """The files of a blob, whatever their locators."""
+        return sorted((self.root / "blobs").rglob(f"{digest.partition(':')[2]}*"))
+
+
+def manifest(config: str, layers: list[tuple[str, int]], **fields: object) -> bytes:
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": CONFIG, "digest": config, "size": 2},
+            "layers": [
+                {"mediaType": LAYER, "digest": digest, "size": size} for digest, size in layers
+            ],
+            **fields,
+        }
+    ).encode()
+
+
+def _running(root: Path, *expected: str, **settings: object) -> Iterator[Server]:
+    """Run a server; at its end the store must be whole, and the log hold only what is expected."""
+    with liftlock.open(root, create=True) as engine:
+        for registry in REGISTRIES:
+            engine.create_registry(registry, by="tests")
+    process = launch(root, **settings)
+    line = process.stdout.readline()
+    if not line:
+        pytest.fail(f"the server did not start: {process.communicate()[1]}")
+    server = Server(root, int(line.rsplit(":", 1)[1]))
+    yield server
+    broken = [finding for finding in server.engine.check() if finding.severity is Severity.ERROR]
+    server.close()
+    out, logged = stop(process)
+    assert process.returncode == 0
+    assert out == ""
+    assert [line for line in logged.splitlines() if not any(map(line.count, expected))] == []
+    assert not broken
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with its defaults."""
+    yield from _running(tmp_path_factory.mktemp("store") / "liftlock")
+
+
+@pytest.fixture(scope="session")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that waits half a second where others wait a minute, and takes small pieces."""
+    yield from _running(
+        tmp_path_factory.mktemp("hasty") / "liftlock",
+        "is damaged",
+        "took nothing",
+        idle_seconds=0.5,
+        header_seconds=1,
+        body_piece_bytes=16 * 1024,
+        drain_bytes_max=64 * 1024,
+    )
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def repo(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A repository of this test alone; whatever the test did, no upload may be left."""
+    yield f"dev/t{next(_numbers)}"
+    for name in ("server", "hasty"):
+        if name in request.fixturenames:
+            running = request.getfixturevalue(name)
+            deadline = time.monotonic() + WAIT_SECONDS
+            while running.sessions() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert running.sessions() == []
+
+
+class Tools:
+    """The functions and names of this file: tests are no package, and cannot import it."""
+
+    digest_of = staticmethod(digest_of)
+    manifest = staticmethod(manifest)
+    launch = staticmethod(launch)
+    stop = staticmethod(stop)
+    OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG = OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG
+    WAIT_SECONDS = WAIT_SECONDS
+
+
+@pytest.fixture
+def tools() -> type[Tools]:
+    return Tools

@@ -1,0 +1,102 @@
+"""The application under a server that is not ours: no supervisor, no sending of files."""
+
+import asyncio
+
+import pytest
+
+import liftlock
+from liftlock.http import app as application
+from liftlock.oci.reference import RepositoryName
+
+SIZE = 1_000_000
+CONTENT = bytes(number % 239 for number in range(SIZE))
+
+
+class Client:
+    """A server's side of ASGI, just enough of it."""
+
+    def __init__(self, app):
+        self.app = app
+        self.life = asyncio.Queue()
+        self.lived = asyncio.Queue()
+
+    async def __aenter__(self):
+        await self.life.put({"type": "lifespan.startup"})
+        scope = {"type": "lifespan"}
+        self.task = asyncio.create_task(self.app(scope, self.life.get, self.lived.put))
+        self.started = await self.lived.get()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.life.put({"type": "lifespan.shutdown"})
+        await self.task
+
+    async def get(self, path, leave_after=None):
+        sent, left = [], asyncio.Event()
+        asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+        async def receive():
+            message = next(asked, None)
+            if message is None:
+                await left.wait()
+            return message or {"type": "http.disconnect"}
+
+        async def send(message):
+            sent.append(message)
+            if leave_after is not None and len(sent) >= leave_after:
+                left.set()
+            await asyncio.sleep(0)
+
+        scope = {"type": "http", "method": "GET", "raw_path": path.encode(), "query_string": b""}
+        await self.app(scope | {"headers": []}, receive, send)
+        return sent
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A store with one blob; its path in the API."""
+    name = RepositoryName("dev", "app")
+    with liftlock.open(tmp_path / "store", create=True) as engine:
+        engine.create_registry("dev", by="tests")
+        digest = liftlock.Digest.of(CONTENT)
+        with engine.hold_upload(name, engine.start_upload(name, by="tests")) as upload:
+            upload.append(CONTENT)
+            upload.commit(digest, by="tests")
+    monkeypatch.setenv("LIFTLOCK_ROOT", str(tmp_path / "store"))
+    return f"/v2/dev/app/blobs/{digest}"
+
+
+def test_a_blob_is_streamed_where_the_server_cannot_send_files(store):
+    async def run():
+        async with Client(application.from_environment()) as client:
+            assert client.started == {"type": "lifespan.startup.complete"}
+            return await client.get(store)
+
+    start, *bodies = asyncio.run(run())
+    assert start["status"] == 200
+    assert (b"content-length", b"%d" % SIZE) in start["headers"]
+    assert b"".join(body["body"] for body in bodies) == CONTENT
+    assert max(len(body["body"]) for body in bodies) <= 64 * 1024
+    assert not bodies[-1].get("more_body", False)
+
+
+def test_a_stream_ends_when_its_client_leaves(store):
+    async def run():
+        async with Client(application.from_environment()) as client:
+            return await client.get(store, leave_after=2)
+
+    sent = asyncio.run(run())
+    assert sum(len(message.get("body", b"")) for message in sent) < SIZE
+    assert sent[-1]["more_body"]
+
+
+def test_a_store_that_cannot_be_opened_is_told_to_the_server(tmp_path):
+    (tmp_path / "file").write_text("x")
+
+    async def run():
+        async with Client(application.create(tmp_path / "file")) as client:
+            return client.started
+
+    started = asyncio.run(run())
+    assert started["type"] == "lifespan.startup.failed"
+    assert str(tmp_path / "file") in started["message"]

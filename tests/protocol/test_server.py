@@ -1,0 +1,189 @@
+"""The server as a process: its one line, its refusals, its end."""
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+import liftlock
+
+
+@pytest.fixture
+def start(tmp_path, tools):
+    """Start servers on `tmp_path`; whatever a test did, none outlives it."""
+    started = []
+
+    def starter(**settings):
+        process = tools.launch(tmp_path / "store", **settings)
+        started.append(process)
+        return process
+
+    yield starter
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def port_of(process):
+    return int(process.stdout.readline().rsplit(":", 1)[1])
+
+
+def ask(port, request=b"GET /v2/ HTTP/1.1\r\nHost: t\r\n\r\n"):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request)
+        return connection.recv(10_000)
+
+
+def test_it_makes_its_store_says_one_line_and_stops_at_a_signal(start, tmp_path):
+    process = start()
+    line = process.stdout.readline()
+    port = int(line.rsplit(":", 1)[1])
+    assert line == f"liftlock serves {tmp_path / 'store'} on http://127.0.0.1:{port}\n"
+    assert ask(port).startswith(b"HTTP/1.1 200 OK")
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 0
+    with liftlock.open(tmp_path / "store") as engine:
+        assert engine.list_registries().entries == ()
+
+
+def test_an_interrupt_from_the_keyboard_ends_it_quietly(start):
+    """The terminal sends it to parent and worker alike."""
+    process = start()
+    port_of(process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 0
+
+
+def test_a_port_in_use_is_refused_with_a_reason(start):
+    """Also by another server of ours, with which granian would share the port."""
+    first = start()
+    port = port_of(first)
+    second = start(port=port)
+    out, complaint = second.communicate(timeout=10)
+    assert out == ""
+    assert complaint == f"liftlock: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert second.returncode == 6
+    assert ask(port).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_folder_that_is_no_store_is_refused(start, tmp_path):
+    (tmp_path / "store").write_text("a file")
+    process = start()
+    out, complaint = process.communicate(timeout=10)
+    assert out == ""
+    assert str(tmp_path / "store") in complaint
+    assert process.returncode != 0
+
+
+def test_two_workers_answer_alike(start, tmp_path):
+    """E2, with several workers: what one has taken, each of them gives."""
+    with liftlock.open(tmp_path / "store", create=True) as engine:
+        engine.create_registry("dev", by="tests")
+    port = port_of(start(workers=2))
+    post = b"POST /v2/dev/a/blobs/uploads/ HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"
+    for _ in range(8):
+        opened = ask(port, post)
+        (location,) = [
+            line[10:] for line in opened.split(b"\r\n") if line.lower().startswith(b"location:")
+        ]
+        for data, span in ((b"ab", b"0-1"), (b"cd", b"2-3")):
+            sent = b"PATCH %s HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\nContent-Range: %s\r\n\r\n"
+            assert b" 202 " in ask(port, sent % (location, span) + data)
+        digest = b"sha256:88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589"
+        put = b"PUT %s?digest=%s HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"
+        assert b" 201 " in ask(port, put % (location, digest))
+        head = b"HEAD /v2/dev/a/blobs/%s HTTP/1.1\r\nHost: t\r\n\r\n" % digest
+        answer = ask(port, head)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"content-length: 4\r\n" in answer
+        assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_worker_whose_parent_was_killed_gives_up_port_and_store(start):
+    process = start()
+    port = port_of(process)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                break
+        time.sleep(0.02)
+    again = start(port=port)
+    assert port_of(again) == port
+
+
+def test_a_dead_worker_ends_the_server_with_an_error(start):
+    """So that whoever watches it starts it anew."""
+    process = start()
+    port_of(process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    _, logged = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert "Unexpected exit" in logged
+
+
+def test_a_request_under_way_is_finished_before_the_stop(start, tmp_path):
+    with liftlock.open(tmp_path / "store", create=True) as engine:
+        engine.create_registry("dev", by="tests")
+    process = start()
+    port = port_of(process)
+    digest = b"sha256:88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(
+            b"POST /v2/dev/a/blobs/uploads/?digest=%s HTTP/1.1\r\nHost: t\r\n"
+            b"Content-Length: 4\r\n\r\nab" % digest
+        )
+        time.sleep(0.2)  # so that the request has begun
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        client.sendall(b"cd")
+        assert b" 201 " in client.recv(10_000)
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+def test_a_client_that_never_finishes_cannot_delay_the_stop_for_long(start, tmp_path):
+    with liftlock.open(tmp_path / "store", create=True) as engine:
+        engine.create_registry("dev", by="tests")
+    process = start(stop_seconds=1)
+    port = port_of(process)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(
+            b"PUT /v2/dev/a/manifests/1 HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nab"
+        )
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=5)
+    with liftlock.open(tmp_path / "store") as engine:
+        assert list(engine.check()) == []
+
+
+def test_what_was_not_foreseen_is_500_with_an_id_and_logged(tmp_path, tools, start):
+    """The id leads from the answer to the log; the answer says nothing else."""
+    with liftlock.open(tmp_path / "store", create=True) as engine:
+        engine.create_registry("dev", by="tests")
+    process = start()
+    port = port_of(process)
+    uploads = tmp_path / "store" / "uploads"
+    uploads.rename(tmp_path / "gone")
+    uploads.write_text("in the way")
+    post = b"POST /v2/dev/a/blobs/uploads/ HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"
+    answer = ask(port, post.replace(b"Host", b"X-Request-Id: find-me\r\nHost"))
+    assert answer.startswith(b"HTTP/1.1 500")
+    (entry,) = json.loads(answer.partition(b"\r\n\r\n")[2])["errors"]
+    assert entry["code"] == "UNKNOWN"
+    assert entry["detail"] == {"request": "find-me"}
+    assert str(tmp_path) not in entry["message"]
+    _, logged = tools.stop(process)
+    assert "find-me" in logged
+    assert "Traceback" in logged
