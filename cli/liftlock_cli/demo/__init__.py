@@ -1,0 +1,1 @@
+"""The demo: real images of files from this machine, pushed, promoted, pulled and compared."""

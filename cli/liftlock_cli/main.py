@@ -1,0 +1,122 @@
+"""The `liftlock` command: its groups, and the boundary where errors end."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from liftlock.errors import LiftlockError
+from liftlock_cli import errors, images, promotions, registries, stores
+from liftlock_cli.opening import Settings
+from liftlock_cli.output import visible
+
+
+class Boundary(click.Group):
+    """A group at which every error becomes a sentence on stderr and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; see `liftlock_cli.errors` for the exit codes."""
+        try:
+            return super().invoke(ctx)
+        except LiftlockError as error:
+            code = errors.tell(error)
+        except KeyboardInterrupt:
+            code = errors.INTERRUPTED
+        except BrokenPipeError:
+            _forget_stdout()
+            code = errors.PIPE_CLOSED
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except OSError as error:
+            code = errors.tell_machine(error) or errors.tell_unforeseen(error)
+        except Exception as error:  # noqa: BLE001 - this is the edge
+            code = errors.tell_unforeseen(error)
+        return ctx.exit(code)
+
+
+@click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--root",
+    envvar="LIFTLOCK_ROOT",
+    default=Path(".liftlock/store"),
+    type=click.Path(path_type=Path),
+    show_default=True,
+    show_envvar=True,
+    help="The store's folder.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, wanted: _print_version(context) if wanted else None,
+    help="Print the version and exit.",
+)
+@click.pass_context
+def liftlock(context: click.Context, root: Path) -> None:
+    r"""Promote container images between registries without moving a byte.
+
+    Results go to stdout, everything else to stderr.
+
+    \b
+    Exit codes:
+      0  done
+      1  nobody foresaw it: the message says where the traceback is
+      2  wrong usage, or a request that cannot be right
+      3  something named is not there
+      4  the store is not as the request expects
+      6  the store cannot do it now
+      7  what is stored is damaged
+    """
+    context.obj = Settings(root)
+
+
+liftlock.add_command(stores.init)
+liftlock.add_command(stores.serve)
+liftlock.add_command(registries.registry)
+liftlock.add_command(images.ls)
+liftlock.add_command(images.show)
+liftlock.add_command(promotions.promote)
+liftlock.add_command(promotions.history)
+liftlock.add_command(promotions.undo)
+liftlock.add_command(stores.check)
+
+
+class _Visible(logging.Formatter):
+    """Log lines may quote what others stored."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(visible(line) for line in super().format(record).splitlines())
+
+
+def main() -> None:
+    """Run the command line."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Visible("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What the terminal's encoding lacks is written out, rather than failing after a commit.
+            stream.reconfigure(errors="backslashreplace")
+    liftlock(prog_name="liftlock")
+
+
+def _print_version(context: click.Context) -> None:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - costly
+
+    try:
+        click.echo(f"liftlock {version('liftlock')}")
+    except PackageNotFoundError:
+        click.echo("liftlock, run from its sources and not installed")
+    context.exit()
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter from flushing, at its exit, to a pipe that nobody reads."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

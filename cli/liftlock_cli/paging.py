@@ -1,0 +1,28 @@
+"""All entries of a list that the engine hands out in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from liftlock.model import Page
+
+T = TypeVar("T")
+C = TypeVar("C")
+
+
+def every(fetch: Callable[[C], Page[T]], start: C, cursor: Callable[[T], C]) -> Iterator[T]:
+    """Go through all pages.
+
+    Args:
+        fetch: asks for the page after a cursor.
+        start: the cursor of the first page.
+        cursor: an entry's own, from which the page after it follows.
+    """
+    at = start
+    while True:
+        page = fetch(at)
+        yield from page.entries
+        if not page.more or not page.entries:
+            return
+        at = cursor(page.entries[-1])

@@ -1,0 +1,719 @@
+"""Every command, as a person or a script uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import liftlock
+import liftlock_cli
+from liftlock.engine import Engine
+from liftlock.errors import StoreBusy
+from liftlock.oci.digest import Digest
+from liftlock.oci.mediatype import OCI_MANIFEST
+from liftlock.oci.reference import Reference, RepositoryName
+from liftlock_cli.demo.images import CONFIG, Content, Image, tool
+from liftlock_cli.main import liftlock as command
+
+TOOL = tool("3.0")
+APP = Image("1.2", TOOL.children[0], (), (), TOOL.blobs[:2])
+OTHER = Image("1.3", TOOL.children[1], (), (), TOOL.blobs[2:4])
+NOWHERE = Digest.of(b"nowhere")
+# Processes run these very sources, whatever is installed.
+SOURCES = os.pathsep.join(str(Path(m.__file__).parents[1]) for m in (liftlock, liftlock_cli))
+ENV = {**os.environ, "PYTHONPATH": SOURCES}
+ABUSE = "\x1b[31mred\x1b]0;title\x07\r\nforged row \u202egnp.exe"
+
+
+class Shell:
+    """Calls of `liftlock` on one store."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, *words: str) -> Result:
+        return CliRunner().invoke(command, ["--root", str(self.root), *words])
+
+    def out(self, *words: str) -> str:
+        """What a command that works prints; to stderr it prints nothing."""
+        result = self(*words)
+        assert (result.exit_code, result.stderr) == (0, "")
+        return result.stdout
+
+    def json(self, *words: str):
+        return json.loads(self.out(*words, "-o", "json"))
+
+    def fails(self, code: int, *words: str) -> str:
+        """What a command that fails says; to stdout it prints nothing."""
+        result = self(*words)
+        assert (result.exit_code, result.stdout) == (code, ""), result.stderr
+        return result.stderr
+
+
+def push(engine: Engine, name: str, image: Image) -> None:
+    repository = RepositoryName.parse(name)
+    for blob in image.blobs:
+        session = engine.start_upload(repository, by="test")
+        with engine.hold_upload(repository, session) as upload:
+            upload.append(blob.body)
+            upload.commit(blob.digest, by="test")
+    for content in (*image.children, *image.referrers):
+        reference = Reference(repository, None, content.digest)
+        engine.put_manifest(reference, content.body, media_type=content.media_type, by="test")
+    reference = Reference(repository, image.tag)
+    engine.put_manifest(reference, image.top.body, media_type=image.top.media_type, by="test")
+
+
+def filled(root: Path) -> Shell:
+    """Make a store with the registries dev and prod, and images in dev."""
+    shell = Shell(root)
+    for words in (("init",), ("registry", "create", "dev"), ("registry", "create", "prod")):
+        shell.out(*words)
+    with liftlock.open(root) as engine:
+        push(engine, "dev/team/app", APP)
+        push(engine, "dev/team/app", OTHER)
+        push(engine, "dev/team/tool", TOOL)
+    return shell
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Shell:
+    shell = Shell(tmp_path / "store")
+    shell.out("init")
+    return shell
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return filled(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """One store for all the tests that change nothing: a store has some hundred folders."""
+    return filled(tmp_path_factory.mktemp("fixed") / "store")
+
+
+# --- the store ------------------------------------------------------------------------------
+
+
+def test_init_makes_a_store_and_says_where(tmp_path):
+    shell = Shell(tmp_path / "deep" / "store")
+    assert shell.out("init") == f"store made at {shell.root}\n"
+    assert shell.json("ls") == []
+
+
+@pytest.mark.parametrize("form", ["json", "name"])
+def test_init_says_where_in_every_form(tmp_path, form):
+    shell = Shell(tmp_path / "store")
+    out = shell.out("init", "-o", form)
+    assert (json.loads(out)["root"] if form == "json" else out.strip()) == str(shell.root)
+
+
+def test_init_twice_is_a_conflict_and_changes_nothing(fixed):
+    before = fixed.json("ls")
+    assert str(fixed.root) in fixed.fails(4, "init")
+    assert fixed.json("ls") == before
+
+
+def test_init_leaves_a_folder_with_other_things_alone(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "thesis.txt").write_text("mine")
+    Shell(tmp_path / "store").fails(4, "init")
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ls",),
+        ("check",),
+        ("registry", "create", "dev"),
+        ("registry", "list"),
+        ("show", "dev/app:1"),
+        ("promote", "dev/app:1", "--to", "prod"),
+        ("undo", "1"),
+        ("history", "dev"),
+    ],
+)
+def test_only_init_and_serve_make_a_store(tmp_path, words):
+    shell = Shell(tmp_path / "none")
+    assert "liftlock init" in shell.fails(3, *words)
+    assert not shell.root.exists()
+
+
+def test_a_store_of_another_format_is_refused_and_left_alone(shell):
+    stamp = shell.root / "liftlock.json"
+    stamp.write_text(stamp.read_text().replace('"format":1', '"format":999'))
+    before = {path: path.read_bytes() for path in shell.root.rglob("*") if path.is_file()}
+    assert "999" in shell.fails(7, "ls")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_the_root_comes_from_the_environment(tmp_path):
+    root = tmp_path / "there"
+    env = {"LIFTLOCK_ROOT": str(root)}
+    assert CliRunner().invoke(command, ["init"], env=env).exit_code == 0
+    assert root.is_dir()
+
+
+def test_a_check_of_a_whole_store_says_so(fixed):
+    assert fixed.out("check").splitlines()[-1].startswith("checked: 0 errors, ")
+    assert fixed.out("check", "--content").splitlines()[-1].startswith("checked: 0 errors, ")
+
+
+def damaged(shell: Shell) -> str:
+    """Flip a byte of a blob, and return the blob's hash."""
+    blob = next(path for path in (shell.root / "blobs").rglob("*") if path.is_file())
+    blob.chmod(0o644)
+    content = blob.read_bytes()
+    blob.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    return blob.name.partition(".")[0]
+
+
+def test_a_check_of_a_damaged_store_ends_with_7(shell):
+    hexadecimal = damaged(shell)
+    result = shell("check", "--content")
+    assert result.exit_code == 7
+    assert result.stderr == ""
+    *findings, summary = result.stdout.splitlines()
+    assert any(line.startswith("error: ") and hexadecimal in line for line in findings)
+    assert summary.startswith("checked: ")
+    assert not summary.startswith("checked: 0 errors")
+
+
+def test_a_check_in_json_is_findings_only(shell):
+    hexadecimal = damaged(shell)
+    result = shell("check", "--content", "-o", "json")
+    assert result.exit_code == 7
+    errors = [one for one in json.loads(result.stdout) if one["severity"] == "error"]
+    assert errors
+    assert all(set(one) == {"severity", "rule", "subject", "detail"} for one in errors)
+    assert any(hexadecimal in one["subject"] + one["detail"] for one in errors)
+    assert result.stderr.startswith("checked: ")
+
+
+# --- registries -----------------------------------------------------------------------------
+
+
+def test_a_registry_is_created_shown_listed_and_deleted(empty):
+    assert empty.out("registry", "create", "dev") == "registry dev created\n"
+    assert empty.out("registry", "create", "qa", "-o", "name") == "qa\n"
+    made = empty.json("registry", "create", "prod", "--comment", "for all")
+    assert made["name"] == "prod"
+    assert made["created_by"].startswith("os:")
+    assert made["created_at"].endswith("Z")
+    assert made["usage"] == {"tags": 0, "manifests": 0, "blobs": 0, "bytes": 0}
+    assert empty.json("registry", "show", "prod") == made
+    assert "prod" in empty.out("registry", "show", "prod")
+    assert empty.out("registry", "show", "prod", "-o", "name") == "prod\n"
+    assert empty.out("registry", "list", "-o", "name") == "dev\nprod\nqa\n"
+    assert empty.out("registry", "list").splitlines()[0].split()[0] == "REGISTRY"
+    assert empty.json("registry", "list") == empty.json("ls")
+    assert empty.out("registry", "delete", "qa") == "registry qa deleted\n"
+    assert empty.json("registry", "delete", "dev") == {"name": "dev", "deleted": True}
+    assert empty.out("registry", "delete", "prod", "-o", "name") == "prod\n"
+    assert empty.json("registry", "list") == []
+
+
+def test_a_taken_name_is_a_conflict(empty):
+    empty.out("registry", "create", "dev")
+    assert "'dev' is taken" in empty.fails(4, "registry", "create", "dev")
+
+
+def test_a_registry_with_repositories_is_deleted_only_by_force(shell):
+    assert "--force" in shell.fails(4, "registry", "delete", "dev")
+    assert shell.json("ls", "dev")
+    shell.out("registry", "delete", "dev", "--force")
+    shell.fails(3, "ls", "dev")
+
+
+def test_a_missing_registry_is_not_found(fixed):
+    for verb in ("show", "delete"):
+        assert "liftlock registry create nope" in fixed.fails(3, "registry", verb, "nope")
+    fixed.fails(3, "ls", "nope")
+    fixed.fails(3, "history", "nope")
+
+
+# --- looking --------------------------------------------------------------------------------
+
+
+def test_ls_lists_registries_repositories_and_tags(fixed):
+    assert fixed.out("ls", "-o", "name") == "dev\nprod\n"
+    assert fixed.out("ls", "dev", "-o", "name") == "dev/team/app\ndev/team/tool\n"
+    tags = fixed.out("ls", "dev/team/app", "-o", "name")
+    assert tags == "dev/team/app:1.2\ndev/team/app:1.3\n"
+    assert fixed.json("ls", "dev/team/app")[0] == {
+        "name": "dev/team/app:1.2",
+        "tag": "1.2",
+        "digest": str(APP.top.digest),
+    }
+    title, first, _ = fixed.out("ls", "dev/team/app").splitlines()
+    assert title.split() == ["TAG", "DIGEST"]
+    assert first.split() == ["1.2", str(APP.top.digest)]
+    assert fixed.out("ls", "dev").splitlines()[0].split()[0] == "REPOSITORY"
+    usage = fixed.json("ls", "dev")[0]["usage"]
+    assert usage["tags"] == 2
+    assert usage["manifests"] == 2
+    assert usage["blobs"] == 4
+
+
+def test_show_prints_an_image(fixed):
+    out = fixed.out("show", "dev/team/app:1.2")
+    for part in (str(APP.top.digest), APP.top.media_type, "linux/amd64", "push"):
+        assert part in out
+    for blob in APP.blobs:
+        assert str(blob.digest) in out
+        assert str(len(blob.body)) in out
+    document = fixed.json("show", "dev/team/app:1.2")
+    assert document["digest"] == str(APP.top.digest)
+    assert document["size"] == len(APP.top.body)
+    assert document["platforms"] == ["linux/amd64"]
+    assert {blob["digest"] for blob in document["blobs"]} == {str(b.digest) for b in APP.blobs}
+    assert document["history"][0]["new_digest"] == str(APP.top.digest)
+    pinned = f"dev/team/app@{APP.top.digest}"
+    assert fixed.out("show", "dev/team/app:1.2", "-o", "name") == f"{pinned}\n"
+    assert fixed.json("show", pinned)["digest"] == str(APP.top.digest)
+
+
+def test_show_prints_an_index_with_its_images_and_referrers(fixed):
+    out = fixed.out("show", "dev/team/tool:3.0")
+    assert "linux/amd64, linux/arm64" in out
+    assert "application/spdx+json" in out
+    document = fixed.json("show", "dev/team/tool:3.0")
+    assert [child["digest"] for child in document["manifests"]] == [
+        str(child.digest) for child in TOOL.children
+    ]
+    assert [referrer["digest"] for referrer in document["referrers"]] == [
+        str(TOOL.referrers[0].digest)
+    ]
+    bill = fixed.json("show", f"dev/team/tool@{TOOL.referrers[0].digest}")
+    assert bill["subject"] == str(TOOL.top.digest)
+    assert bill["artifact_type"] == "application/spdx+json"
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff", b"[]", b'{"os": 7}', b" " * 2**21])
+def test_show_bears_any_config(empty, body):
+    config = Content(CONFIG, body)
+    document = {"schemaVersion": 2, "config": config.descriptor(), "layers": []}
+    empty.out("registry", "create", "dev")
+    with liftlock.open(empty.root) as engine:
+        manifest = Content(OCI_MANIFEST, json.dumps(document).encode())
+        push(engine, "dev/app", Image("1", manifest, (), (), (config,)))
+    assert empty.json("show", "dev/app:1")["platforms"] == []
+
+
+def test_show_prints_what_a_repository_or_registry_has(fixed):
+    assert "2 tags, 2 manifests, 4 blobs" in fixed.out("show", "dev/team/app")
+    assert fixed.json("show", "dev/team/app")["usage"]["tags"] == 2
+    assert fixed.out("show", "dev/team/app", "-o", "name") == "dev/team/app\n"
+    assert fixed.json("show", "dev") == fixed.json("registry", "show", "dev")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "dev/team/app:9"),
+        ("show", f"dev/team/app@{NOWHERE}"),
+        ("show", "dev/team/none"),
+        ("show", "none/team/app:1"),
+        ("ls", "dev/team/none"),
+        ("promote", "dev/team/app:9", "--to", "prod"),
+        ("promote", "dev/team/app:1.2", "--to", "none"),
+        ("undo", "77"),
+    ],
+)
+def test_what_is_not_there_is_not_found(fixed, words):
+    said = fixed.fails(3, *words)
+    assert said.startswith("Error: ")
+    assert "Traceback" not in said
+
+
+# --- promotions -----------------------------------------------------------------------------
+
+
+def test_promote_prints_its_number_and_what_it_did(shell):
+    out = shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--comment", "Ready")
+    assert out.startswith(
+        f"promotion 1: dev/team/app:1.2 -> prod/team/app:1.2 {APP.top.digest} created; "
+        "1 manifest, 0 referrers, "
+    )
+    assert out.endswith(" records\n")
+    assert shell.json("show", "prod/team/app:1.2")["digest"] == str(APP.top.digest)
+
+
+def test_promote_in_json_has_all_of_it(shell):
+    document = shell.json("promote", "dev/team/tool:3.0", "--to", "prod", "--comment", "Ready")
+    assert set(document) == {
+        *("id", "at", "by", "mode", "comment", "dry_run", "changed", "items", "manifests"),
+        *("referrers", "records", "undoes"),
+    }
+    assert document["id"] == 1
+    assert document["by"].startswith("os:")
+    assert document["at"].endswith("Z")
+    assert (document["mode"], document["comment"]) == ("copy", "Ready")
+    assert (document["dry_run"], document["changed"], document["undoes"]) == (False, True, None)
+    assert document["items"] == [
+        {
+            "source": "dev/team/tool:3.0",
+            "target": "prod/team/tool:3.0",
+            "digest": str(TOOL.top.digest),
+            "previous_digest": None,
+            "action": "create",
+        }
+    ]
+    everything = (TOOL.top, *TOOL.children, *TOOL.referrers)
+    assert set(document["manifests"]) == {str(content.digest) for content in everything}
+    assert document["referrers"] == [str(TOOL.referrers[0].digest)]
+    assert document["records"] > 0
+
+
+def test_promote_as_a_name_is_the_number_that_undo_takes(shell):
+    number = shell.out("promote", "dev/team/app:1.2", "--to", "prod", "-o", "name")
+    assert number == "1\n"
+    undone = shell.out("undo", number.strip())
+    assert undone.startswith("promotion 2 (undoes 1): prod/team/app:1.2 ")
+    assert "removed" in undone
+    shell.fails(3, "show", "prod/team/app:1.2")
+
+
+def test_the_same_promotion_again_is_unchanged(shell):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod")
+    out = shell.out("promote", "dev/team/app:1.2", "--to", "prod")
+    assert f"{APP.top.digest} unchanged; 0 manifests" in out
+    again = shell.json("promote", "dev/team/app:1.2", "--to", "prod")
+    assert again["changed"] is False
+    assert again["items"][0]["action"] == "unchanged"
+
+
+def test_a_move_takes_the_tag_away(shell):
+    document = shell.json("promote", "dev/team/app:1.2", "--to", "prod", "--move")
+    assert document["mode"] == "move"
+    assert shell.out("ls", "dev/team/app", "-o", "name") == "dev/team/app:1.3\n"
+    assert shell.out("ls", "prod/team/app", "-o", "name") == "prod/team/app:1.2\n"
+
+
+def test_a_target_may_name_repository_and_tag(shell):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod/shop/web:stable")
+    out = shell.out("promote", "dev/team/app:1.3", "--to", "prod/shop/web:stable")
+    assert f"{OTHER.top.digest} overwritten (was {APP.top.digest}); " in out
+    assert shell.json("show", "prod/shop/web:stable")["digest"] == str(OTHER.top.digest)
+
+
+def test_a_digest_can_be_promoted(shell):
+    source = f"dev/team/app:1.2@{APP.top.digest}"
+    assert shell.json("promote", source, "--to", "prod")["items"][0]["target"] == (
+        "prod/team/app:1.2"
+    )
+
+
+def test_a_dry_run_changes_nothing(shell):
+    out = shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--dry-run")
+    assert out.startswith("dry run: dev/team/app:1.2 -> prod/team/app:1.2 ")
+    assert "would be created" in out
+    document = shell.json("promote", "dev/team/app:1.2", "--to", "prod", "--dry-run")
+    assert (document["id"], document["dry_run"], document["changed"]) == (None, True, True)
+    assert shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--dry-run", "-o", "name") == ""
+    assert shell.json("ls", "prod") == []
+    assert shell.out("promote", "dev/team/app:1.2", "--to", "prod", "-o", "name") == "1\n"
+    assert "would be removed" in shell.out("undo", "1", "--dry-run")
+    assert shell.json("ls", "prod/team/app")
+
+
+def test_an_expectation_that_fails_is_a_conflict(shell):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod/team/app:stable")
+    promote = ("promote", "dev/team/app:1.3", "--to", "prod/team/app:stable")
+    said = shell.fails(4, *promote, "--expect-target", "absent")
+    assert str(APP.top.digest) in said
+    assert "prod/team/app:stable" in said
+    assert str(NOWHERE) in shell.fails(4, *promote, "--expect", str(NOWHERE))
+    digest, other = str(OTHER.top.digest), str(APP.top.digest)
+    shell.out(*promote, "--expect", digest, "--expect-target", other)
+
+
+def test_every_violation_is_told(shell):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod")
+    said = shell.fails(
+        4,
+        *("promote", "dev/team/app:1.3", "--to", "prod/team/app:1.2"),
+        *("--expect", str(NOWHERE), "--expect-target", "absent"),
+    )
+    assert len(said.splitlines()) == 2
+    assert all(line.startswith("Error: ") for line in said.splitlines())
+
+
+def test_an_undo_of_what_has_changed_since_is_a_conflict(shell):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod/team/app:stable")
+    shell.out("promote", "dev/team/app:1.3", "--to", "prod/team/app:stable")
+    assert "Promotion 1 cannot be undone" in shell.fails(4, "undo", "1")
+    document = shell.json("undo", "2", "--comment", "not yet")
+    assert document["undoes"] == 2
+    assert document["comment"] == "not yet"
+    assert shell.json("show", "prod/team/app:stable")["digest"] == str(APP.top.digest)
+
+
+@pytest.mark.parametrize("option", [("--all-tags",), ("--tags", "1.*"), ("--repository",)])
+def test_promoting_more_than_a_tag_is_not_there_yet(fixed, option):
+    said = fixed.fails(2, "promote", "dev/team/app", "--to", "prod", *option)
+    assert f"{option[0]} is not there yet" in said
+
+
+def test_promoting_without_a_tag_names_the_ways_to_say_which(fixed):
+    said = fixed.fails(2, "promote", "dev/team/app", "--to", "prod")
+    assert "--all-tags, --tags GLOB, --repository" in said
+
+
+# --- history --------------------------------------------------------------------------------
+
+
+def test_history_tells_newest_first_who_what_and_why(shell):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--comment", "Ready")
+    shell.out("promote", "dev/team/app:1.3", "--to", "prod/team/app:1.2")
+    shell.out("undo", "2", "--comment", "not yet")
+    entries = shell.json("history", "prod/team/app:1.2")
+    assert [entry["kind"] for entry in entries] == ["undo", "promote", "promote"]
+    assert [entry["promotion"] for entry in entries] == [3, 2, 1]
+    first = entries[-1]
+    assert (first["old_digest"], first["new_digest"]) == (None, str(APP.top.digest))
+    assert (first["name"], first["other"]) == ("prod/team/app:1.2", "dev/team/app:1.2")
+    assert first["comment"] == "Ready"
+    assert first["by"].startswith("os:")
+    out = shell.out("history", "prod/team/app:1.2")
+    title, *rows = out.splitlines()
+    assert title.split()[:4] == ["WHEN", "WHO", "WHAT", "FROM"]
+    assert len(rows) == 3
+    assert "dev/team/app:1.2 -> prod/team/app:1.2" in rows[-1]
+    assert str(APP.top.digest) in rows[-1]
+    assert shell.json("history", "prod/team/app:1.2", "--limit", "1") == entries[:1]
+
+
+def test_history_is_told_of_registries_repositories_tags_and_digests(shell):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod")
+    places = ("dev", "dev/team/app", "dev/team/app:1.2", "prod/team/app")
+    for place in (*places, f"prod/team/app@{APP.top.digest}"):
+        assert shell.json("history", place), place
+    assert shell.out("history", "prod/team/app", "-o", "name")
+
+
+def test_history_pages_through_all_of_it(shell, monkeypatch):
+    for number in range(7):
+        shell.out("promote", "dev/team/app:1.2", "--to", f"prod/team/app:t{number}")
+    whole = shell.json("history", "prod/team/app")
+    plain = Engine.history
+    monkeypatch.setattr(
+        Engine,
+        "history",
+        lambda self, of, *, before, **_: plain(self, of, before=before, limit=2),
+    )
+    assert shell.json("history", "prod/team/app") == whole
+    assert shell.json("history", "prod/team/app", "--limit", "5") == whole[:5]
+
+
+@pytest.mark.parametrize("words", [("history", "prod/team/app:1.2"), ("show", "prod/team/app:1.2")])
+def test_a_comment_cannot_steer_the_terminal(shell, words):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--comment", ABUSE)
+    rows = len(shell.out("history", "prod/team/app:1.2").splitlines())
+    assert rows == 2
+    for form in ("table", "json"):
+        out = shell.out(*words, "-o", form)
+        assert all(line.isprintable() for line in out.splitlines())
+        assert "forged row" in out
+
+
+# --- usage ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("frobnicate",),
+        ("ls", "-o", "yaml"),
+        ("ls", "Dev"),
+        ("ls", "dev/app:1"),
+        ("ls", "a" * 65),
+        ("show",),
+        ("show", "dev/app:-x"),
+        ("show", "dev/app@sha256:12"),
+        ("show", "dev/app@md5:d41d8cd98f00b204e9800998ecf8427e"),
+        ("show", "dev/../etc:1"),
+        ("registry", "create", "a/b"),
+        ("registry", "create", "UPPER"),
+        ("registry", "create", "\x1b[31m"),
+        ("promote", "dev/app:1"),
+        ("promote", "dev/app:1", "--to", "Prod"),
+        ("promote", "dev/app:1", "--to", f"prod@{NOWHERE}"),
+        ("promote", "dev:1", "--to", "prod"),
+        ("promote", "dev/app:1", "--to", "prod", "--expect", "latest"),
+        ("promote", "dev/app:1", "--to", "prod", "--attachments", "both"),
+        ("undo", "one"),
+        ("undo", "0"),
+        ("undo", "-1"),
+        ("history", "dev", "--limit", "0"),
+        ("serve", "--port", "99999"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_why(fixed, words):
+    said = fixed.fails(2, *words)
+    assert "Usage: " in said
+    assert "\x1b" not in said
+
+
+def test_a_comment_that_is_no_unicode_or_too_long_is_refused(fixed):
+    fixed.fails(2, "registry", "create", "new", "--comment", "\udcff")
+    assert "1000" in fixed.fails(2, "registry", "create", "new", "--comment", "x" * 1001)
+
+
+def test_a_busy_store_is_unavailable(fixed, monkeypatch):
+    def busy(*_args, **_options):
+        raise StoreBusy("another host has it")
+
+    monkeypatch.setattr(liftlock, "open", busy)
+    assert "another host has it" in fixed.fails(6, "ls")
+
+
+def test_a_bug_has_an_id_and_no_traceback(fixed, monkeypatch, tmp_path):
+    def broken(*_args, **_options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Engine, "list_registries", broken)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    said = fixed.fails(1, "ls")
+    assert "failures.log" in said
+    assert "Traceback" not in said
+    assert "ZeroDivisionError" in (tmp_path / "liftlock" / "failures.log").read_text()
+
+
+# --- as a process ---------------------------------------------------------------------------
+
+
+def process(root: Path, *words: str, env: Mapping[str, str] = ENV) -> subprocess.Popen[str]:
+    line = [sys.executable, "-W", "error", "-m", "liftlock_cli", "--root", str(root), *words]
+    return subprocess.Popen(
+        line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_the_module_is_the_command(fixed):
+    running = process(fixed.root, "ls", "-o", "name")
+    assert running.communicate(timeout=30) == ("dev\nprod\n", "")
+    assert running.returncode == 0
+
+
+def test_the_version_is_printed():
+    result = CliRunner().invoke(command, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("liftlock")
+
+
+def test_a_reader_that_goes_ends_the_command_quietly(fixed):
+    read, write = os.pipe()
+    os.close(read)
+    line = [sys.executable, "-m", "liftlock_cli", "--root", str(fixed.root), "ls", "dev/team/app"]
+    done = subprocess.run(
+        line, env=ENV, stdout=write, stderr=subprocess.PIPE, timeout=30, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_terminal_that_lacks_a_character_gets_it_written_out(shell):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--comment", "ship it 🚢")
+    env = {**ENV, "PYTHONIOENCODING": "iso-8859-1"}
+    running = process(shell.root, "history", "prod/team/app:1.2", env=env)
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (0, "")
+    assert r"ship it \U0001f6a2" in out
+
+
+def test_output_that_finds_no_room_is_unavailable(fixed):
+    with Path("/dev/full").open("w") as full:
+        line = [sys.executable, "-m", "liftlock_cli", "--root", str(fixed.root), "ls"]
+        done = subprocess.run(
+            line, env=ENV, stdout=full, stderr=subprocess.PIPE, timeout=30, check=False
+        )
+    assert done.returncode == 6
+    assert done.stderr == b"Error: The machine refused: No space left on device.\n"
+
+
+def test_an_interrupt_ends_with_130_quietly(fixed):
+    program = (
+        "import os, signal, liftlock_cli.main as main, liftlock.engine as engine\n"
+        "def check(self, **_):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    yield from ()\n"
+        "engine.Engine.check = check\n"
+        "main.main()\n"
+    )
+    line = [sys.executable, "-c", program, "--root", str(fixed.root), "check"]
+    done = subprocess.run(line, env=ENV, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_colours_are_for_terminals(fixed):
+    """On a terminal digests are short too; the terminal is a pair of pseudo devices."""
+    own, terminal = os.openpty()
+    line = [sys.executable, "-m", "liftlock_cli", "--root", str(fixed.root), "ls", "dev/team/app"]
+    env = {key: value for key, value in ENV.items() if key != "NO_COLOR"}
+    running = subprocess.Popen(line, stdout=terminal, env={**env, "TERM": "xterm"})
+    os.close(terminal)
+    shown = b""
+    while chunk := _read(own):
+        shown += chunk
+    running.wait(30)
+    os.close(own)
+    assert b"\x1b[1m" in shown
+    assert str(APP.top.digest)[:19].encode() in shown
+    assert str(APP.top.digest).encode() not in shown
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 4096)
+    except OSError:  # EIO: the other side is closed
+        return b""
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def server(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    running = process(tmp_path / "store", "serve", "--port", str(port))
+    yield running
+    running.kill()
+    running.communicate()
+
+
+def test_serve_makes_the_store_says_where_it_listens_and_ends_well(server, port, tmp_path):
+    assert server.stdout
+    assert f"http://127.0.0.1:{port}" in server.stdout.readline()
+    beside = Shell(tmp_path / "store")
+    beside.out("registry", "create", "dev")
+    assert beside.out("ls", "-o", "name") == "dev\n"
+    server.send_signal(signal.SIGTERM)
+    out, err = server.communicate(timeout=30)
+    assert (server.returncode, out, err) == (0, "", "")
+
+
+def test_serve_on_a_port_in_use_is_unavailable(tmp_path, port):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        running = process(tmp_path / "store", "serve", "--port", str(port))
+        out, err = running.communicate(timeout=30)
+    assert (running.returncode, out) == (6, "")
+    assert str(port) in err

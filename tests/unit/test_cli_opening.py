@@ -1,0 +1,69 @@
+"""How a command comes to its engine, and what waits meanwhile."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+from pathlib import Path
+
+import pytest
+
+import liftlock
+from liftlock.errors import StoreUnknown
+from liftlock_cli import opening
+from liftlock_cli.opening import Settings
+
+SETTINGS = Settings(Path("nowhere"))
+
+
+class Stub:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+def test_a_missing_store_is_not_made(tmp_path):
+    with pytest.raises(StoreUnknown), opening.writing(Settings(tmp_path / "none")):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_waits_until_the_write_is_told(monkeypatch):
+    told = []
+    monkeypatch.setattr(liftlock, "open", lambda _: Stub())
+
+    def write():
+        with opening.writing(SETTINGS):
+            os.kill(os.getpid(), signal.SIGINT)
+            told.append("promotion 1")
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert told == ["promotion 1"]
+
+
+def test_the_signals_are_as_before_also_after_an_error():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    def fail():
+        with opening.signals_held_back():
+            assert signal.SIGTSTP in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_the_actor_is_the_process_owner_whatever_the_environment_says(monkeypatch):
+    monkeypatch.setenv("USER", "somebody")
+    monkeypatch.setenv("LOGNAME", "somebody")
+    assert opening.actor() == f"os:{pwd.getpwuid(os.getuid()).pw_name}"
+
+
+def test_an_actor_without_a_name_is_a_number(monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    assert opening.actor() == f"os:{2**31 - 7}"
