@@ -82,7 +82,7 @@ def init(root: Path | str, *, disk: Disk = PLAIN_DISK) -> None:
         StoreFull: there is no room.
     """
     root = Path(root)
-    with folder.making(root):
+    with folder.making(root, disk):
         folder.create(root, FILE_FORMAT, disk)
         LmdbMetadataStore(root / folder.METADATA, system_clock).close()
         folder.finish(root, disk)

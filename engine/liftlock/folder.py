@@ -75,7 +75,7 @@ def create(root: Path, metadata_format: str, disk: Disk = PLAIN_DISK) -> None:
     with suppress(FileExistsError):
         disk.make_directory(root / METADATA)
     files.create(root, disk)
-    for above in root.parents:
+    for above in root.parent.parents:
         # This or an earlier `init` may have made it; who may not open it has not made it either.
         with suppress(PermissionError):
             disk.sync_directory(above)
@@ -118,7 +118,7 @@ def require_format(root: Path, metadata_format: str) -> None:
 
 
 @contextmanager
-def making(root: Path) -> Iterator[None]:
+def making(root: Path, disk: Disk = PLAIN_DISK) -> Iterator[None]:
     """Let this process alone make the store, if it can be made here.
 
     On return the folder is there, but not flushed into those above it: `create` does that.
@@ -128,7 +128,10 @@ def making(root: Path) -> Iterator[None]:
         StoreBusy: another process is making it, and does not come to an end.
     """
     require_free(root)
-    root.mkdir(parents=True, exist_ok=True)
+    for folder in (*reversed(root.parents), root):
+        if not folder.exists():
+            with suppress(FileExistsError):
+                disk.make_directory(folder)
     file = os.open(root / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         for _ in range(_MAKING_TRIES):

@@ -150,25 +150,30 @@ class Upload:
             StoreFull, StoreBusy: not now; try again.
         """
         content_hash = self._verified(digest)
-        known = self._place.store.read(lambda txn: _find(txn, digest))
-        # A known file is looked at before the transaction, which does no I/O: if it is whole,
-        # and still the record's when the transaction runs, the new file is one too many.
-        if known is not None and self._place.blobs.size(known.locator) != known.size:
-            known = None
+        seen = self._place.store.read(lambda txn: _find(txn, digest))
+        # Looked at before the transaction, which does no I/O: a damaged file shall be replaced.
+        damaged = seen is not None and self._place.blobs.size(seen.locator) != seen.size
         locator = self._session.publish(digest, self._place.new_id())
         published_at = self._place.clock()
         self._place.reach("upload: published")
         record = BlobRecord(AS_IT_IS, 0, content_hash.size, content_hash.blake3(), locator)
         try:
             kept, needless = self._place.store.write(
-                lambda txn: self._record(txn, digest, record, known, published_at, by)
+                lambda txn: self._record(
+                    txn,
+                    digest,
+                    record,
+                    seen.locator if seen and damaged else None,
+                    published_at,
+                    by,
+                )
             )
         except BaseException:
             if not _is_recorded(self._place.store, locator):
                 self._session.retract(locator)
             raise
         self._place.reach("upload: recorded")
-        if needless is not None:
+        if needless:
             self._place.blobs.remove(needless)
         self._end()
         self._place.reach("upload: ended")
@@ -188,25 +193,29 @@ class Upload:
         txn: WriteTxn,
         digest: Digest,
         record: BlobRecord,
-        seen: BlobRecord | None,
+        damaged: Locator | None,
         published_at: Instant,
         by: str,
-    ) -> tuple[BlobRecord, Locator | None]:
-        """Write record and holder; return the record that counts, and the file it replaced."""
+    ) -> tuple[BlobRecord, Locator]:
+        """Write record and holder; return the record that counts, and the file that is needless.
+
+        That is the new file if the known one does; else the one that it replaces (empty: none).
+        """
         if txn.at - published_at > self._place.limits.publish_age_ms_max:
             # The orphan sweep may be about to take the file, which has no record yet.
             raise StoreBusy("the commit came too long after the file was written; try again")
         current = _find(txn, digest)
         draft = Draft()
-        if current is not None and seen is not None and current.locator == seen.locator:
-            kept = current
+        # A record that came or changed since the look is of a file that was flushed this moment,
+        # and that somebody may be reading already.
+        if current is not None and current.locator != damaged:
+            kept, needless = current, record.locator
         else:
-            kept = record
+            kept, needless = record, current.locator if current else ""
             draft.put(Table.BLOBS, digest.key, record.encode())
         links.gain_blob(txn, draft, self._name, digest, record.size, Act(by))
         draft.write(txn)
-        replaced = current.locator if current else None
-        return kept, record.locator if kept is current else replaced
+        return kept, needless
 
     def _verified(self, digest: Digest) -> ContentHash:
         """Return the hash of what was received, which is `digest`; else end the session."""

@@ -41,12 +41,12 @@ class TestFileBlobStore(BlobStoreContract):
         store.close()
         return FileBlobStore(self.root, self.disk, LIMITS)
 
-    def full(self, store: BlobStore) -> AbstractContextManager[None]:  # noqa: ARG002 - its disk is
+    def full(self, store: BlobStore) -> AbstractContextManager[None]:
         return self.disk.fail(errno.ENOSPC, "create", "write")
 
 
 class TestMemoryBlobStore(BlobStoreContract):
-    def open_store(self, folder: Path) -> BlobStore:  # noqa: ARG002 - memory needs none
+    def open_store(self, folder: Path) -> BlobStore:
         return MemoryBlobStore(LIMITS)
 
     def reopen(self, store: BlobStore) -> BlobStore:

@@ -17,7 +17,7 @@ _TIMEOUT_SECONDS: Final = 60
 _OK, _CREATED, _ACCEPTED = 200, 201, 202
 
 
-class UnexpectedAnswer(Exception):  # noqa: N818 - it says what happened
+class UnexpectedAnswer(Exception):
     """The registry answered otherwise than the distribution spec has it."""
 
 

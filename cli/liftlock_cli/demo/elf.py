@@ -17,7 +17,7 @@ _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 1, 5, 15, 29
 _USUAL_FOLDERS: Final = ("/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib")
 
 
-class NotElf(Exception):  # noqa: N818 - it says what was found
+class NotElf(Exception):
     """A file is no ELF program or library."""
 
 

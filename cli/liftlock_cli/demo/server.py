@@ -18,7 +18,7 @@ _STOP_SECONDS_MAX: Final = 10
 _POLL_SECONDS: Final = 0.02
 
 
-class ServerFailed(Exception):  # noqa: N818 - it says what happened
+class ServerFailed(Exception):
     """The server did not come up; the sentence ends with what it said."""
 
 

@@ -20,7 +20,7 @@ from liftlock_cli.views import promotion_lines
 T = TypeVar("T")
 
 
-class DemoFailed(Exception):  # noqa: N818 - it says what happened
+class DemoFailed(Exception):
     """Something that the demo promises did not hold."""
 
 

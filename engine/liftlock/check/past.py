@@ -40,6 +40,11 @@ def _events(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
         record = readable(EventRecord.decode, Table.EVENTS, row, findings)
         if record is None:
             continue
+        named = keys.id_key(record.promotion)
+        if record.promotion and txn.get(Table.PROMOTIONS, named) is None:
+            findings.append(
+                error("promotion-has-event", f"promotion {record.promotion}", "is not listed")
+            )
         items = list(txn.scan(Table.ITEMS, row[0]))
         if len(items) != record.items or history.items_hash(items) != record.items_hash:
             event = f"event {keys.first_id(row[0])}"
@@ -111,7 +116,10 @@ def _replay(txn: ReadTxn, number: int) -> list[Finding]:
         except RecordCorrupt as corrupt:
             findings.append(damaged(corrupt))
     for tag in sorted(there.keys() | last.keys()):
-        items = history.find_items(txn, number, tag, (last[tag],)) if tag in last else []
+        try:
+            items = history.find_items(txn, number, tag, (last[tag],)) if tag in last else []
+        except RecordCorrupt:  # found where the items are checked
+            continue
         told = items[-1].record.new if items else None
         if told != there.get(tag):
             findings.append(

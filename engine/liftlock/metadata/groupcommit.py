@@ -54,6 +54,11 @@ def seal_nothing(txn: WriteTxn) -> None:
     del txn
 
 
+def as_it_is(error: BaseException) -> BaseException:
+    """Leave an error as it is."""
+    return error
+
+
 class GroupCommit:
     """Runs operations in shared transactions, in the order in which they came."""
 
@@ -63,8 +68,19 @@ class GroupCommit:
         before_commit: Callable[[WriteTxn], None],
         limits: Limits,
         reach: Reach = nowhere,
+        translate: Callable[[BaseException], BaseException] = as_it_is,
     ) -> None:
+        """Commit for a store.
+
+        Args:
+            begin: starts a write transaction.
+            before_commit: adds what belongs to every commit.
+            limits: when a batch is full.
+            reach: told of each named point.
+            translate: turns an error of the store's library into ours.
+        """
         self._reach = reach
+        self._translate = translate
         self._begin = begin
         self._before_commit = before_commit
         self._limits = limits
@@ -74,10 +90,11 @@ class GroupCommit:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._gate = threading.Lock()
 
     def write(self, operation: Callable[[WriteTxn], T]) -> T:
         """Run `operation`, and return or raise what it did once that is committed."""
-        queued = self._enqueue(_Queued(operation))
+        queued = self._enqueue(_Queued(operation, self._translate))
         try:
             with self._turn:
                 while not queued.is_decided:
@@ -93,7 +110,7 @@ class GroupCommit:
         """Queue `operation`; the future has what it did once that is committed."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # a queued operation is never withdrawn
-        self._enqueue(_Queued(operation, future))
+        self._enqueue(_Queued(operation, self._translate, future))
         self._wanted.put(None)
         if self._thread is None:
             self._start_thread()
@@ -101,8 +118,9 @@ class GroupCommit:
 
     def close(self) -> None:
         """Commit what is queued; then refuse what comes."""
-        with self._turn:
+        with self._gate:
             self._closed = True
+        with self._turn:
             while self._queue:
                 self._commit_some()
         if self._thread is not None:
@@ -110,9 +128,10 @@ class GroupCommit:
             self._thread.join()
 
     def _enqueue(self, queued: _Queued[T]) -> _Queued[T]:
-        if self._closed:
-            raise RuntimeError("the store is closed")
-        self._queue.append(queued)
+        with self._gate:
+            if self._closed:
+                raise RuntimeError("the store is closed")
+            self._queue.append(queued)
         return queued
 
     def _start_thread(self) -> None:
@@ -213,10 +232,16 @@ class GroupCommit:
 class _Queued(Generic[T]):
     """An operation on its way, and what became of it."""
 
-    __slots__ = ("_future", "_operation", "_value", "error", "is_decided")
+    __slots__ = ("_future", "_operation", "_translate", "_value", "error", "is_decided")
 
-    def __init__(self, operation: Callable[[WriteTxn], T], future: Future[T] | None = None) -> None:
+    def __init__(
+        self,
+        operation: Callable[[WriteTxn], T],
+        translate: Callable[[BaseException], BaseException],
+        future: Future[T] | None = None,
+    ) -> None:
         self._operation = operation
+        self._translate = translate
         self._future = future
         self._value: T | None = None
         self.error: BaseException | None = None
@@ -245,14 +270,18 @@ class _Queued(Generic[T]):
         """Resolve the future, if somebody has one."""
         if self._future is None:
             return
-        if self.error is not None:
-            self._future.set_exception(self.error)
-        else:
+        try:
             self._future.set_result(self.result())
+        except BaseException as error:  # noqa: BLE001 - it is the caller's
+            self._future.set_exception(error)
 
     def result(self) -> T:
+        """Return what the operation returned, or raise what became of it instead."""
         if self.error is not None:
-            raise self.error
+            error = self._translate(self.error)
+            if error is self.error:
+                raise error
+            raise error from self.error
         return self._value  # type: ignore[return-value] # set by run, whatever T is
 
 

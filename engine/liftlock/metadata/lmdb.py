@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 import lmdb
 
 from liftlock.config import Limits
-from liftlock.errors import FormatUnknown, LiftlockError, StoreBusy, StoreFull
+from liftlock.errors import FormatUnknown, StoreBusy, StoreFull
 from liftlock.metadata.contract import Counts, Instant, Numbered, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
 from liftlock.metadata.records import CountsRecord, decoded, protect, verified
@@ -76,7 +76,7 @@ class LmdbMetadataStore:
                 table: self._env.open_db(table.encode(), txn=txn, create=True) for table in Table
             }
         self._begun = 0
-        self._group = GroupCommit(self._begin, before_commit, limits, reach)
+        self._group = GroupCommit(self._begin, before_commit, limits, reach, self._translated)
 
     def read(self, operation: Callable[[ReadTxn], T]) -> T:
         """Run `operation` on a snapshot; see `MetadataStore.read`."""
@@ -90,22 +90,12 @@ class LmdbMetadataStore:
     def write(self, operation: Callable[[WriteTxn], T]) -> T:
         """Run `operation` and wait for its commit; see `MetadataStore.write`."""
         self._refuse_after_fork()
-        try:
-            return self._group.write(operation)
-        except lmdb.Error as error:
-            raise self._translated(error) from error
+        return self._group.write(operation)
 
     def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
         """Queue `operation`; see `MetadataStore.submit`."""
         self._refuse_after_fork()
-
-        def translating(txn: WriteTxn) -> T:
-            try:
-                return operation(txn)
-            except lmdb.Error as error:
-                raise self._translated(error) from error
-
-        return self._group.submit(translating)
+        return self._group.submit(operation)
 
     def close(self) -> None:
         """Finish what is queued, then let go."""
@@ -123,7 +113,9 @@ class LmdbMetadataStore:
         if os.getpid() != self._pid:
             raise RuntimeError("the store was opened before a fork: open it in the child instead")
 
-    def _translated(self, error: lmdb.Error) -> LiftlockError | lmdb.Error:
+    def _translated(self, error: BaseException) -> BaseException:
+        if not isinstance(error, lmdb.Error):
+            return error
         if isinstance(error, lmdb.MapFullError | lmdb.TxnFullError):
             return StoreFull("metadata (the map's limit is reached)")
         space = os.statvfs(self._folder)

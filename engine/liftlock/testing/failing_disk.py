@@ -85,7 +85,7 @@ class MortalDisk(FailingDisk):
         super().__init__()
         self._operations_left = operations
 
-    def _is_next_to_fail(self, operation: str) -> bool:  # noqa: ARG002 - whichever it is
+    def _is_next_to_fail(self, operation: str) -> bool:
         return self._operations_left == 0
 
     def _meet(self, operation: str) -> None:
