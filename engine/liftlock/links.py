@@ -111,21 +111,21 @@ def presence(txn: ReadTxn, repository: int, kind: bytes, digests: Sequence[bytes
     if not digests:
         return _NOBODY
     prefixes = keys.held_prefixes(repository, kind, digests)
-    granted: list[bytes] = []
-    waiting: list[bytes] = []
-    rows = txn.first_many(Table.HOLDERS, prefixes)
-    for digest, prefix, row in zip(digests, prefixes, rows, strict=True):
-        if row is not None:
-            # Either all rows of a digest grant or none does: the first speaks for all.
-            is_granted = row[0].startswith(keys.GRANTS, len(prefix))
-            (granted if is_granted else waiting).append(digest)
-    return Presence(frozenset(granted), frozenset(waiting))
+    rows = list(zip(digests, prefixes, txn.first_many(Table.HOLDERS, prefixes), strict=True))
+    # Either all rows of a digest grant or none does: the first speaks for all.
+    granted = frozenset(
+        digest
+        for digest, prefix, row in rows
+        if row is not None and row[0].startswith(keys.GRANTS, len(prefix))
+    )
+    there = (digest for digest, _, row in rows if row is not None)
+    return Presence(granted, frozenset(digest for digest in there if digest not in granted))
 
 
 def referrers_of(
-    txn: ReadTxn, repository: int, subjects: Sequence[bytes], *, limit: int
+    txn: ReadTxn, repository: int, subjects: Sequence[bytes], *, limit: int | None = None
 ) -> list[list[bytes]]:
-    """Return, for each subject, the digests of up to `limit` referrers linked in the repository."""
+    """Return, for each subject, its referrers (at most `limit`) linked in the repository."""
     prefixes = [keys.referrers_prefix(repository, subject) for subject in subjects]
     return [
         [keys.split_referrer(key)[2] for key, _ in rows]
@@ -340,9 +340,11 @@ def bring_in(
     draft: Draft,
     repository: FoundRepository,
     kind: bytes,
-    waiting: Iterable[bytes],
+    waiting: Collection[bytes],
 ) -> None:
     """Make the rows that name `waiting` content grant, now that it comes in."""
+    if not waiting:
+        return
     for row_key in _rows_naming(txn, repository.id, kind, sorted(waiting)):
         _, _, named, _, holder = keys.split_holder(row_key)
         draft.delete(Table.HOLDERS, row_key)
@@ -432,13 +434,10 @@ def _rows_naming(
     txn: ReadTxn, repository: int, kind: bytes, digests: Sequence[bytes]
 ) -> list[bytes]:
     # Bounded: as many as there are manifests in the repository that name absent content.
-    return [
-        key
-        for digest in digests
-        for key, _ in txn.scan(
-            Table.HOLDERS, keys.held_prefix(repository, kind, digest) + keys.NAMES_ONLY
-        )
+    prefixes = [
+        prefix + keys.NAMES_ONLY for prefix in keys.held_prefixes(repository, kind, digests)
     ]
+    return [key for rows in txn.scan_many(Table.HOLDERS, prefixes) for key, _ in rows]
 
 
 def _body(digest: bytes, value: bytes) -> bytes:

@@ -9,7 +9,7 @@ sweep removes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -170,7 +170,9 @@ class Upload:
             )
         except BaseException:
             if not _is_recorded(self._place.store, locator):
-                self._session.retract(locator)
+                # Gone already, if the orphan sweep was faster: then so is the session.
+                with suppress(FileNotFoundError):
+                    self._session.retract(locator)
             raise
         self._place.reach("upload: recorded")
         if needless:

@@ -71,8 +71,10 @@ class ReadTxn(Protocol):
         """Return the first row that begins with each prefix, or None, in their order."""
         ...
 
-    def scan_many(self, table: Table, prefixes: Sequence[bytes], *, limit: int) -> list[list[Row]]:
-        """Return up to `limit` rows that begin with each prefix, ascending."""
+    def scan_many(
+        self, table: Table, prefixes: Sequence[bytes], *, limit: int | None = None
+    ) -> list[list[Row]]:
+        """Return the rows that begin with each prefix (at most `limit` of each), ascending."""
         ...
 
     def scan(

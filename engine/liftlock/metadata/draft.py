@@ -52,13 +52,12 @@ class Draft:
     def write(self, txn: WriteTxn) -> None:
         """Write it all: the rows of each table in the order of their keys."""
         for table, rows in self._rows.items():
-            ordered = sorted(rows.items()) if len(rows) > 1 else list(rows.items())
-            gone = [key for key, body in ordered if body is None]
-            if gone:
-                txn.delete_many(table, gone)
-            puts = [(key, body) for key, body in ordered if body is not None]
-            if puts:
-                txn.put_many(table, protect_all(table, puts))
+            if None in rows.values():
+                txn.delete_many(table, sorted(key for key, body in rows.items() if body is None))
+            puts = [(key, body) for key, body in rows.items() if body is not None]
+            if len(puts) > 1:
+                puts.sort()
+            txn.put_many(table, protect_all(table, puts))
         changed = []
         for number, (record, delta) in sorted(self._repositories.items()):
             counts = _plus(record.counts, delta)

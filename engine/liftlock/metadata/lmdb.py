@@ -107,7 +107,12 @@ class LmdbMetadataStore:
         self._begun += 1
         if self._begun % _COMMITS_BETWEEN_READER_CHECKS == 0:
             self._env.reader_check()
-        return _LmdbWriteTxn(self._env.begin(write=True), self._tables, self._clock())
+        txn = self._env.begin(write=True)
+        try:
+            return _LmdbWriteTxn(txn, self._tables, self._clock())
+        except BaseException:
+            txn.abort()
+            raise
 
     def _refuse_after_fork(self) -> None:
         if os.getpid() != self._pid:
@@ -154,18 +159,23 @@ class _LmdbReadTxn:
         rows: list[Row | None] = []
         cursor = self._cursor(table)
         for prefix in prefixes:
-            found = cursor.set_range(prefix) and cursor.key().startswith(prefix)
-            rows.append(cursor.item() if found else None)
+            row = cursor.item() if cursor.set_range(prefix) else None
+            rows.append(row if row is not None and row[0].startswith(prefix) else None)
         return rows
 
-    def scan_many(self, table: Table, prefixes: Sequence[bytes], *, limit: int) -> list[list[Row]]:
+    def scan_many(
+        self, table: Table, prefixes: Sequence[bytes], *, limit: int | None = None
+    ) -> list[list[Row]]:
         lists: list[list[Row]] = []
         cursor = self._cursor(table)
         for prefix in prefixes:
             rows: list[Row] = []
             found = cursor.set_range(prefix)
-            while found and len(rows) < limit and cursor.key().startswith(prefix):
-                rows.append(cursor.item())
+            while found and len(rows) != limit:
+                row = cursor.item()
+                if not row[0].startswith(prefix):
+                    break
+                rows.append(row)
                 found = cursor.next()
             lists.append(rows)
         return lists

@@ -94,7 +94,9 @@ class _MemoryReadTxn:
     def first_many(self, table: Table, prefixes: Sequence[bytes]) -> list[Row | None]:
         return [next(self.scan(table, prefix), None) for prefix in prefixes]
 
-    def scan_many(self, table: Table, prefixes: Sequence[bytes], *, limit: int) -> list[list[Row]]:
+    def scan_many(
+        self, table: Table, prefixes: Sequence[bytes], *, limit: int | None = None
+    ) -> list[list[Row]]:
         return [list(self.scan(table, prefix, limit=limit)) for prefix in prefixes]
 
     def scan(

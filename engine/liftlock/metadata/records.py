@@ -38,8 +38,7 @@ _CHECKSUM_BYTES: Final = 4
 
 def protect(table: Table, key: bytes, body: bytes = b"") -> Row:
     """Return the row `key`, `body` with its checksum."""
-    checksum = zlib.crc32(key[_KEY_FROM[table] :] + body, _SEEDS[table])
-    return key, body + checksum.to_bytes(4, "big")
+    return protect_all(table, ((key, body),))[0]
 
 
 def protect_all(table: Table, rows: Iterable[tuple[bytes, bytes]]) -> list[Row]:

@@ -176,16 +176,19 @@ def decode_edges(body: bytes) -> Edges:
         ManifestInvalid: they are not those bytes any more.
     """
     document = _decode(body)
-    foreign: dict[bytes, None] = {}
-    needed: dict[bytes, None] = {}
-    config = document.config
-    for raw in (*((config,) if config else ()), *(document.layers or ()), *(document.blobs or ())):
-        group = foreign if is_foreign(raw.media_type) else needed
-        group[key_of(raw.digest)] = None
+    config = [document.config] if document.config else []
+    named = [*config, *(document.layers or ()), *(document.blobs or ())]
+    needed = {key_of(raw.digest): None for raw in named if not is_foreign(raw.media_type)}
+    foreign: tuple[bytes, ...] = ()
+    if len(needed) < len(named):
+        foreign = tuple(
+            {key_of(raw.digest): None for raw in named if is_foreign(raw.media_type)}.keys()
+            - needed.keys()
+        )
     return Edges(
         children=tuple({key_of(raw.digest): None for raw in document.manifests or ()}),
         blobs=tuple(needed),
-        foreign=tuple(key for key in foreign if key not in needed),
+        foreign=foreign,
         subject=key_of(document.subject.digest) if document.subject else None,
         artifact_type=_artifact_type(document),
     )
@@ -301,8 +304,9 @@ def _once(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
     kept: dict[Digest, Descriptor] = {}
     for descriptor in descriptors:
         known = kept.get(descriptor.digest)
-        if known is None or (known.is_foreign and not descriptor.is_foreign):
-            kept[descriptor.digest] = descriptor
+        if known is not None and known.is_foreign and not descriptor.is_foreign:
+            del kept[descriptor.digest]
+        kept.setdefault(descriptor.digest, descriptor)
     return tuple(kept.values())
 
 

@@ -37,29 +37,27 @@ def settle_attachments(
         nobody has decided.
     """
     wanted: dict[str, bytes] = {}
-    violations: list[LiftlockError] = []
+    compared: list[str] = []
     for tag, theirs in source.items():
-        ours = target.get(tag)
-        if ours == theirs:
-            continue
-        if ours is None or preferred is Side.SOURCE:
+        if tag not in target or (target[tag] != theirs and preferred is Side.SOURCE):
             wanted[tag] = theirs
-            continue
-        if preferred is Side.TARGET:
-            continue
-        ours_entries, their_entries = _entries(txn, ours), _entries(txn, theirs)
-        if ours_entries <= their_entries:
-            wanted[tag] = theirs
-        elif not their_entries <= ours_entries:
-            violations.append(
-                AttachmentsDiffer(f"{name}:{tag}", str(Digest(theirs)), str(Digest(ours)))
-            )
+        elif target[tag] != theirs and preferred is None:
+            compared.append(tag)
+    violations: list[LiftlockError] = []
+    sides = [digest for tag in compared for digest in (target[tag], source[tag])]
+    entries = dict(zip(sides, map(_entries, links.find_bodies(txn, sides)), strict=True))
+    for tag in compared:
+        our_entries, their_entries = entries[target[tag]], entries[source[tag]]
+        if our_entries <= their_entries:
+            wanted[tag] = source[tag]
+        elif not their_entries <= our_entries:
+            here, there = str(Digest(source[tag])), str(Digest(target[tag]))
+            violations.append(AttachmentsDiffer(f"{name}:{tag}", here, there))
     return wanted, violations
 
 
-def _entries(txn: ReadTxn, digest: bytes) -> set[bytes]:
+def _entries(body: bytes | None) -> set[bytes]:
     """Return what an attachment manifest lists: an index's children, or an image's layers."""
-    (body,) = links.find_bodies(txn, (digest,))
     assert body is not None, "a manifest link has a record"
     manifest = manifests.decode(body, "")
     # The config of a cosign image lists its layers' diff ids, so it differs whenever they do. An

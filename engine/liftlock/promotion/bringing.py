@@ -43,9 +43,7 @@ class Bringing:
 NOTHING = Bringing((), frozenset(), (), frozenset(), frozenset(), ())
 
 
-def bring(
-    txn: ReadTxn, source: int, target: int | None, members: Iterable[Member], *, joins_max: int
-) -> Bringing:
+def bring(txn: ReadTxn, source: int, target: int | None, members: Iterable[Member]) -> Bringing:
     """Find out what repository `target` lacks of `members`, which `source` has.
 
     Args:
@@ -53,7 +51,6 @@ def bring(
         source: a repository id.
         target: a repository id; None for a repository that will be made.
         members: manifests with all that can be reached from them.
-        joins_max: more referrers of one manifest than this cannot be joined to it.
     """
     if source == target:
         return NOTHING
@@ -76,7 +73,7 @@ def bring(
         arriving_sizes=tuple(record.size for record in records if record is not None),
         waiting_manifests=links.presence(txn, number, keys.MANIFEST, new_digests).waiting,
         waiting_blobs=frozenset(blob for blob in arriving if blob in there.waiting),
-        joins=_joins(txn, number, new, joins_max),
+        joins=_joins(txn, number, new),
     )
 
 
@@ -103,9 +100,7 @@ def _absent_at_source(
     return frozenset(asked) - links.presence(txn, source, keys.BLOB, asked).granted
 
 
-def _joins(
-    txn: ReadTxn, target: int, new: tuple[Member, ...], joins_max: int
-) -> tuple[tuple[bytes, bytes], ...]:
+def _joins(txn: ReadTxn, target: int, new: tuple[Member, ...]) -> tuple[tuple[bytes, bytes], ...]:
     """Find the pairs of subject and referrer that the new links complete, on either side."""
     digests = {member.digest for member in new}
     named = {m.edges.subject for m in new if m.edges.subject is not None} - digests
@@ -121,7 +116,7 @@ def _joins(
         if member.edges.subject is not None
         and (member.edges.subject in digests or member.edges.subject in linked)
     ]
-    waiting = links.referrers_of(txn, target, [member.digest for member in new], limit=joins_max)
+    waiting = links.referrers_of(txn, target, [member.digest for member in new])
     joins += [
         (member.digest, referrer)
         for member, referrers in zip(new, waiting, strict=True)

@@ -133,7 +133,6 @@ def plan(txn: ReadTxn, request: Request, limits: Limits) -> Plan:
         source.id,
         target.id if target else None,
         found.without((digest,), outdone),
-        joins_max=limits.transaction_records_max,
     )
     main = _main_change(txn, request, target, digest, bringing)
     decided = Plan(

@@ -142,7 +142,6 @@ def _returns(
             holder,
             repository,
             found.members.values(),
-            joins_max=limits.transaction_records_max,
         )
         returns.append((repositories[repository], bringing))
     return tuple(returns)
