@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint bench
+.PHONY: help demo serve test campaign lint bench
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -19,6 +19,9 @@ serve: $(VENV)/.for-use ## Serve LIFTLOCK_ROOT or ./.liftlock/store at LIFTLOCK_
 
 test: $(VENV)/.for-work ## Run the tests; PYTEST="-k name" says which
 	@$(BIN)/python -m pytest $(PYTEST)
+
+campaign: $(VENV)/.for-work ## Run the long campaigns of the tests
+	@$(BIN)/python -m pytest -m long $(PYTEST)
 
 lint: $(VENV)/.for-work ## Check form, types, spelling and layers
 	$(BIN)/ruff check .

@@ -108,10 +108,10 @@ def _artifact_type(manifest: Manifest) -> str | None:
 
 
 def _referrers(engine: Engine, name: RepositoryName, subject: Digest) -> Iterator[Referrer]:
-    def fetch(after: Digest | None) -> Page[Referrer]:
+    def fetch(after: str) -> Page[Referrer]:
         return engine.list_referrers(name, subject, after=after)
 
-    return every(fetch, None, lambda referrer: referrer.digest)
+    return every(fetch, "", lambda referrer: referrer.position)
 
 
 def _print_tables(image: Inspection) -> None:

@@ -32,8 +32,6 @@ class Limits:
     """Manifests that one tag may bring along."""
     transaction_records_max: int = 2_000_000
 
-    hold_ms: int = 7 * DAY_MS
-    """How long untagged and just uploaded content stays."""
     upload_idle_ms: int = 7 * DAY_MS
     """An upload session untouched for this long is removed."""
     orphan_grace_ms: int = 24 * HOUR_MS
@@ -44,6 +42,8 @@ class Limits:
     batch_operations_max: int = 64
     batch_records_max: int = 20_000
     batch_ms_max: int = 20
+    writer_wait_ms_max: int = 30_000
+    """How long a write waits for another process's before it gives up."""
     map_bytes: int = 1 * TIB
     """Address space that LMDB reserves; the file itself grows with use."""
     readers_max: int = 1024

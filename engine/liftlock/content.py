@@ -11,6 +11,7 @@ from liftlock.errors import (
     BlobUnknown,
     ManifestBlobUnknown,
     ManifestUnknown,
+    NameInvalid,
     NotFound,
     Unsupported,
 )
@@ -37,17 +38,21 @@ def get_manifest(txn: ReadTxn, reference: Reference) -> ManifestContent:
     """Return the manifest that a tag or digest names, as it was pushed.
 
     Raises:
-        RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+        NameInvalid: the reference has neither.
+        RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there, or tag and digest
+            do not agree.
     """
     repository = names.get_id(txn, reference.name)
-    if reference.digest is not None:
-        digest = reference.digest.key
-    else:
-        assert reference.tag is not None
+    digest = reference.digest.key if reference.digest is not None else b""
+    if reference.tag is not None:
         tag = links.find_tag(txn, repository, reference.tag)
         if tag is None:
             raise ManifestUnknown(str(reference.name), reference.tag)
+        if digest not in {b"", tag.digest}:
+            raise ManifestUnknown(str(reference.name), f"{reference.tag} at {reference.digest}")
         digest = tag.digest
+    if not digest:
+        raise NameInvalid(str(reference), "it names neither a tag nor a digest")
     link = links.find_link(txn, repository, digest)
     if link is None:
         raise ManifestUnknown(str(reference.name), str(Digest(digest)))
@@ -97,42 +102,37 @@ def list_referrers(
     name: RepositoryName,
     subject: Digest,
     artifact_type: str | None,
-    after: Digest | None,
+    after: str,
     limit: int,
 ) -> Page[Referrer]:
     """Return the linked manifests whose subject is `subject`, which need not be there itself.
 
-    They come grouped by artifact type; `after` is the last one of the page before.
+    They come grouped by artifact type; `after` is the position of the last one of the page before,
+    which need not be there any more.
 
     Raises:
         RegistryUnknown, RepositoryUnknown: the repository is not there.
     """
     repository = names.get_id(txn, name)
     wanted = links.type_hash(artifact_type) if artifact_type is not None else b""
-    start = None
-    if after is not None:
-        start = _referrer_position(txn, repository, subject, after)
+    if limit == 0:
+        return Page((), more=False)
+    everyone = keys.referrers_prefix(repository, subject.key)
+    start = everyone + bytes.fromhex(after) if after else None
     prefix = keys.referrers_prefix(repository, subject.key, wanted)
     rows = list(txn.scan(Table.REFERRERS, prefix, after=start, limit=limit + 1))
+    positions = [key[len(everyone) :].hex() for key, _ in rows[:limit]]
     digests = [keys.split_referrer(key)[2] for key, _ in rows[:limit]]
-    return Page(tuple(_described(txn, repository, digests)), more=len(rows) > limit)
+    return Page(tuple(_described(txn, repository, digests, positions)), more=len(rows) > limit)
 
 
-def _referrer_position(txn: ReadTxn, repository: int, subject: Digest, after: Digest) -> bytes:
-    # Its type is needed for its place in the order; it may have been unlinked since the last
-    # page was read, but its bytes are still known.
-    (body,) = links.find_bodies(txn, (after.key,))
-    if body is None:
-        raise ManifestUnknown("the page before", str(after))
-    artifact_type = manifests.decode_edges(body).artifact_type
-    return keys.referrer_key(repository, subject.key, links.type_hash(artifact_type), after.key)
-
-
-def _described(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[Referrer]:
+def _described(
+    txn: ReadTxn, repository: int, digests: Sequence[bytes], positions: Sequence[str]
+) -> list[Referrer]:
     found_links = links.find_links(txn, repository, digests)
     bodies = links.find_bodies(txn, digests)
     described = []
-    for digest, link, body in zip(digests, found_links, bodies, strict=True):
+    for digest, link, body, position in zip(digests, found_links, bodies, positions, strict=True):
         assert link is not None, "a referrers row has a link"
         assert body is not None, "a manifest link has a record"
         manifest = manifests.decode(body, link.media_type)
@@ -143,6 +143,7 @@ def _described(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[
                 len(body),
                 manifest.artifact_type,
                 manifest.annotations,
+                position,
             )
         )
     return described
@@ -193,8 +194,6 @@ def push_manifest(
         record = LinkRecord(event, manifest.media_type)
         links.link_manifest(draft, repository, digest.key, edges, record, absent)
         _join_subjects(txn, draft, repository, digest.key, edges)
-        waiting = links.presence(txn, repository.id, keys.MANIFEST, (digest.key,)).waiting
-        links.bring_in(txn, draft, repository, keys.MANIFEST, waiting)
     elif is_new_here:
         links.retype(draft, repository, digest.key, LinkRecord(event, manifest.media_type))
     if tag_moves:
@@ -203,11 +202,14 @@ def push_manifest(
         links.put_tag(draft, repository, tag, digest.key, old_digest, event, txn.at)
     elif tag is None:
         links.put_hold(draft, repository.id, keys.MANIFEST, digest.key, txn.at)
+    before = old.digest if old else None
+    if tag is None and link is not None:
+        before = digest.key  # the same manifest, as another media type
     change = Change(
         repository.id,
         tag or "",
-        Action.UPDATED if old else Action.CREATED,
-        old.digest if old else None,
+        Action.UPDATED if before else Action.CREATED,
+        before,
         digest.key,
     )
     history.append(draft, event, Kind.PUSH, act, txn.at, (change,))

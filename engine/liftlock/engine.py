@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,14 @@ from liftlock.blobs.disk import PLAIN_DISK, Disk
 from liftlock.blobs.files import FileBlobStore
 from liftlock.blobs.hashing import HashStates
 from liftlock.config import Limits
-from liftlock.errors import BlobUnknown, ManifestTooLarge, NotFound, StoreExists, TextInvalid
+from liftlock.errors import (
+    BlobUnknown,
+    ManifestTooLarge,
+    NotFound,
+    PageInvalid,
+    StoreExists,
+    TextInvalid,
+)
 from liftlock.history import Act
 from liftlock.metadata.contract import Instant, MetadataStore, WriteTxn
 from liftlock.metadata.lmdb import FILE_FORMAT, LmdbMetadataStore
@@ -58,6 +66,7 @@ T = TypeVar("T")
 __all__ = ["Engine", "PromotionRequest", "Upload", "init", "new_id", "open", "system_clock"]
 
 _DEFAULTS: Final = Limits()
+_POSITION: Final = re.compile(r"(?:[0-9a-f]{2}){0,81}")
 _ACTOR_CHARACTERS_MAX: Final = 255
 
 log = logging.getLogger("liftlock")
@@ -110,6 +119,7 @@ def open(  # noqa: A001 - liftlock.open, as one says gzip.open
     Raises:
         StoreUnknown: there is none, and `create` is false.
         FormatUnknown: it was written by another version; it was not touched.
+        StoreDamaged: a part of it is missing; it was not touched.
         StoreBusy: it cannot be opened from here right now.
     """
     root = Path(root)
@@ -121,8 +131,10 @@ def open(  # noqa: A001 - liftlock.open, as one says gzip.open
     folder.require_format(root, FILE_FORMAT)
     part = folder.join(root)
     try:
-        store = LmdbMetadataStore(root / folder.METADATA, clock, history.seal, limits, reach)
         blobs = FileBlobStore(root, disk, limits)
+        store = LmdbMetadataStore(
+            root / folder.METADATA, clock, history.seal, limits, reach, create=False
+        )
     except BaseException:
         os.close(part)
         raise
@@ -314,16 +326,18 @@ class Engine:
         subject: Digest,
         *,
         artifact_type: str | None = None,
-        after: Digest | None = None,
+        after: str = "",
         limit: int | None = None,
     ) -> Page[Referrer]:
         """Return the manifests whose subject is `subject`, which need not be there itself.
 
         Raises:
             RegistryUnknown, RepositoryUnknown: the repository is not there.
-            ManifestUnknown: `after` names nothing.
+            PageInvalid: `after` is no `Referrer.position`.
         """
         most = self._page(limit)
+        if not _POSITION.fullmatch(after):
+            raise PageInvalid(after)
         return self._store.read(
             lambda txn: content.list_referrers(txn, name, subject, artifact_type, after, most)
         )
@@ -352,7 +366,11 @@ class Engine:
         return BlobContent(digest, record.size, record.locator)
 
     def read_blob(self, blob: BlobContent, start: int = 0, stop: int | None = None) -> Pieces:
-        """Return bytes `start` to `stop` (exclusive; None: to the end) in bounded pieces."""
+        """Return bytes `start` to `stop` (exclusive; None: to the end) in bounded pieces.
+
+        Raises:
+            FileNotFoundError: the file went since `get_blob`; that one says what there is now.
+        """
         return self._blobs.read(blob.locator, start, stop)
 
     def blob_path(self, blob: BlobContent) -> Path | None:
@@ -507,18 +525,19 @@ class Engine:
         Raises:
             PromotionUnknown: there is no such promotion.
             UndoRefused: something changed since; says what.
+            PromotionInvalid: it would take more records than one transaction may.
         """
         act, limits = self._act(by, comment), self.limits
         if dry_run:
             now = self._clock()
             return self._store.read(
                 lambda txn: promotion.rehearse_undo(
-                    txn, promotion.plan_undo(txn, number, limits), act, now
+                    txn, promotion.plan_undo(txn, number, limits), act, now, limits
                 )
             )
 
         def undone(txn: WriteTxn) -> Promotion:
-            return promotion.apply_undo(txn, promotion.plan_undo(txn, number, limits), act)
+            return promotion.apply_undo(txn, promotion.plan_undo(txn, number, limits), act, limits)
 
         return self._store.write(undone)
 
@@ -538,7 +557,7 @@ class Engine:
             limit: so many entries, rounded up to whole events.
 
         Raises:
-            RegistryUnknown, RepositoryUnknown: nothing ever bore this name.
+            RegistryUnknown, RepositoryUnknown, ManifestUnknown: nothing ever bore this name.
         """
         most = self._page(limit)
         return self._store.read(lambda txn: timeline.timeline(txn, of, before, most))
@@ -573,5 +592,7 @@ class Engine:
         return Act(by, comment)
 
     def _page(self, limit: int | None) -> int:
+        if limit is not None and limit < 0:
+            raise PageInvalid(str(limit))
         most = self.limits.page_entries_max
         return most if limit is None else min(limit, most)

@@ -113,7 +113,7 @@ class PageInvalid(Invalid):
     """A paging parameter is not a count from 0 up."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"n={_shown(text)} is not a page size: give a whole number from 0 up.")
+        super().__init__(f"{_shown(text)} is no number of entries: give a whole number from 0 up.")
         self.text = text
 
 
@@ -260,7 +260,7 @@ class RegistryNotEmpty(Conflict):
 
     def __init__(self, registry: str, repositories: int) -> None:
         super().__init__(
-            f"Registry {registry} is not empty: {repositories} of its repositories are left. "
+            f"Registry {registry} is not empty: repositories left in it: {repositories}. "
             "Move or delete them first, or repeat with --force to delete it with all it has."
         )
         self.registry = registry
@@ -348,6 +348,18 @@ class RecordCorrupt(Corruption):
         )
         self.table = table
         self.key = key
+
+
+class StoreDamaged(Corruption):
+    """A part of the store is missing; nothing was touched, and nothing was made in its place."""
+
+    def __init__(self, root: str, what: str) -> None:
+        super().__init__(
+            f"The store at {root} has lost {what}. Nothing was changed. "
+            "Is its disk mounted? Otherwise restore it from a backup."
+        )
+        self.root = root
+        self.what = what
 
 
 class FormatUnknown(Corruption):

@@ -24,7 +24,7 @@ import msgspec
 
 from liftlock.blobs import files
 from liftlock.blobs.disk import PLAIN_DISK, Disk
-from liftlock.errors import FormatUnknown, StoreBusy, StoreExists, StoreUnknown
+from liftlock.errors import FormatUnknown, StoreBusy, StoreDamaged, StoreExists, StoreUnknown
 
 FORMAT: Final = 1
 METADATA: Final = "metadata"
@@ -43,7 +43,7 @@ class Stamp(msgspec.Struct):
     """What `liftlock.json` says."""
 
     format: int
-    metadata: str
+    metadata: str = ""
 
 
 def exists(root: Path) -> bool:
@@ -102,6 +102,7 @@ def require_format(root: Path, metadata_format: str) -> None:
     Raises:
         StoreUnknown: there is none.
         FormatUnknown: it is of another format, or its stamp is unreadable; it was not touched.
+        StoreDamaged: a folder of it is missing; it was not touched.
     """
     try:
         with (root / _STAMP).open("rb") as file:
@@ -115,6 +116,9 @@ def require_format(root: Path, metadata_format: str) -> None:
         raise FormatUnknown(str(root), "an unreadable stamp", known) from error
     if (stamp.format, stamp.metadata) != (FORMAT, metadata_format):
         raise FormatUnknown(str(root), f"{stamp.format} ({stamp.metadata!r:.40})", known)
+    for part in ("blobs", "uploads", METADATA):
+        if not (root / part).is_dir():
+            raise StoreDamaged(str(root), f"its folder {part}/")
 
 
 @contextmanager

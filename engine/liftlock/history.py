@@ -17,12 +17,12 @@ from liftlock.metadata.contract import Numbered, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     Action,
+    BareRecord,
     EventRecord,
     IdRecord,
     ItemRecord,
     Kind,
     OtherSide,
-    Presence,
     Role,
     RoleRecord,
     SealRecord,
@@ -231,7 +231,7 @@ def iter_tag_events(
     prefix = keys.tag_history_prefix(repository, tag)
     after = None if before is None else prefix + keys.id_key(before)
     for key, value in txn.scan(Table.TAG_HISTORY, prefix, after=after, reverse=True):
-        decoded(Presence.decode, Table.TAG_HISTORY, key, value)
+        decoded(BareRecord.decode, Table.TAG_HISTORY, key, value)
         yield keys.last_id(key)
 
 

@@ -148,6 +148,16 @@ def tags_of(
     return [[tag.decode() for tag in tags] for tags in found]
 
 
+def held_at(
+    txn: ReadTxn, repository: int, kind: bytes, digests: Sequence[bytes]
+) -> list[int | None]:
+    """Return, for each digest, when its hold was put, or None if it has none."""
+    rows = keys.holder_keys(repository, kind, digests, keys.GRANTS, keys.BY_HOLD)
+    values = txn.get_many(Table.HOLDERS, rows)
+    holds = decoded_all(HoldRecord.decode, Table.HOLDERS, rows, values)
+    return [hold.at if hold is not None else None for hold in holds]
+
+
 def subjects_of(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[list[bytes]]:
     """Return, for each manifest, its subject, if both are linked."""
     return _holders(txn, repository, keys.MANIFEST, digests, keys.BY_SUBJECT, 1)
@@ -339,16 +349,18 @@ def bring_in(
     txn: ReadTxn,
     draft: Draft,
     repository: FoundRepository,
-    kind: bytes,
     waiting: Collection[bytes],
 ) -> None:
-    """Make the rows that name `waiting` content grant, now that it comes in."""
-    if not waiting:
-        return
-    for row_key in _rows_naming(txn, repository.id, kind, sorted(waiting)):
-        _, _, named, _, holder = keys.split_holder(row_key)
-        draft.delete(Table.HOLDERS, row_key)
-        _put_holder(draft, repository.id, kind, named, holder)
+    """Make the rows that name `waiting` blobs grant, now that these come in."""
+    # Bounded: as many rows as there are manifests in the repository that name absent blobs.
+    prefixes = [
+        prefix + keys.NAMES_ONLY
+        for prefix in keys.held_prefixes(repository.id, keys.BLOB, sorted(waiting))
+    ]
+    for key in (key for rows in txn.scan_many(Table.HOLDERS, prefixes) for key, _ in rows):
+        _, _, named, _, holder = keys.split_holder(key)
+        draft.delete(Table.HOLDERS, key)
+        _put_holder(draft, repository.id, keys.BLOB, named, holder)
 
 
 def gain_blob(
@@ -371,7 +383,7 @@ def gain_blob(
         history.append(draft, event, Kind.CREATE, act, txn.at, (), concerns=(repository.id,))
     found = presence(txn, repository.id, keys.BLOB, (digest.key,))
     if not found.granted:
-        bring_in(txn, draft, repository, keys.BLOB, found.waiting)
+        bring_in(txn, draft, repository, found.waiting)
         count_blobs(draft, repository, (size,))
     put_hold(draft, repository.id, keys.BLOB, digest.key, txn.at)
 
@@ -428,16 +440,6 @@ def _holders(
         [key[len(prefix) :] for key, _ in rows]
         for prefix, rows in zip(prefixes, found, strict=True)
     ]
-
-
-def _rows_naming(
-    txn: ReadTxn, repository: int, kind: bytes, digests: Sequence[bytes]
-) -> list[bytes]:
-    # Bounded: as many as there are manifests in the repository that name absent content.
-    prefixes = [
-        prefix + keys.NAMES_ONLY for prefix in keys.held_prefixes(repository, kind, digests)
-    ]
-    return [key for rows in txn.scan_many(Table.HOLDERS, prefixes) for key, _ in rows]
 
 
 def _body(digest: bytes, value: bytes) -> bytes:

@@ -113,6 +113,8 @@ class Referrer:
     size: int
     artifact_type: str | None
     annotations: Mapping[str, str] | None
+    position: str
+    """Where it stands in the list: the cursor for what follows."""
 
 
 class Mode(StrEnum):
@@ -191,7 +193,8 @@ class HistoryEntry:
     kind: str
     """`create`, `push`, `delete`, `promote`, `move` or `undo`."""
     action: str
-    """`created`, `updated`, `deleted`, `extended`, `moved_out`; `taken` for a source's side."""
+    """`created`, `updated`, `deleted`, `extended`, `reduced`, `kept`, `moved_out`; `taken` for the
+    source's side of a copy."""
     name: str
     """`registry/repository[:tag]` that it happened to."""
     old_digest: Digest | None

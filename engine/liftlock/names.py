@@ -220,7 +220,7 @@ def bearers(txn: ReadTxn, registry: int, name: str) -> list[Interval]:
     for key, value in txn.scan(Table.NAMES_LOG, keys.names_log_prefix(registry, name)):
         event = keys.last_id(key)
         record = decoded(NamingRecord.decode, Table.NAMES_LOG, key, value)
-        if record.naming in {Naming.CREATED, Naming.MOVED_IN}:
+        if record.naming is Naming.CREATED:
             intervals.append(Interval(record.id, event, None))
         elif intervals:
             intervals[-1] = intervals[-1]._replace(end=event)

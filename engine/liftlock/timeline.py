@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from liftlock import history, names
-from liftlock.errors import RegistryUnknown
+from liftlock.errors import ManifestUnknown, RegistryUnknown
 from liftlock.history import Event, Item
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
@@ -29,8 +29,10 @@ def timeline(txn: ReadTxn, of: Subject, before: int | None, limit: int) -> Page[
     """Return the newest entries before event `before`, as many as `limit` and whole events.
 
     Raises:
-        RegistryUnknown, RepositoryUnknown: nothing ever bore this name.
+        RegistryUnknown, RepositoryUnknown, ManifestUnknown: nothing ever bore this name.
     """
+    if isinstance(of, Reference) and of.tag is None and of.digest is None:
+        of = of.name
     if before is not None:
         before = min(max(before, 0), history.NUMBER_MAX)
     intervals = _intervals(txn, of)
@@ -45,6 +47,8 @@ def timeline(txn: ReadTxn, of: Subject, before: int | None, limit: int) -> Page[
         if len(entries) >= limit:
             return Page(tuple(entries), more=True)
         entries += _entries(txn, history.get_event(txn, number), of, concerned)
+    if not entries and before is None and isinstance(of, Reference):
+        raise ManifestUnknown(str(of.name), of.tag or str(of.digest))
     return Page(tuple(entries), more=False)
 
 

@@ -43,6 +43,8 @@ class _Header(msgspec.Struct):
     """What a session was started for; kept beside its bytes."""
 
     name: str
+    registry: int
+    """Its id: a registry of the same name that came later is another."""
     algorithm: str
     by: str
 
@@ -70,9 +72,9 @@ def start(place: Place, name: RepositoryName, algorithm: str, by: str) -> str:
     """
     if algorithm not in ALGORITHMS:
         raise DigestInvalid(algorithm, f"the algorithm is none of {', '.join(ALGORITHMS)}")
-    place.store.read(lambda txn: names.get_registry(txn, name.registry))
+    registry = place.store.read(lambda txn: names.get_registry(txn, name.registry))
     session_id = place.new_id()
-    header = msgspec.json.encode(_Header(str(name), algorithm, by))
+    header = msgspec.json.encode(_Header(str(name), registry, algorithm, by))
     place.blobs.create_session(session_id, header)
     place.states.keep(session_id, ContentHash(algorithm))
     return session_id
@@ -99,7 +101,7 @@ def hold(place: Place, name: RepositoryName, session_id: str) -> Iterator[Upload
     """
     with place.blobs.hold_session(session_id, partial(_is_recorded, place.store)) as session:
         header = _read_header(session.header, name, session_id)
-        upload = Upload(place, session, name, header.algorithm)
+        upload = Upload(place, session, name, header.registry, header.algorithm)
         try:
             yield upload
         finally:
@@ -110,11 +112,17 @@ class Upload:
     """A session in the hands of one request. Its methods block: disk and hashing."""
 
     def __init__(
-        self, place: Place, session: Session, name: RepositoryName, algorithm: str
+        self,
+        place: Place,
+        session: Session,
+        name: RepositoryName,
+        registry: int,
+        algorithm: str,
     ) -> None:
         self._place = place
         self._session = session
         self._name = name
+        self._registry = registry
         self._algorithm = algorithm
         self._hash: ContentHash | None = None
         self._ended = False
@@ -146,7 +154,7 @@ class Upload:
 
         Raises:
             DigestInvalid: the bytes have another digest.
-            RegistryUnknown: the registry was deleted meanwhile.
+            RegistryUnknown, UploadUnknown: the registry was deleted meanwhile.
             StoreFull, StoreBusy: not now; try again.
         """
         content_hash = self._verified(digest)
@@ -203,9 +211,11 @@ class Upload:
 
         That is the new file if the known one does; else the one that it replaces (empty: none).
         """
-        if txn.at - published_at > self._place.limits.publish_age_ms_max:
+        if self._place.clock() - published_at > self._place.limits.publish_age_ms_max:
             # The orphan sweep may be about to take the file, which has no record yet.
             raise StoreBusy("the commit came too long after the file was written; try again")
+        if names.get_registry(txn, self._name.registry) != self._registry:
+            raise UploadUnknown(self._session.session_id)
         current = _find(txn, digest)
         draft = Draft()
         # A record that came or changed since the look is of a file that was flushed this moment,
@@ -259,7 +269,9 @@ def sweep(place: Place) -> Swept:
         if place.blobs.expire_session(stored.session_id, idle_since):
             sessions += 1
             freed += stored.size
-    for blob in place.blobs.iter_blobs():
+    # A store without a single record has lost its metadata rather than collected orphans.
+    has_records = place.store.read(lambda txn: any(True for _ in txn.scan(Table.BLOBS, limit=1)))
+    for blob in place.blobs.iter_blobs() if has_records else ():
         if blob.changed_at < old_since and not _is_recorded(place.store, blob.locator):
             place.blobs.remove(blob.locator)
             orphans += 1

@@ -43,14 +43,11 @@ def _names(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
             None,
         )
         logged = latest and readable(NamingRecord.decode, Table.NAMES_LOG, latest, findings)
-        if not logged or logged.id != record.id or logged.naming not in _BEARING:
+        if not logged or logged.id != record.id or logged.naming is not Naming.CREATED:
             findings.append(
                 error("name-is-logged", name, f"the log does not say that id {record.id} bears it")
             )
     return findings
-
-
-_BEARING = {Naming.CREATED, Naming.MOVED_IN}
 
 
 def _bearer(
@@ -70,11 +67,28 @@ def _bearer(
 def _log(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
     findings: list[Finding] = []
     for row in rows:
-        readable(NamingRecord.decode, Table.NAMES_LOG, row, findings)
+        record = readable(NamingRecord.decode, Table.NAMES_LOG, row, findings)
         event = keys.last_id(row[0])
         if txn.get(Table.EVENTS, keys.id_key(event)) is None:
             findings.append(error("log-has-event", f"event {event}", "the names log names it"))
+            continue
+        if record is None:
+            continue
+        role_row = keys.repository_history_key(record.id, event)
+        if txn.get(Table.REPOSITORY_HISTORY, role_row) is None:
+            findings.append(error("item-is-found", f"event {event}", f"not under id {record.id}"))
+        registry, name = keys.split_name(row[0])
+        if record.naming is Naming.CREATED and _is_last(txn, row[0]):
+            value = txn.get(Table.NAMES, keys.name_key(registry, name))
+            if value is None:
+                findings.append(error("name-is-there", name, f"id {record.id} bears it no more"))
     return findings
+
+
+def _is_last(txn: ReadTxn, key: bytes) -> bool:
+    """Tell whether nothing has happened to a name since."""
+    prefix = key[: -keys.ID_BYTES]
+    return next(txn.scan(Table.NAMES_LOG, prefix, after=key, limit=1), None) is None
 
 
 def _dead(txn: ReadTxn, rows: list[Row]) -> list[Finding]:  # noqa: ARG001 - as `in_batches` calls it

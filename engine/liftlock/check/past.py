@@ -11,10 +11,11 @@ from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import (
+    BareRecord,
     EventRecord,
     IdRecord,
     ItemRecord,
-    Presence,
+    Kind,
     RoleRecord,
     TagRecord,
     decoded,
@@ -55,18 +56,28 @@ def _events(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
 def _items(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
     findings: list[Finding] = []
     for row in rows:
-        readable(ItemRecord.decode, Table.ITEMS, row, findings)
+        record = readable(ItemRecord.decode, Table.ITEMS, row, findings)
         event, repository, tag = keys.split_item(row[0])
-        if txn.get(Table.EVENTS, keys.id_key(event)) is None:
+        head = keys.id_key(event)
+        value = txn.get(Table.EVENTS, head)
+        if value is None:
             findings.append(error("item-has-event", f"event {event}", "it has items, and no head"))
+            continue
         tag_row = keys.tag_history_key(repository, tag, event)
         if tag and txn.get(Table.TAG_HISTORY, tag_row) is None:
             findings.append(error("item-is-found", f"event {event}", f"not under tag {tag}"))
-        role_row = keys.repository_history_key(repository, event)
-        if txn.get(Table.REPOSITORY_HISTORY, role_row) is None:
-            findings.append(
-                error("item-is-found", f"event {event}", f"not under repository {repository}")
-            )
+        sides = [repository]
+        if record is not None and record.other is not None:
+            # A copy has no item for its source, but is in the source's history.
+            act = readable(EventRecord.decode, Table.EVENTS, (head, value), [])
+            if act is not None and act.kind is Kind.PROMOTE:
+                sides.append(record.other.repository)
+        for side in sides:
+            role_row = keys.repository_history_key(side, event)
+            if txn.get(Table.REPOSITORY_HISTORY, role_row) is None:
+                findings.append(
+                    error("item-is-found", f"event {event}", f"not under repository {side}")
+                )
     return findings
 
 
@@ -106,7 +117,7 @@ def _replay(txn: ReadTxn, number: int) -> list[Finding]:
     findings: list[Finding] = []
     last: dict[str, int] = {}
     for row in txn.scan(Table.TAG_HISTORY, keys.id_key(number)):
-        readable(Presence.decode, Table.TAG_HISTORY, row, findings)
+        readable(BareRecord.decode, Table.TAG_HISTORY, row, findings)
         tag = row[0][8:-9].decode()
         last[tag] = keys.last_id(row[0])
     there: dict[str, bytes] = {}

@@ -16,9 +16,9 @@ from liftlock.errors import LiftlockError, RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import (
+    BareRecord,
     HoldRecord,
     LinkRecord,
-    Presence,
     RepositoryRecord,
     TagRecord,
     decoded,
@@ -156,7 +156,7 @@ class _Repository:
             _, kind, digest, grant, holder = keys.split_holder(row[0])
             by = holder[:1]
             found[by] += 1
-            decode = HoldRecord.decode if by == keys.BY_HOLD else Presence.decode
+            decode = HoldRecord.decode if by == keys.BY_HOLD else BareRecord.decode
             readable(decode, Table.HOLDERS, row, self.findings)
             if kind + digest != digest_before:
                 if grant == keys.GRANTS:
@@ -198,7 +198,7 @@ class _Repository:
         for key, value in self.rows(Table.REFERRERS):
             found += 1
             try:
-                decoded(Presence.decode, Table.REFERRERS, key, value)
+                decoded(BareRecord.decode, Table.REFERRERS, key, value)
             except RecordCorrupt as corrupt:
                 self.findings.append(damaged(corrupt))
         if found > expected:

@@ -82,6 +82,8 @@ def _blob(store: MetadataStore, blobs: BlobStore, row: Row, *, content: bool) ->
 
 def _fault(blobs: BlobStore, digest: Digest, record: BlobRecord, *, content: bool) -> str | None:
     size = blobs.size(record.locator)
+    if size is None:
+        return f"file {record.locator} is gone"
     if size != record.size:
         return f"file {record.locator} has {size} bytes, not {record.size}"
     if not content:

@@ -8,7 +8,6 @@ from liftlock.http.answers import Answer, Header, json_answer
 from liftlock.http.paging import asked_entries, next_page
 from liftlock.http.request import Request
 from liftlock.model import Referrer
-from liftlock.oci.digest import Digest
 from liftlock.oci.mediatype import OCI_INDEX
 
 
@@ -16,7 +15,7 @@ async def list_referrers(request: Request) -> Answer:
     """GET …/referrers/<digest>. A subject that nobody knows has no referrers, which is no error."""
     name, subject = request.name, request.digest
     artifact_type = request.query.get("artifactType") or None
-    last = request.query.get("last")
+    last = request.query.get("last", "")
     limit = asked_entries(request)
     # Each entry is read from a manifest, so that a page is never a matter of a few records.
     page = await request.bridge.block(
@@ -24,7 +23,7 @@ async def list_referrers(request: Request) -> Answer:
         name,
         subject,
         artifact_type=artifact_type,
-        after=Digest.parse(last) if last else None,
+        after=last,
         limit=limit,
     )
     headers: list[Header] = []
@@ -34,7 +33,7 @@ async def list_referrers(request: Request) -> Answer:
         headers.append(
             next_page(
                 f"/v2/{name}/referrers/{subject}",
-                last=str(page.entries[-1].digest),
+                last=page.entries[-1].position,
                 entries=limit or len(page.entries),
                 artifactType=artifact_type,
             )

@@ -123,9 +123,11 @@ class GroupCommit:
         with self._turn:
             while self._queue:
                 self._commit_some()
-        if self._thread is not None:
+        with self._starting:
+            thread = self._thread
+        if thread is not None:
             self._wanted.put(None)
-            self._thread.join()
+            thread.join()
 
     def _enqueue(self, queued: _Queued[T]) -> _Queued[T]:
         with self._gate:
@@ -137,10 +139,11 @@ class GroupCommit:
     def _start_thread(self) -> None:
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._take_turns, name="liftlock-commit", daemon=True
                 )
-                self._thread.start()
+                thread.start()
+                self._thread = thread
 
     def _take_turns(self) -> None:
         while not self._closed:
@@ -159,7 +162,8 @@ class GroupCommit:
         try:
             if not self._run_together(batch):
                 for queued in batch:
-                    self._run_alone(queued)
+                    if not queued.is_decided:
+                        self._run_alone(queued)
         finally:
             self._queue.extendleft(queued for queued in reversed(batch) if not queued.is_decided)
             for queued in batch:
@@ -171,8 +175,13 @@ class GroupCommit:
         batch.append(self._queue.popleft())
         try:
             txn = self._begin()
-        except Exception:  # noqa: BLE001 - comes again, and out, when the operation runs alone
-            return False
+        except Exception as error:  # noqa: BLE001 - it is everyone's who waits
+            # Whoever is queued has waited as long as this one: the next try is for who comes next.
+            while self._queue:
+                batch.append(self._queue.popleft())
+            for queued in batch:
+                queued.fail(error)
+            return True
         has_ended = False
         try:
             if not self._fill(batch, txn):
@@ -180,7 +189,7 @@ class GroupCommit:
             if txn.writes:
                 self._commit(txn)
             has_ended = True
-        except Exception:  # noqa: BLE001 - likewise
+        except Exception:  # noqa: BLE001 - comes again, and out, when each runs alone
             return False
         finally:
             if has_ended or txn.is_committed:

@@ -39,12 +39,12 @@ def id_key(number: int) -> bytes:
 
 def name_key(registry: int, name: str = "") -> bytes:
     """`names`: registry id, then the repository's name (or, under id 0, the registry's)."""
-    return registry.to_bytes(8, "big") + name.encode()
+    return registry.to_bytes(8, "big") + _encoded(name)
 
 
 def tag_key(repository: int, tag: str = "") -> bytes:
     """`tags`: repository id, tag. Without `tag`, the prefix of all tags of the repository."""
-    return repository.to_bytes(8, "big") + tag.encode()
+    return repository.to_bytes(8, "big") + _encoded(tag)
 
 
 def link_key(repository: int, digest: bytes = b"") -> bytes:
@@ -149,7 +149,12 @@ def names_log_key(registry: int, name: str, event: int) -> bytes:
 
 def names_log_prefix(registry: int, name: str) -> bytes:
     """`names_log`: the prefix of all that happened to one name."""
-    return registry.to_bytes(8, "big") + name.encode() + b"\x00"
+    return registry.to_bytes(8, "big") + _encoded(name) + b"\x00"
+
+
+def split_name(key: bytes) -> tuple[int, str]:
+    """Take a `names_log` key apart: registry id, name."""
+    return int.from_bytes(key[:8], "big"), key[8 : -ID_BYTES - 1].decode()
 
 
 def last_id(key: bytes) -> int:
@@ -160,3 +165,8 @@ def last_id(key: bytes) -> int:
 def first_id(key: bytes) -> int:
     """Return the id that a key begins with."""
     return int.from_bytes(key[:8], "big")
+
+
+def _encoded(text: str) -> bytes:
+    # What is looked up need not be a name: text that no name can be is found nowhere.
+    return text.encode(errors="surrogatepass")

@@ -21,10 +21,11 @@ from typing import Any, Final, TypeVar
 import lmdb
 
 from liftlock.config import Limits
-from liftlock.errors import FormatUnknown, StoreBusy, StoreFull
+from liftlock.errors import FormatUnknown, StoreBusy, StoreDamaged, StoreFull
 from liftlock.metadata.contract import Counts, Instant, Numbered, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
 from liftlock.metadata.records import CountsRecord, decoded, protect, verified
+from liftlock.metadata.writerturn import WriterTurn
 from liftlock.points import Reach, nowhere
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ _Txn = Any
 _Cursor = Any
 _Handle = Any
 
+_TURN_FILE: Final = "writer.lock"
 FILE_FORMAT: Final = "lmdb-0.9"
 _OPEN_TRIES: Final = 5
 _SPARE_TABLES: Final = 16
@@ -58,23 +60,42 @@ class LmdbMetadataStore:
         before_commit: Callable[[WriteTxn], None] = seal_nothing,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         reach: Reach = nowhere,
+        *,
+        create: bool = True,
     ) -> None:
         """Open the environment in `folder`, which exists; make the tables that are missing.
 
         Raises:
+            StoreDamaged: the file is gone, and `create` is false: an empty one in its place would
+                make every blob an orphan.
             FormatUnknown: the file is not one that LMDB 0.9 reads.
             StoreBusy: this process has it open already, or it cannot be opened right now.
         """
         self._folder = folder
         self._clock = clock
         self._pid = os.getpid()
-        self._env = _open(folder, limits)
-        # Dead processes may have left slots in the reader table; they pin old pages (L5).
-        self._env.reader_check()
-        with self._env.begin(write=True) as txn:
-            self._tables = {
-                table: self._env.open_db(table.encode(), txn=txn, create=True) for table in Table
-            }
+        # Looked at, not opened: closing a file of LMDB's would drop its locks (L10).
+        file = folder / "data.mdb"
+        if not create and not (file.exists() and file.stat().st_size):
+            raise StoreDamaged(str(folder.parent), "its metadata (metadata/data.mdb)")
+        self._turn = WriterTurn(folder / _TURN_FILE, limits.writer_wait_ms_max)
+        try:
+            self._env = _open(folder, limits)
+        except BaseException:
+            self._turn.close()
+            raise
+        try:
+            # Dead processes may have left slots in the reader table; they pin old pages (L5).
+            self._env.reader_check()
+            with self._turn, self._env.begin(write=True) as txn:
+                self._tables = {
+                    table: self._env.open_db(table.encode(), txn=txn, create=True)
+                    for table in Table
+                }
+        except BaseException:
+            self._env.close()
+            self._turn.close()
+            raise
         self._begun = 0
         self._group = GroupCommit(self._begin, before_commit, limits, reach, self._translated)
 
@@ -101,17 +122,23 @@ class LmdbMetadataStore:
         """Finish what is queued, then let go."""
         self._group.close()
         self._env.close()
+        self._turn.close()
 
     def _begin(self) -> _LmdbWriteTxn:
         # A dead reader pins the pages that it saw, and each commit leaves more of them (L5).
         self._begun += 1
         if self._begun % _COMMITS_BETWEEN_READER_CHECKS == 0:
             self._env.reader_check()
-        txn = self._env.begin(write=True)
+        self._turn.take()
         try:
-            return _LmdbWriteTxn(txn, self._tables, self._clock())
+            txn = self._env.begin(write=True)
+            try:
+                return _LmdbWriteTxn(txn, self._tables, self._clock(), self._turn.give_up)
+            except BaseException:
+                txn.abort()
+                raise
         except BaseException:
-            txn.abort()
+            self._turn.give_up()
             raise
 
     def _refuse_after_fork(self) -> None:
@@ -123,12 +150,13 @@ class LmdbMetadataStore:
             return error
         if isinstance(error, lmdb.MapFullError | lmdb.TxnFullError):
             return StoreFull("metadata (the map's limit is reached)")
-        space = os.statvfs(self._folder)
-        # On a full disk the commit's write comes back short, and LMDB says EIO for it (L20).
-        if space.f_bavail * space.f_frsize < _NEARLY_FULL_BYTES:
-            return StoreFull("metadata (the disk is full)")
         if isinstance(error, lmdb.ReadersFullError):
             return StoreBusy("too many readers are open (readers_max)")
+        if isinstance(error, lmdb.DiskError) or type(error) is lmdb.Error:
+            # On a full disk the commit's write comes back short, and LMDB says EIO for it (L20).
+            space = os.statvfs(self._folder)
+            if space.f_bavail * space.f_frsize < _NEARLY_FULL_BYTES:
+                return StoreFull("metadata (the disk is full)")
         return error
 
 
@@ -216,8 +244,15 @@ class _LmdbReadTxn:
 class _LmdbWriteTxn(_LmdbReadTxn):
     """A view of one LMDB write transaction; counters and numbers are written once, at its end."""
 
-    def __init__(self, txn: _Txn, tables: dict[Table, _Handle], now: Instant) -> None:
+    def __init__(
+        self,
+        txn: _Txn,
+        tables: dict[Table, _Handle],
+        now: Instant,
+        ended: Callable[[], None],
+    ) -> None:
         super().__init__(txn, tables)
+        self._ended = ended
         self.writes = 0
         self._deltas: dict[bytes, Counts] = {}
         self._is_committing = False
@@ -274,6 +309,8 @@ class _LmdbWriteTxn(_LmdbReadTxn):
 
     @property
     def is_committed(self) -> bool:
+        # An interrupt may have come between LMDB's commit and our next step: then the
+        # transaction has ended, and not by an error.
         if not self._is_committing:
             return False
         try:
@@ -291,10 +328,17 @@ class _LmdbWriteTxn(_LmdbReadTxn):
         state = _STATE.pack(self.at, *(self._numbers[sequence] for sequence in _NUMBERED))
         self.put_many(Table.META, [protect(Table.META, _STATE_KEY, state)])
         self._is_committing = True
-        self._txn.commit()
+        try:
+            self._txn.commit()
+        except lmdb.Error:
+            self._is_committing = False
+            raise
 
     def abort(self) -> None:
-        self._txn.abort()
+        try:
+            self._txn.abort()
+        finally:
+            self._ended()
 
 
 def _open(folder: Path, limits: Limits) -> lmdb.Environment:

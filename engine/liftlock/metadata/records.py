@@ -92,8 +92,6 @@ class Naming(IntEnum):
     """What happened to a name."""
 
     CREATED = 1
-    MOVED_IN = 2
-    MOVED_OUT = 3
     DELETED = 4
 
 
@@ -213,7 +211,7 @@ class HoldRecord(NamedTuple):
         return cls(*_Q.unpack(body))
 
 
-class Presence(NamedTuple):
+class BareRecord(NamedTuple):
     """A row that says all with its key: other holders, `referrers`, `tag_history`."""
 
     def encode(self) -> bytes:

@@ -51,6 +51,10 @@ class Edges(NamedTuple):
     artifact_type: str | None
 
 
+_KNOWN_KEYS: Final = _TOP_KEYS | _DESCRIPTOR_KEYS
+_CASEFOLDED: Final = frozenset(key.casefold() for key in _KNOWN_KEYS)
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What a manifest names."""
@@ -65,7 +69,7 @@ class Manifest:
     """Config and layers, in the document's order; a digest named twice is here once."""
     config: Descriptor | None
     layers: tuple[Descriptor, ...]
-    """Layers alone, likewise."""
+    """Layers alone, each as often as the document names it."""
     subject: Descriptor | None
     annotations: Mapping[str, str] | None
     platforms: tuple[str, ...]
@@ -179,16 +183,14 @@ def decode_edges(body: bytes) -> Edges:
     config = [document.config] if document.config else []
     named = [*config, *(document.layers or ()), *(document.blobs or ())]
     needed = {key_of(raw.digest): None for raw in named if not is_foreign(raw.media_type)}
-    foreign: tuple[bytes, ...] = ()
+    foreign: dict[bytes, None] = {}
     if len(needed) < len(named):
-        foreign = tuple(
-            {key_of(raw.digest): None for raw in named if is_foreign(raw.media_type)}.keys()
-            - needed.keys()
-        )
+        keys = (key_of(raw.digest) for raw in named if is_foreign(raw.media_type))
+        foreign = {key: None for key in keys if key not in needed}
     return Edges(
         children=tuple({key_of(raw.digest): None for raw in document.manifests or ()}),
         blobs=tuple(needed),
-        foreign=foreign,
+        foreign=tuple(foreign),
         subject=key_of(document.subject.digest) if document.subject else None,
         artifact_type=_artifact_type(document),
     )
@@ -242,7 +244,11 @@ def _refuse_depth(top: _Pairs, depth_max: int) -> None:
     raise ManifestInvalid(f"it nests deeper than {depth_max} levels")
 
 
-def _refuse_twice(pairs: _Pairs, known: Iterable[str], where: str) -> None:
+def _refuse_twice(pairs: _Pairs, known: frozenset[str], where: str) -> None:
+    for key, _ in pairs:
+        # Clients in Go read keys in any case: what is not a layer here would be one there.
+        if key not in _KNOWN_KEYS and key.casefold() in _CASEFOLDED:
+            raise ManifestInvalid(f"{key!r:.60} in {where} is a known key in another case")
     keys = [key for key, _ in pairs if key in known]
     for key in set(keys):
         if keys.count(key) > 1:
@@ -276,7 +282,7 @@ def _require_shape(document: _Document, media_type: str) -> None:
 
 
 def _manifest(document: _Document, media_type: str) -> Manifest:
-    layers = _once(_descriptor(raw) for raw in (*(document.layers or ()), *(document.blobs or ())))
+    layers = tuple(_descriptor(raw) for raw in (*(document.layers or ()), *(document.blobs or ())))
     config = _descriptor(document.config) if document.config else None
     blobs = _once((config, *layers) if config else layers)
     children: dict[Digest, Descriptor] = {}

@@ -22,7 +22,7 @@ _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REGISTRY: Final = re.compile(_COMPONENT)
 _PATH: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-_GRAMMAR: Final = "lower-case letters and digits, joined by single . _ /, by __ or by dashes"
+_GRAMMAR: Final = "lower-case letters and digits, joined by single . or _, by __ or by dashes"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,8 +42,10 @@ class RepositoryName:
         """
         if len(text) > NAME_CHARACTERS_MAX:
             raise NameInvalid(text, f"it is longer than {NAME_CHARACTERS_MAX} characters")
+        if ":" in text:
+            raise NameInvalid(text, "names are <registry>/<repository>; leave out the host")
         if not _PATH.fullmatch(text):
-            raise NameInvalid(text, f"it must be path components of {_GRAMMAR}")
+            raise NameInvalid(text, f"it must be path components, joined by /, of {_GRAMMAR}")
         registry, slash, repository = text.partition("/")
         if not slash:
             raise NameIncomplete(text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from liftlock.promotion.applying import apply, rehearse
-from liftlock.promotion.plan import Plan, Request, plan
-from liftlock.promotion.undoing import UndoPlan, apply_undo, plan_undo, rehearse_undo
+from liftlock.promotion.planning import Plan, Request, plan
+from liftlock.promotion.undo_applying import apply_undo, rehearse_undo
+from liftlock.promotion.undo_planning import UndoPlan, plan_undo
 
 __all__ = [
     "Plan",

@@ -16,7 +16,7 @@ from liftlock.model import Mode, Outcome, Promotion, PromotionItem
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.bringing import draft_bringing
-from liftlock.promotion.plan import Plan, TagChange
+from liftlock.promotion.planning import Plan, TagChange
 
 _ACTIONS: Final = {
     Outcome.CREATE: Action.CREATED,
@@ -32,16 +32,22 @@ NOT_YET: Final = history.NUMBER_MAX
 def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits) -> Promotion:
     """Write `plan`, made in this very transaction; if it changes nothing, write nothing.
 
+    But for one thing: an untagged digest that is promoted again is held for longer.
+
     Raises:
         PromotionInvalid: it would take more records than one transaction may. The numbers that
             it took are given back with the transaction.
     """
     if plan.is_unchanged:
+        if plan.target is not None and plan.request.target_tag is None:
+            draft = Draft()
+            links.put_hold(draft, plan.target.id, keys.MANIFEST, plan.digest, txn.at)
+            draft.write(txn)
         return _unchanged(plan, act, txn.at)
     event, number = history.next_event(txn), txn.next_id(Numbered.PROMOTION)
     target = txn.next_id(Numbered.OBJECT) if plan.target is None else plan.target.id
     draft = _draft(txn, plan, act, txn.at, event=event, number=number, target=target)
-    _refuse_if_too_big(draft, limits)
+    refuse_if_too_big(draft, limits)
     draft.write(txn)
     return _done(plan, act, txn.at, number, draft.records)
 
@@ -56,11 +62,12 @@ def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) ->
         return _unchanged(plan, act, at)
     target = plan.target.id if plan.target else NOT_YET
     draft = _draft(txn, plan, act, at, event=NOT_YET, number=NOT_YET, target=target)
-    _refuse_if_too_big(draft, limits)
+    refuse_if_too_big(draft, limits)
     return _done(plan, act, at, None, draft.records)
 
 
-def _refuse_if_too_big(draft: Draft, limits: Limits) -> None:
+def refuse_if_too_big(draft: Draft, limits: Limits) -> None:
+    """Raise PromotionInvalid if a draft has more records than one transaction may."""
     if draft.records > limits.transaction_records_max:
         raise PromotionInvalid(
             f"it takes {draft.records} records, and one transaction at most "

@@ -1,12 +1,13 @@
 """Attachment tags that differ at the target: whose counts.
 
-Signers append: the tag of one side mostly contains all that the other's does. Then the longer one
+Signers append: the tag of one side mostly contains all that the other's does. Then that side
 counts, and nothing is lost. If each has entries that the other lacks, somebody must say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable, Mapping
 
 from liftlock import links
 from liftlock.errors import AttachmentsDiffer, LiftlockError
@@ -48,20 +49,34 @@ def settle_attachments(
     entries = dict(zip(sides, map(_entries, links.find_bodies(txn, sides)), strict=True))
     for tag in compared:
         our_entries, their_entries = entries[target[tag]], entries[source[tag]]
+        if their_entries <= our_entries:
+            continue  # the target has it all; if both have the same, it stays as it is
         if our_entries <= their_entries:
             wanted[tag] = source[tag]
-        elif not their_entries <= our_entries:
+        else:
             here, there = str(Digest(source[tag])), str(Digest(target[tag]))
             violations.append(AttachmentsDiffer(f"{name}:{tag}", here, there))
     return wanted, violations
 
 
-def _entries(body: bytes | None) -> set[bytes]:
-    """Return what an attachment manifest lists: an index's children, or an image's layers."""
+def _entries(body: bytes | None) -> Counter[Hashable]:
+    """Count what an attachment manifest lists: an index's children, or an image's layers.
+
+    With their annotations: the layer of a cosign signature is what was signed, the same for every
+    key; the signature is in the annotations.
+    """
     assert body is not None, "a manifest link has a record"
     manifest = manifests.decode(body, "")
     # The config of a cosign image lists its layers' diff ids, so it differs whenever they do. An
     # index and an image have nothing to do with each other, even where one of them is empty.
     is_index = not manifest.layers and manifest.config is None
-    named = manifest.children if is_index else manifest.layers
-    return {b"index" if is_index else b"image", *(entry.digest.key for entry in named)}
+    kind: Hashable = "index" if is_index else "image"
+    return Counter(
+        [
+            kind,
+            *(
+                (entry.digest, entry.media_type, tuple(sorted((entry.annotations or {}).items())))
+                for entry in (manifest.children if is_index else manifest.layers)
+            ),
+        ]
+    )

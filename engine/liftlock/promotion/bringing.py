@@ -28,19 +28,18 @@ class Bringing:
     """Foreign layers that the target lacks and does not get: the source lacks them too."""
     arriving_sizes: tuple[int, ...]
     """Sizes of the blobs that the target gains, in bytes."""
-    waiting_manifests: frozenset[bytes]
-    waiting_blobs: frozenset[bytes]
-    """What the target's rows name so far as absent, and which comes in now."""
+    waiting: frozenset[bytes]
+    """Blobs that the target's rows name so far as absent, and that come in now."""
     joins: tuple[tuple[bytes, bytes], ...]
     """Subject and referrer that will both be linked, of which one is new."""
 
     @property
     def is_empty(self) -> bool:
         """Whether the target has it all."""
-        return not (self.manifests or self.waiting_manifests or self.waiting_blobs)
+        return not (self.manifests or self.waiting)
 
 
-NOTHING = Bringing((), frozenset(), (), frozenset(), frozenset(), ())
+NOTHING = Bringing((), frozenset(), (), frozenset(), ())
 
 
 def bring(txn: ReadTxn, source: int, target: int | None, members: Iterable[Member]) -> Bringing:
@@ -66,13 +65,11 @@ def bring(txn: ReadTxn, source: int, target: int | None, members: Iterable[Membe
     absent = _absent_at_source(txn, source, foreign, there.granted)
     arriving = [blob for blob in blobs if blob not in there.granted and blob not in absent]
     records = links.find_blobs(txn, arriving)
-    new_digests = [member.digest for member in new]
     return Bringing(
         manifests=new,
         absent=absent,
         arriving_sizes=tuple(record.size for record in records if record is not None),
-        waiting_manifests=links.presence(txn, number, keys.MANIFEST, new_digests).waiting,
-        waiting_blobs=frozenset(blob for blob in arriving if blob in there.waiting),
+        waiting=frozenset(blob for blob in arriving if blob in there.waiting),
         joins=_joins(txn, number, new),
     )
 
@@ -86,8 +83,7 @@ def draft_bringing(
         links.link_manifest(draft, target, member.digest, member.edges, link, bringing.absent)
     for subject, referrer in bringing.joins:
         links.join_subject(draft, target.id, subject, referrer)
-    links.bring_in(txn, draft, target, keys.MANIFEST, bringing.waiting_manifests)
-    links.bring_in(txn, draft, target, keys.BLOB, bringing.waiting_blobs)
+    links.bring_in(txn, draft, target, bringing.waiting)
     links.count_blobs(draft, target, bringing.arriving_sizes)
 
 

@@ -16,12 +16,11 @@ from liftlock.config import Limits
 from liftlock.errors import ManifestUnknown, PromotionInvalid
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
-from liftlock.metadata.records import TagRecord, decoded
 from liftlock.oci import manifest as manifests
 from liftlock.oci.digest import Digest
 from liftlock.oci.manifest import Edges
 
-_SUFFIXES: Final = frozenset({"", ".sig", ".att", ".sbom"})
+_SUFFIXES: Final = ("", ".sig", ".att", ".sbom")
 """Attachment tags: `<algorithm>-<hex>` is the distribution spec's fallback for referrers (there
 the hex is cut to 64 characters), those with a suffix are cosign's."""
 _HEX_IN_TAG_MAX: Final = 64
@@ -46,19 +45,22 @@ class Closure:
     members: dict[bytes, Member] = field(default_factory=dict)
     attachments: dict[str, bytes] = field(default_factory=dict)
     """Attachment tags of the members, and where they point."""
-    beyond: dict[bytes, set[bytes]] = field(default_factory=dict)
-    """What each member leads to: children, referrers, attachments."""
+    named: dict[bytes, set[bytes]] = field(default_factory=dict)
+    """Each member's children and referrers."""
+    attached: dict[bytes, dict[str, bytes]] = field(default_factory=dict)
+    """Each member's attachment tags."""
 
-    def without(self, roots: Iterable[bytes], tags: Collection[str]) -> list[Member]:
-        """Return what is reached from `roots` without going over these attachment tags."""
-        if not tags:
-            return list(self.members.values())
-        barred = {self.attachments[tag] for tag in tags}
-        reached, level = set(roots), set(roots)
+    def reached_from(self, roots: Iterable[bytes], without: Collection[str] = ()) -> set[bytes]:
+        """Return what is reached from `roots` without following these attachment tags."""
+        reached = set(roots)
+        level = set(reached)
         while level:
-            level = {to for at in level for to in self.beyond[at] - barred} - reached
+            beyond = {to for at in level for to in self.named[at]}
+            for at in level:
+                beyond.update(to for tag, to in self.attached[at].items() if tag not in without)
+            level = beyond - reached
             reached |= level
-        return [member for digest, member in self.members.items() if digest in reached]
+        return reached
 
 
 def closure(
@@ -100,7 +102,8 @@ def closure(
         for member, of_one, tags in zip(fresh, referrers, attached, strict=True):
             for digest in (*of_one, *tags.values()):
                 beyond.setdefault(digest, _Step(depth=0, is_referrer=True))
-            found.beyond[member.digest] = {*member.edges.children, *of_one, *tags.values()}
+            found.named[member.digest] = {*member.edges.children, *of_one}
+            found.attached[member.digest] = tags
         level = {digest: step for digest, step in beyond.items() if digest not in found.members}
     return found
 
@@ -109,38 +112,27 @@ def attachment_tags(
     txn: ReadTxn, repository: int, digests: Sequence[bytes]
 ) -> list[dict[str, bytes]]:
     """Return, for each manifest, its attachment tags and where they point."""
-    prefixes = [keys.tag_key(repository, attachment_tag(digest)) for digest in digests]
+    stems = [attachment_stem(digest) for digest in digests]
+    # Most have none, which one seek tells; people may have other tags that begin like this.
+    rows = txn.first_many(Table.TAGS, [keys.tag_key(repository, stem) for stem in stems])
+    tags = [
+        stem + suffix
+        for stem, row in zip(stems, rows, strict=True)
+        if row is not None
+        for suffix in _SUFFIXES
+    ]
+    records = zip(tags, links.find_tags(txn, repository, tags), strict=True)
+    found = {tag: record.digest for tag, record in records if record is not None}
     return [
-        {
-            tag: decoded(TagRecord.decode, Table.TAGS, key, value).digest
-            for key, value in rows
-            if is_attachment(tag := key[keys.ID_BYTES :].decode())
-        }
-        for rows in txn.scan_many(Table.TAGS, prefixes, limit=_ATTACHMENT_ROWS_MAX)
+        {stem + suffix: found[stem + suffix] for suffix in _SUFFIXES if stem + suffix in found}
+        for stem in stems
     ]
 
 
-_ATTACHMENT_ROWS_MAX: Final = 64
-"""Tags read behind one manifest's `<algorithm>-<hex>`; four of them mean something."""
-
-
-def attachment_tag(digest: bytes, suffix: str = "") -> str:
-    """Return the name of a manifest's attachment tag."""
+def attachment_stem(digest: bytes) -> str:
+    """Return what all attachment tags of a manifest begin with."""
     text = Digest(digest)
-    return f"{text.algorithm}-{text.hex[:_HEX_IN_TAG_MAX]}{suffix}"
-
-
-def is_attachment(tag: str) -> bool:
-    """Tell whether a tag is another manifest's attachment rather than a name that people gave."""
-    algorithm, dash, rest = tag.partition("-")
-    hexadecimal, dot, suffix = rest.partition(".")
-    return (
-        bool(dash)
-        and algorithm in {"sha256", "sha512"}
-        and len(hexadecimal) == _HEX_IN_TAG_MAX
-        and set(hexadecimal) <= set("0123456789abcdef")
-        and dot + suffix in _SUFFIXES
-    )
+    return f"{text.algorithm}-{text.hex[:_HEX_IN_TAG_MAX]}"
 
 
 def reached_by_tags(
@@ -149,35 +141,54 @@ def reached_by_tags(
     digests: Iterable[bytes],
     ignoring: Collection[str],
     limits: Limits,
+    *,
+    since: int = 0,
 ) -> set[bytes]:
     """Return those of `digests` that some tag, other than those to ignore, still reaches.
 
     A tag reaches its manifest, that one's children, and the referrers of all of these. It is asked
-    upwards, from holder to holder, level by level.
+    upwards, from holder to holder, level by level. With `since`, only tags count that were set
+    after this event.
     """
     asked = list(digests)
     above: dict[bytes, set[bytes]] = {digest: set() for digest in asked}
     tagged: set[bytes] = set()
     level = asked
+    most = len(ignoring) + 1 if not since else limits.closure_manifests_max
     while level and len(above) <= limits.closure_manifests_max:
-        tags = links.tags_of(txn, repository, level, limit=len(ignoring) + 1)
+        tags = links.tags_of(txn, repository, level, limit=most)
+        counted = _counted(txn, repository, tags, ignoring, since)
         parents = links.parents_of(
             txn, repository, keys.MANIFEST, level, limit=limits.closure_manifests_max
         )
         subjects = links.subjects_of(txn, repository, level)
         beyond: list[bytes] = []
-        for digest, own_tags, *holders in zip(level, tags, parents, subjects, strict=True):
-            if any(tag not in ignoring for tag in own_tags):
+        for digest, own_tags, over, subject in zip(level, tags, parents, subjects, strict=True):
+            # Of more tags than were read, one may count: rather keep too much than lose it.
+            if len(own_tags) >= limits.closure_manifests_max or counted & set(own_tags):
                 tagged.add(digest)
-            for holder in (*holders[0], *holders[1]):
+            for holder in (*over, *subject):
                 above[digest].add(holder)
                 if holder not in above:
                     above[holder] = set()
                     beyond.append(holder)
         level = beyond
-    # What was cut off by the limit counts as reached: rather keep an attachment than lose one.
-    tagged.update(level)
+    tagged.update(level)  # cut off by the limit: likewise
     return {digest for digest in asked if _climbs_to(digest, tagged, above)}
+
+
+def _counted(
+    txn: ReadTxn,
+    repository: int,
+    tags: Iterable[Iterable[str]],
+    ignoring: Collection[str],
+    since: int,
+) -> set[str]:
+    asked = [tag for of_one in tags for tag in of_one if tag not in ignoring]
+    if not since:
+        return set(asked)
+    records = zip(asked, links.find_tags(txn, repository, asked), strict=True)
+    return {tag for tag, record in records if record is not None and record.event > since}
 
 
 class _Step(NamedTuple):

@@ -35,7 +35,7 @@ from liftlock.oci.reference import (
 )
 from liftlock.promotion.attachments import settle_attachments
 from liftlock.promotion.bringing import NOTHING, Bringing, bring
-from liftlock.promotion.closure import Closure, attachment_tag, closure, reached_by_tags
+from liftlock.promotion.closure import Closure, attachment_stem, closure, reached_by_tags
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -126,13 +126,16 @@ def plan(txn: ReadTxn, request: Request, limits: Limits) -> Plan:
         refuse(violations + _disappointments(request, digest, _current(txn, request, target)))
         raise AssertionError
 
-    found = closure(txn, source.id, str(request.source.name), (digest,), limits)
+    found = _found(violations, closure, txn, source.id, str(request.source.name), (digest,), limits)
+    if found is None:
+        refuse(violations + _disappointments(request, digest, _current(txn, request, target)))
+        raise AssertionError
     attached, outdone, violations = _attachments(txn, request, source, target, found)
     bringing = bring(
         txn,
         source.id,
         target.id if target else None,
-        found.without((digest,), outdone),
+        [found.members[member] for member in found.reached_from((digest,), outdone)],
     )
     main = _main_change(txn, request, target, digest, bringing)
     decided = Plan(
@@ -182,6 +185,9 @@ def _gravity(error: LiftlockError) -> int:
 def _misnamed(request: Request) -> list[LiftlockError]:
     if request.source.tag is None and request.source.digest is None:
         return [PromotionInvalid("the source names neither a tag nor a digest")]
+    if request.mode is Mode.MOVE and request.source.tag is None:
+        reason = "a move takes a tag away, and the source names none; name the tag, or copy"
+        return [PromotionInvalid(reason)]
     name = str(request.target_name)
     if len(name) > NAME_CHARACTERS_MAX:
         reason = f"the target would be longer than {NAME_CHARACTERS_MAX} characters"
@@ -321,7 +327,7 @@ def _attachments_without_subject(
     leaving = set(found.attachments) - {tag}
     while leaving:
         kept = reached_by_tags(txn, repository, found.members, {tag, *leaving}, limits)
-        subjects = tuple(attachment_tag(member) for member in kept)
+        subjects = tuple(attachment_stem(member) for member in kept)
         staying = {name for name in leaving if name.startswith(subjects)}
         if not staying:
             break

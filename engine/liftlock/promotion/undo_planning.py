@@ -1,0 +1,289 @@
+"""Deciding how to undo a promotion, while its target still is what it made.
+
+An undo is an act of its own, with a number and an entry in the history; nothing is erased. It
+rests on rows that exist, never on the history alone: the digest that a tag goes back to must
+still be linked, what a move took must still be there to be tagged again. And it takes nothing
+away that somebody has come to rely on since: what a tag reaches that was set after the promotion
+stays, with its signatures, and so does what was pushed or untagged since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from liftlock import history, links, names
+from liftlock.config import Limits
+from liftlock.errors import LiftlockError, PromotionInvalid, PromotionUnknown, UndoRefused
+from liftlock.history import Event, Item
+from liftlock.metadata import keys
+from liftlock.metadata.contract import ReadTxn
+from liftlock.metadata.records import Action, OtherSide, TagRecord
+from liftlock.names import FoundRepository
+from liftlock.oci.digest import Digest
+from liftlock.promotion.bringing import Bringing, bring
+from liftlock.promotion.closure import Closure, Member, closure, reached_by_tags
+from liftlock.promotion.planning import refuse
+
+
+class Restoring(NamedTuple):
+    """One tag that goes back to where it was."""
+
+    repository: FoundRepository
+    tag: str
+    now: bytes | None
+    before: bytes | None
+    other: OtherSide | None
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPlan:
+    """What an undo would write."""
+
+    undone: Event
+    names: Mapping[int, str]
+    """Of the repositories concerned."""
+    restorings: tuple[Restoring, ...] = ()
+    returns: tuple[tuple[FoundRepository, Bringing], ...] = ()
+    """What a moved tag's repository must get back first."""
+    taken_back: tuple[tuple[FoundRepository, tuple[Member, ...]], ...] = ()
+    """Manifests that the promotion linked and nobody needs."""
+    done_by: Event | None = None
+    """The undo that did it before."""
+
+
+def plan_undo(txn: ReadTxn, number: int, limits: Limits) -> UndoPlan:
+    """Decide what undoing promotion `number` means in this snapshot.
+
+    Raises:
+        PromotionUnknown: there is no such promotion.
+        UndoRefused: its target is not what it made any more, nothing of it is left, or it is
+            itself an undo. All that stands against it is in `violations`.
+    """
+    undone = history.find_promotion(txn, number)
+    if undone is None:
+        raise PromotionUnknown(number)
+    if undone.record.undoes:
+        reason = f"it undid promotion {undone.record.undoes}; promote again instead"
+        raise UndoRefused(number, reason)
+    # What was right already, the promotion did not make: whatever became of it does not matter.
+    items = [
+        item for item in history.iter_items(txn, undone.id) if item.record.action is not Action.KEPT
+    ]
+    done_by = _undone_before(txn, undone, items)
+    if done_by is not None:
+        return UndoPlan(undone, {}, done_by=done_by)
+    try:
+        return _Undoing(txn, undone, items, limits).plan()
+    except PromotionInvalid as error:  # what is there now is too much to be followed
+        raise UndoRefused(number, error.reason) from error
+
+
+class _Undoing:
+    """The decision, and what it knows of the repositories concerned."""
+
+    def __init__(self, txn: ReadTxn, undone: Event, items: Sequence[Item], limits: Limits) -> None:
+        self.txn, self.undone, self.items, self.limits = txn, undone, items, limits
+        self.number = undone.record.promotion
+        sides = [item.record.other for item in items if item.record.other is not None]
+        concerned = {item.repository for item in items} | {side.repository for side in sides}
+        self.names = {number: names.full_name(txn, number) for number in concerned}
+        self.repositories = {
+            number: FoundRepository(number, names.repository_record(txn, number))
+            for number in concerned
+        }
+
+    def plan(self) -> UndoPlan:
+        refuse(self.deleted_since())
+        restorings, refusals = self.restorings()
+        refuse(refusals)
+        restorings, taken_back = self.taken_back(restorings)
+        returns = self.returns()
+        changes = any(restoring.now != restoring.before for restoring in restorings)
+        if not (changes or returns or taken_back):
+            raise UndoRefused(
+                self.number,
+                "nothing is left of it to take back: what it linked is gone, "
+                "or is needed by what came since",
+            )
+        return UndoPlan(self.undone, self.names, tuple(restorings), returns, taken_back)
+
+    def deleted_since(self) -> list[LiftlockError]:
+        needed = {item.repository for item in self.items}
+        needed |= {
+            item.record.other.repository
+            for item in self.items
+            if item.record.action is Action.MOVED_OUT and item.record.other is not None
+        }
+        return [
+            UndoRefused(self.number, f"{self.names[number]} was deleted since")
+            for number in sorted(needed)
+            if not names.is_reachable(self.txn, number, self.repositories[number].record)
+        ]
+
+    def restorings(self) -> tuple[list[Restoring], list[LiftlockError]]:
+        """Decide how each tag goes back, and collect what stands against it."""
+        restorings: list[Restoring] = []
+        refusals: list[LiftlockError] = []
+        for number in sorted(self.repositories):
+            items = [item for item in self.items if item.repository == number and item.tag]
+            found = links.find_tags(self.txn, number, [item.tag for item in items])
+            befores = [item.record.old for item in items if item.record.action is Action.UPDATED]
+            olds = [old for old in befores if old is not None]
+            linked = links.find_links(self.txn, number, olds)
+            gone = {old for old, link in zip(olds, linked, strict=True) if link is None}
+            for item, current in zip(items, found, strict=True):
+                refusal = self.refusal(item, current, gone)
+                if refusal:
+                    refusals.append(UndoRefused(self.number, refusal))
+                now = current.digest if current else None
+                restorings.append(
+                    Restoring(
+                        self.repositories[number],
+                        item.tag,
+                        now,
+                        item.record.old,
+                        item.record.other,
+                    )
+                )
+        return restorings, refusals
+
+    def refusal(self, item: Item, current: TagRecord | None, gone: set[bytes]) -> str:
+        """Say what stands against putting a tag back; empty if nothing does."""
+        name = f"{self.names[item.repository]}:{item.tag}"
+        now = current.digest if current else None
+        stayed = item.record.action is Action.EXTENDED
+        is_as_made = now == item.record.new and (
+            current is None or stayed or current.event == item.event
+        )
+        if not is_as_made:
+            where = f"at {Digest(now)}" if now else "gone"
+            latest = history.latest_of_tag(self.txn, item.repository, item.tag)
+            return (
+                f"{name} was changed since, by event {latest}, and is {where}; "
+                f"look at `liftlock history {name}`, and promote what you want there"
+            )
+        before = item.record.old
+        if before is not None and before in gone:
+            return f"{name} was at {Digest(before)}, which the repository no longer has"
+        return ""
+
+    def returns(self) -> tuple[tuple[FoundRepository, Bringing], ...]:
+        """Find out what the source of a move has lost since, and bring it back from the target."""
+        lost: dict[tuple[int, int], list[bytes]] = {}
+        for item in self.items:
+            if item.record.action is Action.MOVED_OUT:
+                assert item.record.old is not None
+                assert item.record.other is not None
+                sides = item.repository, item.record.other.repository
+                lost.setdefault(sides, []).append(item.record.old)
+        returns = []
+        for (repository, holder), digests in lost.items():
+            missing = self.unlinked(repository, digests)
+            for digest in self.unlinked(holder, missing):
+                reason = f"neither side has {Digest(digest)} any more"
+                raise UndoRefused(self.number, reason)
+            if missing:
+                found = closure(self.txn, holder, self.names[holder], missing, self.limits)
+                bringing = bring(self.txn, holder, repository, found.members.values())
+                returns.append((self.repositories[repository], bringing))
+        return tuple(returns)
+
+    def unlinked(self, repository: int, digests: Sequence[bytes]) -> list[bytes]:
+        found = links.find_links(self.txn, repository, digests)
+        return [digest for digest, link in zip(digests, found, strict=True) if link is None]
+
+    def taken_back(
+        self, restorings: list[Restoring]
+    ) -> tuple[list[Restoring], tuple[tuple[FoundRepository, tuple[Member, ...]], ...]]:
+        """Find what the promotion linked and nobody needs; leave alone what somebody does."""
+        taken = []
+        for number in sorted(self.repositories):
+            made = [
+                item.record.new
+                for item in self.items
+                if item.repository == number
+                and item.record.action is not Action.MOVED_OUT
+                and item.record.new is not None
+            ]
+            gone = set(self.unlinked(number, made))
+            roots = [digest for digest in made if digest not in gone]
+            found = closure(self.txn, number, self.names[number], roots, self.limits)
+            relied_on = self.relied_on(number, found, restorings)
+            kept_tags = {tag for member in relied_on for tag in found.attached[member]}
+            restorings = [
+                restoring
+                for restoring in restorings
+                if restoring.repository.id != number or restoring.tag not in kept_tags
+            ]
+            needless = self.needless(number, found, relied_on, restorings)
+            if needless:
+                taken.append((self.repositories[number], tuple(needless)))
+        return restorings, tuple(taken)
+
+    def relied_on(
+        self, repository: int, found: Closure, restorings: Iterable[Restoring]
+    ) -> set[bytes]:
+        """Return what tags reach that were set after the promotion, with all that belongs to it."""
+        own = {restoring.tag for restoring in restorings if restoring.repository.id == repository}
+        own |= {tag for tags in found.attached.values() for tag in tags}
+        reached = reached_by_tags(
+            self.txn, repository, found.members, own, self.limits, since=self.undone.id
+        )
+        return found.reached_from(reached)
+
+    def needless(
+        self,
+        repository: int,
+        found: Closure,
+        relied_on: set[bytes],
+        restorings: Iterable[Restoring],
+    ) -> list[Member]:
+        """Return what the promotion linked that nothing holds once the tags are back."""
+        leaving = {
+            (restoring.tag, restoring.now)
+            for restoring in restorings
+            if restoring.repository.id == repository and restoring.now != restoring.before
+        }
+        linked = [
+            digest
+            for digest, member in found.members.items()
+            if member.event == self.undone.id and digest not in relied_on
+        ]
+        tags = links.tags_of(self.txn, repository, linked, limit=len(leaving) + 1)
+        held_at = links.held_at(self.txn, repository, keys.MANIFEST, linked)
+        parents = links.parents_of(
+            self.txn, repository, keys.MANIFEST, linked, limit=self.limits.closure_manifests_max
+        )
+        # What was promoted without a tag, the promotion itself held.
+        own_holds = {item.record.new for item in self.items if not item.tag}
+        needless = {
+            digest: set(of_one)
+            for digest, own_tags, at, of_one in zip(linked, tags, held_at, parents, strict=True)
+            # With a hold of its own, it was pushed by its digest, or lost a tag, since.
+            if all((tag, digest) in leaving for tag in own_tags)
+            and (at is None or (digest in own_holds and at <= self.undone.record.at))
+        }
+        while kept := [digest for digest, of_one in needless.items() if of_one - needless.keys()]:
+            for digest in kept:
+                del needless[digest]
+        return [found.members[digest] for digest in needless]
+
+
+def _undone_before(txn: ReadTxn, undone: Event, items: Sequence[Item]) -> Event | None:
+    """Return the undo of this promotion, if nothing has happened to its items since."""
+    number = undone.record.promotion
+    for item in items:
+        if item.tag:
+            latest = history.latest_of_tag(txn, item.repository, item.tag)
+            event = history.get_event(txn, latest) if latest is not None else undone
+            return event if event.record.undoes == number else None
+    for item in items:
+        for later, _ in history.iter_repository_events(txn, item.repository):
+            if later <= undone.id:
+                break
+            event = history.get_event(txn, later)
+            if event.record.undoes == number:
+                return event
+    return None

@@ -1,0 +1,22 @@
+"""How hard Hypothesis tries, and shipped suites whose assertions explain themselves."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+pytest.register_assert_rewrite(
+    "liftlock.testing.metadata_contract", "liftlock.testing.blob_contract"
+)
+
+_SLOW = [HealthCheck.too_slow]  # the machine may be busy; what hangs, the time limit ends
+settings.register_profile("dev", max_examples=20, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile(
+    "ci", max_examples=100, deadline=None, derandomize=True, suppress_health_check=_SLOW
+)
+settings.register_profile("long", max_examples=5000, deadline=None, suppress_health_check=_SLOW)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+)

@@ -1,0 +1,644 @@
+"""What only the LMDB store has: files, processes, damage, a full map. Numbers L… are the traps."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import lmdb
+import pytest
+
+import liftlock
+from liftlock import Limits, Reference, RepositoryName
+from liftlock.config import MIB
+from liftlock.engine import Engine
+from liftlock.errors import (
+    FormatUnknown,
+    LiftlockError,
+    RecordCorrupt,
+    StoreBusy,
+    StoreFull,
+    Unavailable,
+)
+from liftlock.metadata import keys
+from liftlock.metadata import lmdb as lmdb_module
+from liftlock.metadata.contract import Numbered, ReadTxn, Table, WriteTxn
+from liftlock.metadata.lmdb import LmdbMetadataStore
+from liftlock.oci.digest import SHA512, Digest
+from liftlock.testing.clock import FakeClock
+from liftlock.testing.images import image
+
+WAIT_SECONDS = 20
+ROOTS = os.pathsep.join([str(Path(liftlock.__file__).parents[1]), *filter(None, sys.path)])
+
+
+def open_store(folder: Path, **limits: int) -> LmdbMetadataStore:
+    return LmdbMetadataStore(folder, FakeClock(), limits=Limits(**limits))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[LmdbMetadataStore]:
+    store = open_store(tmp_path)
+    yield store
+    store.close()
+
+
+def run(store: LmdbMetadataStore, way: str, operation: Callable[[WriteTxn], None]) -> None:
+    if way == "write":
+        store.write(operation)
+    else:
+        store.submit(operation).result(WAIT_SECONDS)
+
+
+def put(store: LmdbMetadataStore, key: bytes, value: bytes = b"value") -> None:
+    store.write(lambda txn: txn.put_many(Table.TAGS, [(key, value)]))
+
+
+def get(store: LmdbMetadataStore, key: bytes) -> bytes | None:
+    return store.read(lambda txn: txn.get(Table.TAGS, key))
+
+
+class Child:
+    """A process of its own, running a script on the store; it says lines, and can be killed."""
+
+    def __init__(self, folder: Path, script: str) -> None:
+        body = (
+            "import sys, time\nfrom pathlib import Path\n"
+            "from liftlock.metadata.contract import Table\n"
+            "from liftlock.metadata.lmdb import LmdbMetadataStore\n"
+            "def say(text): print(text, flush=True)\n"
+            "def wait(): say('ready'); sys.stdin.readline()\n"
+            "store = LmdbMetadataStore(Path(sys.argv[1]), lambda: 1)\n"
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", body + script, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": ROOTS},
+            text=True,
+        )
+        assert self.line() == "ready"
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def go_on(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate(timeout=WAIT_SECONDS)
+
+    def clean_up(self) -> None:
+        with self.process:
+            self.process.kill()
+
+    def end(self) -> str:
+        out, _ = self.process.communicate("\n", timeout=WAIT_SECONDS)
+        assert self.process.returncode == 0
+        return out.strip()
+
+
+Spawn = Callable[[Path, str], Child]
+
+
+@pytest.fixture
+def spawn() -> Iterator[Spawn]:
+    children: list[Child] = []
+
+    def spawned(folder: Path, script: str) -> Child:
+        children.append(Child(folder, script))
+        return children[-1]
+
+    yield spawned
+    for child in children:
+        child.clean_up()
+
+
+# --- durable ----------------------------------------------------------------------------------
+
+
+def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
+    clock = FakeClock()
+    store = LmdbMetadataStore(tmp_path, clock)
+
+    def write(txn: WriteTxn) -> None:
+        txn.put_many(Table.TAGS, [(b"key", b"value")])
+        txn.add(b"counter", (1, 2, 3, -4))
+        for _ in range(3):
+            txn.next_id(Numbered.EVENT)
+
+    store.write(write)
+    store.close()
+    clock.advance(-1000)
+    store = LmdbMetadataStore(tmp_path, clock)
+    assert get(store, b"key") == b"value"
+    assert store.read(lambda txn: txn.count(b"counter")) == (1, 2, 3, -4)
+    assert store.write(lambda txn: (txn.next_id(Numbered.EVENT), txn.at)) == (
+        4,
+        clock.now + 1000,
+    )
+    store.close()
+
+
+def test_everything_is_flushed_and_nothing_is_mapped_for_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L1, L20, L21: what these options cost is never worth it."""
+    given: dict[str, object] = {}
+    original = lmdb.open
+
+    def watched(path: str, **options: object) -> object:
+        given.update(options)
+        return original(path, **options)
+
+    monkeypatch.setattr(lmdb_module.lmdb, "open", watched)
+    store = open_store(tmp_path)
+    flags = store._env.flags()
+    store.close()
+    for name in ("sync", "metasync"):
+        assert given.get(name, True) is True
+        assert flags[name] is True
+    for name in ("writemap", "map_async"):
+        assert given.get(name, False) is False
+        assert flags[name] is False
+    assert given["lib_version"] == 0
+    assert given["max_dbs"] > len(Table)
+
+
+# --- formats (L1) -----------------------------------------------------------------------------
+
+
+def test_a_file_of_lmdb_1_0_is_refused_and_untouched(tmp_path: Path) -> None:
+    """L1, E80."""
+    environment = lmdb.open(str(tmp_path), lib_version=1)
+    with environment.begin(write=True) as txn:
+        txn.put(b"key", b"value")
+    environment.close()
+    before = (tmp_path / "data.mdb").read_bytes()
+    with pytest.raises(FormatUnknown):
+        open_store(tmp_path)
+    assert (tmp_path / "data.mdb").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"garbage" * 5000, bytes(8192), b"short"])
+def test_garbage_is_refused_and_untouched(tmp_path: Path, content: bytes) -> None:
+    """L1, E80."""
+    (tmp_path / "data.mdb").write_bytes(content)
+    with pytest.raises(LiftlockError) as caught:
+        open_store(tmp_path)
+    assert isinstance(caught.value, FormatUnknown)
+    assert (tmp_path / "data.mdb").read_bytes() == content
+
+
+def test_the_environment_does_not_choose_the_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L1: `LMDB_DEFAULT_LIB_VERSION` would make files that nothing else of us reads."""
+    monkeypatch.setenv("LMDB_DEFAULT_LIB_VERSION", "1")
+    store = open_store(tmp_path)
+    put(store, b"key")
+    store.close()
+    monkeypatch.delenv("LMDB_DEFAULT_LIB_VERSION")
+    version = (tmp_path / "data.mdb").read_bytes()[20:24]
+    assert version == (1).to_bytes(4, sys.byteorder)
+
+
+# --- room (L3, L36) ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["write", "submit"])
+def test_a_full_map_refuses_and_goes_on(tmp_path: Path, way: str) -> None:
+    """L3, L36, E69: without a restart."""
+    store = open_store(tmp_path, map_bytes=MIB)
+
+    def too_much(txn: WriteTxn) -> None:
+        txn.put_many(Table.TAGS, [(b"%d" % n, bytes(4096)) for n in range(400)])
+
+    put(store, b"key")
+    for _ in range(3):
+        with pytest.raises(StoreFull):
+            run(store, way, too_much)
+    assert store.read(lambda txn: [key for key, _ in txn.scan(Table.TAGS)]) == [b"key"]
+    put(store, b"key", b"another")
+    store.write(lambda txn: txn.delete_many(Table.TAGS, [b"key"]))
+    assert get(store, b"key") is None
+    store.close()
+
+
+def test_a_map_filled_bit_by_bit_can_be_emptied_again(tmp_path: Path) -> None:
+    """L36, E69: deletes work on a full store, and make room."""
+    store = open_store(tmp_path, map_bytes=MIB)
+    written = 0
+    try:
+        for number in range(1000):
+            put(store, b"%06d" % number, bytes(3000))
+            written += 1
+    except StoreFull:
+        pass
+    assert 50 < written < 1000
+    for number in range(written):
+        store.write(lambda txn, n=number: txn.delete_many(Table.TAGS, [b"%06d" % n]))
+    for number in range(written // 2):
+        put(store, b"%06d" % number, bytes(3000))
+    store.close()
+
+
+@pytest.mark.parametrize("way", ["write", "submit"])
+def test_a_write_that_is_acknowledged_is_there(tmp_path: Path, way: str) -> None:
+    """Contract 1, at the very edge: it may be the commit itself that finds no room."""
+    store = open_store(tmp_path, map_bytes=MIB)
+    refused = 0
+    for number in range(300):
+        key = b"%06d" % number
+        try:
+            run(store, way, lambda txn, k=key: txn.put_many(Table.TAGS, [(k, bytes(3000))]))
+        except StoreFull:
+            refused += 1
+            assert get(store, key) is None
+        else:
+            assert get(store, key) is not None, number
+    assert 0 < refused < 250
+    store.close()
+
+
+@pytest.mark.parametrize("way", ["write", "submit"])
+def test_a_map_that_is_full_at_the_commit_is_the_same_refusal(tmp_path: Path, way: str) -> None:
+    """What is written last (seals, counters, numbers) may be what does not fit."""
+
+    def write_much(txn: WriteTxn) -> None:
+        txn.put_many(Table.SEALS, [(b"%d" % n, bytes(4096)) for n in range(400)])
+
+    store = LmdbMetadataStore(
+        tmp_path, FakeClock(), before_commit=write_much, limits=Limits(map_bytes=MIB)
+    )
+    with pytest.raises(StoreFull):
+        run(store, way, lambda txn: txn.put_many(Table.TAGS, [(b"key", b"")]))
+    assert get(store, b"key") is None
+    store.close()
+
+
+def test_an_engine_on_a_full_map_still_reads_and_deletes(tmp_path: Path) -> None:
+    """E69."""
+    limits = Limits(map_bytes=MIB)
+    with liftlock.open(tmp_path / "store", create=True, limits=limits) as engine:
+        engine.create_registry("dev", by="me")
+        name = RepositoryName("dev", "app")
+        app = image(engine, name, "1")
+        with pytest.raises(StoreFull):
+            push_for_ever(engine, name)
+        assert engine.get_manifest(app.reference).body == app.body
+        engine.delete_tag(name, "1", by="me")
+        assert list(engine.check(content=True)) == []
+
+
+def push_for_ever(engine: Engine, name: RepositoryName) -> None:
+    for number in range(5000):
+        image(engine, name, f"t{number}", annotations={"noise": os.urandom(1500).hex()})
+
+
+# --- readers (L5, L7) -------------------------------------------------------------------------
+
+
+READING = "store.read(lambda txn: (txn.get(Table.TAGS, b'key'), wait()))\n"
+
+
+def slots(store: LmdbMetadataStore) -> int:
+    """Readers that LMDB knows of, in whatever process."""
+    return sum(line.strip()[:1].isdigit() for line in store._env.readers().splitlines())
+
+
+def test_slots_of_killed_readers_are_cleared_by_writing(
+    tmp_path: Path, store: LmdbMetadataStore, spawn: Spawn
+) -> None:
+    """L5, E77: they pin old pages, and the file would grow without end."""
+    put(store, b"key", bytes(50_000))
+    before = slots(store)
+    spawn(tmp_path, READING).kill()
+    assert slots(store) == before + 1
+    for number in range(1500):
+        put(store, b"key", b"%d" % number)
+    assert slots(store) <= before
+    size = (tmp_path / "data.mdb").stat().st_size
+    for number in range(100):
+        put(store, b"key", bytes((number,)) * 50_000)
+    assert (tmp_path / "data.mdb").stat().st_size <= size  # freed pages are used again
+
+
+def test_opening_clears_slots_of_killed_readers(tmp_path: Path, spawn: Spawn) -> None:
+    """L5."""
+    first = spawn(tmp_path, READING)
+    second = spawn(tmp_path, "wait()\n")  # keeps the reader table from being made anew
+    first.kill()
+    store = open_store(tmp_path)
+    assert store._env.reader_check() == 0
+    second.end()
+    store.close()
+
+
+def test_more_readers_than_lmdbs_default_fit(store: LmdbMetadataStore) -> None:
+    """L7: 126 is what LMDB gives."""
+    put(store, b"key")
+    assert read_at_once(store, 200) == [b"value"] * 200
+
+
+def test_too_many_readers_are_refused_and_leave_the_store_working(tmp_path: Path) -> None:
+    """L7."""
+    store = open_store(tmp_path, readers_max=4)
+    put(store, b"key")
+    with pytest.raises(Unavailable):
+        nested_reads(store, 6)
+    assert get(store, b"key") == b"value"
+    store.close()
+
+
+def nested_reads(store: LmdbMetadataStore, depth: int) -> bytes | None:
+    """Hold `depth` read transactions at once."""
+
+    def look(txn: ReadTxn) -> bytes | None:
+        return nested_reads(store, depth - 1) if depth > 1 else txn.get(Table.TAGS, b"key")
+
+    return store.read(look)
+
+
+def read_at_once(store: LmdbMetadataStore, count: int) -> list[bytes | None]:
+    together = threading.Barrier(count)
+
+    def look(txn: ReadTxn) -> bytes | None:
+        together.wait(WAIT_SECONDS)
+        return txn.get(Table.TAGS, b"key")
+
+    with ThreadPoolExecutor(count) as pool:
+        return [f.result() for f in [pool.submit(store.read, look) for _ in range(count)]]
+
+
+# --- processes (L8, L9, L30, L33) -------------------------------------------------------------
+
+
+def test_use_after_a_fork_is_refused(store: LmdbMetadataStore) -> None:
+    """L8: LMDB itself would let a read succeed, and be corrupted by a write."""
+    put(store, b"key")
+    uses: tuple[Callable[[], object], ...] = (
+        lambda: get(store, b"key"),
+        lambda: put(store, b"child"),
+        lambda: store.submit(lambda txn: txn.put_many(Table.TAGS, [(b"child", b"")])),
+    )
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        for use in uses:
+            try:
+                use()
+            except RuntimeError:
+                refused += 1
+        os._exit(refused)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == len(uses)
+    assert get(store, b"child") is None
+
+
+def test_a_second_open_in_one_process_is_refused(tmp_path: Path, store: LmdbMetadataStore) -> None:
+    """L9: closing either would drop the locks of both."""
+    put(store, b"key")
+    for path in (tmp_path, tmp_path / ".", Path(os.path.relpath(tmp_path))):
+        with pytest.raises(StoreBusy):
+            open_store(path)
+    put(store, b"key", b"still")
+    assert get(store, b"key") == b"still"
+
+
+def test_after_closing_it_can_be_opened_again(tmp_path: Path) -> None:
+    """L9."""
+    for _ in range(3):
+        store = open_store(tmp_path)
+        put(store, b"key")
+        store.close()
+
+
+def test_a_writer_killed_in_a_transaction_leaves_nothing(
+    tmp_path: Path, store: LmdbMetadataStore, spawn: Spawn
+) -> None:
+    """L33: the next writer gets the lock, and goes on."""
+    put(store, b"before")
+    child = spawn(
+        tmp_path,
+        "store.write(lambda txn: (\n"
+        "  txn.put_many(Table.TAGS, [(b'half %d' % n, b'') for n in range(100)]),\n"
+        "  txn.delete_many(Table.TAGS, [b'before']),\n"
+        "  wait(),\n"
+        "))\n",
+    )
+    child.process.send_signal(signal.SIGKILL)
+    child.process.communicate()
+    started = time.monotonic()
+    put(store, b"after")
+    assert time.monotonic() - started < WAIT_SECONDS / 2
+    rows = store.read(lambda txn: [key for key, _ in txn.scan(Table.TAGS)])
+    assert rows == [b"after", b"before"]
+
+
+def test_two_processes_write_at_once(
+    tmp_path: Path, store: LmdbMetadataStore, spawn: Spawn
+) -> None:
+    """Numbers, counters and rows of both are there, each once."""
+    count = 100
+    script = (
+        "from liftlock.metadata.contract import Numbered\n"
+        "def step(txn):\n"
+        "    n = int(txn.get(Table.TAGS, b'n') or b'0') + 1\n"
+        "    txn.put_many(Table.TAGS, [(b'n', b'%d' % n)])\n"
+        "    txn.add(b'c', (1, 0, 0, 1))\n"
+        "    return txn.next_id(Numbered.EVENT)\n"
+        "wait()\n"
+        f"say(' '.join(str(store.write(step)) for _ in range({count})))\n"
+    )
+    children = [spawn(tmp_path, script) for _ in range(2)]
+    for child in children:
+        child.go_on()
+
+    def step(txn: WriteTxn) -> int:
+        number = int(txn.get(Table.TAGS, b"n") or b"0") + 1
+        txn.put_many(Table.TAGS, [(b"n", b"%d" % number)])
+        txn.add(b"c", (1, 0, 0, 1))
+        return txn.next_id(Numbered.EVENT)
+
+    own = [store.write(step) for _ in range(count)]
+    theirs = [int(word) for child in children for word in child.line().split()]
+    for child in children:
+        child.end()
+    assert sorted(own + theirs) == list(range(1, 3 * count + 1))
+    assert get(store, b"n") == b"%d" % (3 * count)
+    assert store.read(lambda txn: txn.count(b"c")) == (3 * count, 0, 0, 3 * count)
+
+
+def test_opening_and_closing_at_one_instant_succeeds(tmp_path: Path, spawn: Spawn) -> None:
+    """L30."""
+    open_store(tmp_path).close()
+    script = (
+        "wait()\n"
+        "for _ in range(30):\n"
+        "    store.close()\n"
+        "    store = LmdbMetadataStore(Path(sys.argv[1]), lambda: 1)\n"
+    )
+    children = [spawn(tmp_path, script) for _ in range(3)]
+    for child in children:
+        child.go_on()
+    for child in children:
+        child.end()
+
+
+# --- bytes (L26, L27) -------------------------------------------------------------------------
+
+
+def test_tables_are_there_after_a_first_write_that_was_rolled_back(tmp_path: Path) -> None:
+    """L27: a handle opened in an aborted transaction would be void."""
+    store = open_store(tmp_path)
+
+    def refuse(txn: WriteTxn) -> None:
+        txn.put_many(Table.TAGS, [(b"half", b"")])
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        store.write(refuse)
+    for table in Table:
+        assert store.read(lambda txn, t=table: list(txn.scan(t))) == []
+    store.close()
+
+
+def test_no_memory_of_the_store_leaves_a_transaction(store: LmdbMetadataStore) -> None:
+    """L26."""
+    put(store, b"key", bytes(range(256)))
+
+    def look(txn: ReadTxn) -> list[object]:
+        (row,) = txn.scan(Table.TAGS)
+        (first,) = txn.first_many(Table.TAGS, [b""])
+        ((many,),) = txn.scan_many(Table.TAGS, [b""], limit=1)
+        assert first is not None
+        return [*row, *first, *many, txn.get(Table.TAGS, b"key")]
+
+    assert {type(found) for found in store.read(look)} == {bytes}
+
+
+# --- keys (L14) -------------------------------------------------------------------------------
+
+LONG = 2**64 - 1
+DIGEST = Digest.of(b"", SHA512).key
+NAME, TAG = "n" * 253, "t" * 128
+LONGEST = {
+    "id_key": keys.id_key(LONG),
+    "name_key": keys.name_key(LONG, NAME),
+    "tag_key": keys.tag_key(LONG, TAG),
+    "link_key": keys.link_key(LONG, DIGEST),
+    "held_prefix": keys.held_prefix(LONG, keys.BLOB, DIGEST),
+    "granting_prefix": keys.granting_prefix(LONG, keys.BLOB, DIGEST),
+    "held_prefixes": max(keys.held_prefixes(LONG, keys.BLOB, [DIGEST])),
+    "holder_keys": max(
+        keys.holder_keys(LONG, keys.BLOB, [DIGEST], keys.GRANTS, keys.BY_PARENT + DIGEST)
+    ),
+    "holder_key": keys.holder_key(
+        LONG, keys.MANIFEST, DIGEST, keys.GRANTS, keys.BY_TAG + TAG.encode()
+    ),
+    "referrer_key": keys.referrer_key(LONG, DIGEST, bytes(16), DIGEST),
+    "referrers_prefix": keys.referrers_prefix(LONG, DIGEST, bytes(16)),
+    "item_key": max(keys.item_key(LONG, LONG, TAG, DIGEST), keys.item_key(LONG, LONG, "", DIGEST)),
+    "tag_history_key": keys.tag_history_key(LONG, TAG, LONG),
+    "tag_history_prefix": keys.tag_history_prefix(LONG, TAG),
+    "repository_history_key": keys.repository_history_key(LONG, LONG),
+    "names_log_key": keys.names_log_key(LONG, NAME, LONG),
+    "names_log_prefix": keys.names_log_prefix(LONG, NAME),
+}
+
+
+def test_every_key_builder_is_among_those_that_are_measured() -> None:
+    builders = {
+        name
+        for name, function in vars(keys).items()
+        if callable(function)
+        and getattr(function, "__module__", "") == keys.__name__
+        and not name.startswith(("split_", "last_", "first_", "_"))
+    }
+    assert builders == set(LONGEST)
+
+
+@pytest.mark.parametrize("key", LONGEST.values(), ids=list(LONGEST))
+def test_the_longest_key_fits(store: LmdbMetadataStore, key: bytes) -> None:
+    """L14: 511 bytes, whatever the names and digests."""
+    assert len(key) <= 511
+    put(store, key)
+    assert get(store, key) == b"value"
+
+
+# --- damage (L35) -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Iterator[Callable[[bytes], Engine]]:
+    """Closes a store with one image, flips a bit behind a marker in its file, and opens it."""
+    root = tmp_path / "store"
+    with liftlock.open(root, create=True) as engine:
+        engine.create_registry("dev", by="somebody-in-particular")
+        image(engine, "dev/app", "a-tag-that-can-be-found")
+    opened: list[Engine] = []
+
+    def damage(marker: bytes) -> Engine:
+        path = root / "metadata" / "data.mdb"
+        content = bytearray(path.read_bytes())
+        assert marker in content
+        at = -1
+        while (at := content.find(marker, at + 1)) >= 0:
+            content[at + len(marker)] ^= 1
+        path.write_bytes(content)
+        opened.append(liftlock.open(root))
+        return opened[0]
+
+    yield damage
+    for engine in opened:
+        engine.close()
+
+
+def test_a_flipped_bit_in_a_row_is_noticed(damaged: Callable[[bytes], Engine]) -> None:
+    """L35: LMDB returns it as good."""
+    # Behind the key of the tag's row comes its value.
+    engine = damaged(keys.tag_key(0, "a-tag-that-can-be-found")[8:])
+    with pytest.raises(RecordCorrupt):
+        engine.get_manifest(Reference.parse("dev/app:a-tag-that-can-be-found"))
+    assert "row-readable" in {finding.rule for finding in engine.check()}
+
+
+def test_a_flipped_bit_in_the_numbers_is_noticed_by_the_next_write(tmp_path: Path) -> None:
+    """L35. It must not be taken for a number, nor keep the next writer waiting for ever."""
+    store = open_store(tmp_path)
+    put(store, b"key")
+    state = store.read(lambda txn: txn.get(Table.META, b"state"))
+    assert state is not None
+    store.close()
+    path = tmp_path / "data.mdb"
+    content = path.read_bytes()
+    assert state in content
+    path.write_bytes(content.replace(state, bytes((state[0], state[1] ^ 1)) + state[2:]))
+    store = open_store(tmp_path)
+    errors: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            put(store, b"key")
+        except BaseException as error:  # noqa: BLE001 - kept with its traceback, as a caller may
+            errors.append(error)
+
+    for number in range(3):
+        thread = threading.Thread(target=write, daemon=True)
+        thread.start()
+        thread.join(WAIT_SECONDS)
+        assert not thread.is_alive(), "the writer's lock was never given back"
+        assert isinstance(errors[number], RecordCorrupt)
+    store.close()
