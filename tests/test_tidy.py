@@ -16,25 +16,25 @@ LINES_MAX = 250
 LONG_MODULES = {
     "engine/liftlock/blobs/memory.py": 261,
     "engine/liftlock/blobs/sessions.py": 271,
-    "engine/liftlock/content.py": 353,
-    "engine/liftlock/engine.py": 577,
-    "engine/liftlock/errors.py": 372,
+    "engine/liftlock/content.py": 355,
+    "engine/liftlock/engine.py": 598,
+    "engine/liftlock/errors.py": 384,
     "engine/liftlock/history.py": 266,
-    "engine/liftlock/links.py": 461,
-    "engine/liftlock/metadata/groupcommit.py": 293,
-    "engine/liftlock/metadata/lmdb.py": 345,
-    "engine/liftlock/metadata/records.py": 442,
+    "engine/liftlock/links.py": 463,
+    "engine/liftlock/metadata/groupcommit.py": 302,
+    "engine/liftlock/metadata/lmdb.py": 389,
+    "engine/liftlock/metadata/records.py": 440,
     "engine/liftlock/names.py": 266,
-    "engine/liftlock/oci/manifest.py": 344,
-    "engine/liftlock/promotion/planning.py": 408,
-    "engine/liftlock/promotion/undo_planning.py": 379,
-    "engine/liftlock/uploads.py": 285,
+    "engine/liftlock/oci/manifest.py": 351,
+    "engine/liftlock/promotion/planning.py": 414,
+    "engine/liftlock/promotion/undo_planning.py": 289,
+    "engine/liftlock/uploads.py": 299,
 }
 """Modules of the engine and the CLI with more, and how many they have."""
 
 FUNCTION_LINES_MAX = 60
 LONG_FUNCTIONS: dict[str, int] = {
-    "engine/liftlock/content.py:push_manifest": 62,
+    "engine/liftlock/content.py:push_manifest": 63,
 }
 
 TOP_LEVEL = {

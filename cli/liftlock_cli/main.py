@@ -59,7 +59,7 @@ class Boundary(click.Group):
 )
 @click.pass_context
 def liftlock(context: click.Context, root: Path) -> None:
-    r"""Promote container images between registries without moving a byte.
+    """Promote container images between registries without moving a byte.
 
     Results go to stdout, everything else to stderr.
 
@@ -72,7 +72,7 @@ def liftlock(context: click.Context, root: Path) -> None:
       4  the store is not as the request expects
       6  the store cannot do it now
       7  what is stored is damaged
-    """
+    """  # noqa: D301 - click's mark for "do not rewrap" is the character, not its name
     context.obj = Settings(root)
 
 

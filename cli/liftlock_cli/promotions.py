@@ -11,6 +11,7 @@ import click
 from liftlock.engine import Engine
 from liftlock.model import ANYTHING, Expected, HistoryEntry, Mode, Page, Promotion, Side
 from liftlock.oci.reference import Reference, Target
+from liftlock_cli.errors import UNAVAILABLE
 from liftlock_cli.names import Place, parse_expected, parse_place, parsed_by
 from liftlock_cli.opening import Settings, actor, reading, writing
 from liftlock_cli.output import (
@@ -152,7 +153,25 @@ def _entries(engine: Engine, of: Place, limit: int | None) -> Iterator[HistoryEn
     return every(fetch, None, lambda entry: entry.event)
 
 
+class UntoldError(click.ClickException):
+    """A promotion was made, and its line could not be printed."""
+
+    exit_code = UNAVAILABLE
+
+
 def _print_promotion(promotion: Promotion, form: Form, *, dry_run: bool) -> None:
+    try:
+        _print_in_form(promotion, form, dry_run=dry_run)
+    except BrokenPipeError:
+        raise
+    except (OSError, AttributeError) as error:  # AttributeError: there is no stdout at all
+        if dry_run or not promotion.changed:
+            raise
+        message = f"promotion {promotion.id} was made, but could not be printed ({error})."
+        raise UntoldError(message) from error
+
+
+def _print_in_form(promotion: Promotion, form: Form, *, dry_run: bool) -> None:
     match form:
         case Form.TABLE:
             for line in promotion_lines(promotion, dry_run=dry_run):

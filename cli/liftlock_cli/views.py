@@ -180,6 +180,8 @@ def promotion_document(promotion: Promotion, *, dry_run: bool) -> Document:
 
 def promotion_lines(promotion: Promotion, *, dry_run: bool) -> list[str]:
     """Tell of a promotion or an undo: one line, or one and another for each of several items."""
+    if promotion.undoes is not None and not promotion.changed:
+        return [f"promotion {promotion.undoes} was undone already, by promotion {promotion.id}"]
     if dry_run:
         head = "dry run"
     elif promotion.id is not None:

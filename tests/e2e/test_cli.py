@@ -645,6 +645,19 @@ def test_output_that_finds_no_room_is_unavailable(fixed):
     assert done.stderr == b"Error: The machine refused: No space left on device.\n"
 
 
+def test_a_promotion_that_could_not_be_printed_is_not_said_to_have_failed(shell):
+    line = [sys.executable, "-m", "liftlock_cli", "--root", str(shell.root)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*line, "promote", "dev/team/app:1.2", "--to", "prod"],
+            env=ENV, stdout=full, stderr=subprocess.PIPE, timeout=30, check=False,
+        )  # fmt: skip
+    assert done.returncode == 6
+    assert b"promotion 1 was made, but could not be printed" in done.stderr
+    assert "removed" in shell.out("undo", "1")
+    assert shell.out("undo", "1") == "promotion 1 was undone already, by promotion 2\n"
+
+
 def test_an_interrupt_ends_with_130_quietly(fixed):
     program = (
         "import os, signal, liftlock_cli.main as main, liftlock.engine as engine\n"

@@ -25,7 +25,14 @@ def commands(command: click.Command, context: click.Context) -> Iterator[tuple[s
 
 def settled(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
     # 80 columns, wherever the tests run.
-    return click.Context(command, parent, info_name=name, terminal_width=80, max_content_width=80)
+    return click.Context(
+        command,
+        parent,
+        info_name=name,
+        terminal_width=80,
+        max_content_width=80,
+        **command.context_settings,
+    )
 
 
 HELP = dict(commands(liftlock, settled(liftlock, "liftlock", None)))

@@ -61,6 +61,7 @@ TABLE: Final[Mapping[type[LiftlockError], Said]] = {
     errors.StoreFull: Said(507, "UNAVAILABLE"),
     errors.RecordCorrupt: Said(500, "UNKNOWN"),
     errors.FormatUnknown: Said(500, "UNKNOWN"),
+    errors.StoreDamaged: Said(500, "UNKNOWN"),
 }
 
 _RETRY_SECONDS: Final = b"1"

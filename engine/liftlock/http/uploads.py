@@ -133,9 +133,10 @@ async def _take_whole(request: Request, digest: Digest) -> Answer:
     """Take a blob in the one request that also names it; leave nothing behind if that fails."""
     name, engine, bridge, body = request.name, request.engine, request.bridge, request.body
     actor = request.actor
-    first = await body.piece()
+    # Before the first byte is read: who is refused need not send a blob first.
     session = await bridge.write(engine.start_upload, name, algorithm=digest.algorithm, by=actor)
     try:
+        first = await body.piece()
         async with bridge.holding(engine.hold_upload(name, session)) as upload:
             await _append_all(bridge, upload, first, body)
             await bridge.write(upload.commit, digest, by=actor)

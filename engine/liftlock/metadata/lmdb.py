@@ -333,6 +333,7 @@ class _LmdbWriteTxn(_LmdbReadTxn):
         except lmdb.Error:
             self._is_committing = False
             raise
+        self._ended()
 
     def abort(self) -> None:
         try:
