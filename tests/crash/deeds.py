@@ -1,0 +1,345 @@
+"""What a process does to a store until it is killed.
+
+Run as a script, this forks a child for each line of its input and prints the child's wait status:
+
+    {"store": …, "told": …, "scenario": "push", "kill_at": 7}
+
+The child does the scenario's deeds one after another and appends to the file `told` what it got
+done, each with one system call, so what stands there was told before the kill. At moment number
+`kill_at` it kills itself; a moment is a named point of a write, or an operation on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import liftlock
+from liftlock import Digest, Mode, Reference, RepositoryName, Target
+from liftlock.errors import BlobUnknown, ManifestUnknown, NameTaken, RegistryUnknown, UploadUnknown
+from liftlock.metadata.contract import ReadTxn, Table
+from liftlock.metadata.records import BlobRecord, decoded
+from liftlock.testing import images
+from liftlock.testing.clock import SOME_DAY, FakeClock
+from liftlock.testing.failing_disk import FailingDisk
+
+Say = Callable[[str], None]
+Deed = Callable[[liftlock.Engine, Say], None]
+"""One thing that a client wants. Like a client it may be told again, and then finds it done."""
+
+APP = RepositoryName("dev", "app")
+CONFIG = b'{"architecture": "amd64", "os": "linux"}'
+LAYER = b"one layer, " * 300
+
+
+class Scenario(NamedTuple):
+    """What is there already, and what is done then."""
+
+    before: tuple[Deed, ...]
+    deeds: tuple[Deed, ...]
+
+
+# --- deeds ----------------------------------------------------------------------------------
+
+
+def create(registry: str) -> Deed:
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        with suppress(NameTaken):
+            engine.create_registry(registry, by="me", comment="needed")
+
+    return deed
+
+
+def upload(content: bytes, *, name: RepositoryName = APP, algorithm: str = "sha256") -> Deed:
+    """Upload in two chunks, telling how far it is after each."""
+
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        digest = Digest.of(content, algorithm)
+        session = engine.start_upload(name, algorithm=algorithm, by="me")
+        say(f"session {session} {name} {digest} 0")
+        half = len(content) // 2
+        with engine.hold_upload(name, session) as received:
+            received.append(content[:half])
+        say(f"session {session} {name} {digest} {half}")
+        with engine.hold_upload(name, session) as received:
+            received.append(content[half:])
+            say(f"session {session} {name} {digest} {len(content)}")
+            received.commit(digest, by="me")
+
+    return deed
+
+
+def push_manifest(tag: str | None, *blobs: bytes, name: RepositoryName = APP) -> Deed:
+    config, *layers = [
+        {"mediaType": kind, "digest": str(Digest.of(content)), "size": len(content)}
+        for kind, content in zip((images.CONFIG, *[images.LAYER] * len(blobs)), blobs, strict=False)
+    ]
+    document = {"schemaVersion": 2, "config": config, "layers": layers}
+    return lambda engine, _: void(images.push(engine, name, tag, document))
+
+
+def damage(content: bytes) -> Deed:
+    """Cut the file of a blob, as a bad disk might; check would call it an error."""
+
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        blob = engine.get_blob(APP, Digest.of(content))
+        os.truncate(engine.blob_path(blob), 5)
+
+    return deed
+
+
+def release(engine: liftlock.Engine, say: Say) -> None:
+    """Have an index with an SBOM on a child, a signature, and a signature of that."""
+    index = images.platforms(engine, APP, "1", count=2)
+    sbom = images.referrer(engine, index.children[0], seed="sbom")
+    images.referrer(engine, sbom, seed="signature of the sbom")
+    images.attachment(engine, index, "signed by me")
+
+
+def other_release(engine: liftlock.Engine, say: Say) -> None:
+    """Have another image under the same tag at the target, with content in common."""
+    images.image(engine, "prod/app", "1", seed=" arch0")
+    images.image(engine, "prod/app", "2", seed="two")
+
+
+def promote(source: str, target: str, mode: Mode = Mode.COPY) -> Deed:
+    return lambda engine, _: void(
+        engine.promote(Reference.parse(source), Target.parse(target), mode=mode, by="me")
+    )
+
+
+def undo(number: int) -> Deed:
+    return lambda engine, _: void(engine.undo(number, by="me", comment="oh dear"))
+
+
+def delete_tag(tag: str) -> Deed:
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        with suppress(ManifestUnknown, RegistryUnknown):
+            engine.delete_tag(APP, tag, by="me")
+
+    return deed
+
+
+def delete_manifest_of(tag: str) -> Deed:
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        with suppress(ManifestUnknown):
+            found = engine.get_manifest(Reference(APP, tag))
+            engine.delete_manifest(APP, found.digest, by="me")
+
+    return deed
+
+
+def delete_blob(content: bytes) -> Deed:
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        with suppress(BlobUnknown):
+            engine.delete_blob(APP, Digest.of(content), by="me")
+
+    return deed
+
+
+def delete_registry(registry: str) -> Deed:
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        with suppress(RegistryUnknown):
+            engine.delete_registry(registry, by="me", force=True)
+
+    return deed
+
+
+def void(_: object) -> None:
+    """Drop an answer."""
+
+
+REGISTRIES = (create("dev"), create("prod"))
+PUSHED = (*REGISTRIES, upload(CONFIG), upload(LAYER), push_manifest("1", CONFIG, LAYER))
+TO_PROMOTE = (*REGISTRIES, release, other_release)
+
+SCENARIOS = {
+    "create": Scenario((), REGISTRIES),
+    "push": Scenario(
+        REGISTRIES,
+        (
+            upload(CONFIG),
+            upload(LAYER, algorithm="sha512"),
+            upload(LAYER),
+            push_manifest("1", CONFIG, LAYER),
+            push_manifest("1", CONFIG, CONFIG),
+        ),
+    ),
+    "push again": Scenario(PUSHED, (upload(LAYER), push_manifest("1", CONFIG, LAYER))),
+    "mend": Scenario((*PUSHED, damage(LAYER)), (upload(LAYER),)),
+    "promote": Scenario(
+        TO_PROMOTE, (promote("dev/app:1", "prod/app:1"), promote("dev/app:1", "prod/new:1"))
+    ),
+    "move": Scenario(
+        TO_PROMOTE,
+        (
+            promote("dev/app:1", "prod/app:1", Mode.MOVE),
+            promote("prod/app:2", "dev/app:2", Mode.MOVE),
+        ),
+    ),
+    "undo": Scenario(
+        (
+            *TO_PROMOTE,
+            promote("dev/app:1", "prod/app:1"),
+            promote("prod/app:2", "dev/app:2", Mode.MOVE),
+        ),
+        (undo(2), undo(1)),
+    ),
+    "delete": Scenario(
+        (*PUSHED, push_manifest("2", CONFIG), upload(b"loose")),
+        (
+            delete_tag("2"),
+            delete_blob(b"loose"),
+            delete_manifest_of("1"),
+            delete_registry("dev"),
+        ),
+    ),
+}
+INIT = "init"
+
+
+# --- what a store says ----------------------------------------------------------------------
+
+
+def state(engine: liftlock.Engine) -> dict[str, list[tuple[bytes, object]]]:
+    """Return every row of the metadata, but for the random names of blobs' files."""
+
+    def rows(txn: ReadTxn) -> dict[str, list[tuple[bytes, object]]]:
+        return {
+            table: [
+                (key, _nameless(key, value) if table is Table.BLOBS else value)
+                for key, value in txn.scan(table)
+            ]
+            for table in Table
+        }
+
+    return engine._store.read(rows)
+
+
+def _nameless(key: bytes, value: bytes) -> BlobRecord:
+    return decoded(BlobRecord.decode, Table.BLOBS, key, value)._replace(locator="")
+
+
+def states_of(engine: liftlock.Engine, deeds: tuple[Deed, ...]) -> Iterator[dict[str, object]]:
+    """Do the deeds; yield the state before the first and after each."""
+    yield state(engine)
+    for deed in deeds:
+        deed(engine, void)
+        yield state(engine)
+
+
+def finish(engine: liftlock.Engine, told: list[str]) -> bool:
+    """Do what a client does who lost the connection: go on with the upload it was told of last.
+
+    Return whether there was anything to go on with.
+    """
+    sessions = [line.split() for line in told[_last_done(told) :] if line.startswith("session ")]
+    if not sessions:
+        return False
+    _, session, name, digest_text, told_size = sessions[-1]
+    name, digest = RepositoryName.parse(name), Digest.parse(digest_text)
+    content = next(c for c in (CONFIG, LAYER) if Digest.of(c, digest.algorithm) == digest)
+    try:
+        with engine.hold_upload(name, session) as received:
+            assert int(told_size) <= received.size <= len(content), "acknowledged bytes are lost"
+            received.append(content[received.size :])
+            received.commit(digest, by="me")
+    except UploadUnknown:
+        # Over because its blob was committed, and for no other reason.
+        assert int(told_size) == len(content), f"session {session} is lost"
+    assert b"".join(engine.read_blob(engine.get_blob(name, digest))) == content
+    return True
+
+
+def _last_done(told: list[str]) -> int:
+    return max((number for number, line in enumerate(told, 1) if line == "done"), default=0)
+
+
+# --- the process ----------------------------------------------------------------------------
+
+
+class Life:
+    """Counts the moments of a process, and ends it at one."""
+
+    def __init__(self, say: Say, kill_at: int | None) -> None:
+        self._say = say
+        self._kill_at = kill_at
+        self._moments = 0
+
+    def reach(self, moment: str) -> None:
+        self._moments += 1
+        if self._kill_at is None:
+            self._say(f"moment {moment}")
+        elif self._moments == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def is_next_the_last(self) -> bool:
+        return self._moments + 1 == self._kill_at
+
+
+class KillingDisk(FailingDisk):
+    """A disk whose every operation is a moment of its process; the last is left half-done."""
+
+    def __init__(self, life: Life) -> None:
+        super().__init__()
+        self._life = life
+
+    def _is_next_to_fail(self, operation: str) -> bool:
+        return operation == "write" and self._life.is_next_the_last()
+
+    def _meet(self, operation: str) -> None:
+        self._life.reach(f"disk: {operation}")
+
+
+def live(order: dict[str, object]) -> None:
+    """Do as ordered."""
+    told = os.open(str(order["told"]), os.O_WRONLY | os.O_APPEND)
+
+    def say(line: str) -> None:
+        os.write(told, line.encode() + b"\n")
+
+    kill_at = order.get("kill_at")
+    life = Life(say, kill_at if isinstance(kill_at, int) else None)
+    disk, root = KillingDisk(life), Path(str(order["store"]))
+    if order["scenario"] == INIT:
+        liftlock.init(root, disk=disk)
+        return
+    engine = liftlock.open(root, clock=FakeClock(SOME_DAY), disk=disk, reach=life.reach)
+    for deed in SCENARIOS[str(order["scenario"])].deeds:
+        deed(engine, say)
+        say("done")
+    engine.close()
+
+
+def bear(order: dict[str, object], deed: Callable[[dict[str, object]], None]) -> int:
+    """Fork a child that does one order; return how it ended."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            deed(order)
+            code = 0
+        except BaseException:  # noqa: BLE001 - a child never returns from here
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    return os.waitpid(child, 0)[1]
+
+
+def main(deed: Callable[[dict[str, object]], None]) -> None:
+    """Bear a child for each line of the input."""
+    for line in iter(partial(sys.stdin.readline), ""):
+        print(bear(json.loads(line), deed), flush=True)  # noqa: T201 - it is how we answer
+
+
+if __name__ == "__main__":
+    main(live)
