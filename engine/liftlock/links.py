@@ -25,7 +25,7 @@ from blake3 import blake3
 from liftlock import history, names
 from liftlock.history import Act
 from liftlock.metadata import codec, keys
-from liftlock.metadata.contract import Counts, ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.contract import NO_COUNTS, Counts, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     BlobRecord,
@@ -45,7 +45,6 @@ from liftlock.oci.reference import RepositoryName
 ONE_TAG: Final[Counts] = (1, 0, 0, 0)
 ONE_MANIFEST: Final[Counts] = (0, 1, 0, 0)
 _NO_TYPE: Final = bytes(16)
-_NOTHING: Final[Counts] = (0, 0, 0, 0)
 
 
 class Presence(NamedTuple):
@@ -212,7 +211,7 @@ def put_tag(
         put_hold(draft, repository.id, keys.MANIFEST, old, at)
     draft.put(Table.TAGS, keys.tag_key(repository.id, tag), TagRecord(event, digest).encode())
     _put_holder(draft, repository.id, keys.MANIFEST, digest, keys.BY_TAG + tag.encode())
-    draft.touch(repository.id, repository.record, _NOTHING if old is not None else ONE_TAG)
+    draft.touch(repository.id, repository.record, NO_COUNTS if old is not None else ONE_TAG)
 
 
 def remove_tag(draft: Draft, repository: FoundRepository, tag: str, old: bytes, at: int) -> None:

@@ -13,7 +13,7 @@ from liftlock import history
 from liftlock.errors import NameTaken, RegistryNotEmpty, RegistryUnknown, RepositoryUnknown
 from liftlock.history import Act
 from liftlock.metadata import keys
-from liftlock.metadata.contract import Numbered, ReadTxn, Table, WriteTxn
+from liftlock.metadata.contract import NO_COUNTS, Numbered, ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     DeadRecord,
@@ -21,6 +21,7 @@ from liftlock.metadata.records import (
     Kind,
     Naming,
     NamingRecord,
+    OtherSide,
     RegistryRecord,
     RepositoryRecord,
     decoded,
@@ -121,7 +122,7 @@ def draft_repository(
     draft: Draft, registry: int, name: RepositoryName, number: int, event: int
 ) -> FoundRepository:
     """Draft a repository under a fresh id."""
-    record = RepositoryRecord(registry, 0, event, (0, 0, 0, 0), name.repository)
+    record = RepositoryRecord(registry, 0, event, NO_COUNTS, name.repository)
     _draft_name(draft, registry, name.repository, number, event)
     draft.touch(number, record)
     return FoundRepository(number, record)
@@ -212,6 +213,12 @@ def full_name(txn: ReadTxn, number: int) -> str:
         return registry_record(txn, number).name
     record = decoded(RepositoryRecord.decode, Table.REPOSITORIES, key, value)
     return f"{registry_record(txn, record.registry).name}/{record.name}"
+
+
+def side_name(txn: ReadTxn, side: OtherSide) -> str:
+    """Return `registry/repository[:tag]` of one side of a promotion."""
+    name = full_name(txn, side.repository)
+    return f"{name}:{side.tag}" if side.tag else name
 
 
 def bearers(txn: ReadTxn, registry: int, name: str) -> list[Interval]:

@@ -104,10 +104,10 @@ def _entries(
         is_bare = False
         other = item.record.other
         if item.repository in concerned and _is_meant(item.tag, item, of):
-            side = _side(txn, other) if other else None
+            side = names.side_name(txn, other) if other else None
             yield _entry(txn, event, item, OtherSide(item.repository, item.tag), side)
         elif is_copy and other and other.repository in concerned and _is_meant(other.tag, item, of):
-            side = _side(txn, OtherSide(item.repository, item.tag))
+            side = names.side_name(txn, OtherSide(item.repository, item.tag))
             yield replace(
                 _entry(txn, event, item, other, side),
                 action="taken",
@@ -160,7 +160,9 @@ def _entry(
         by=event.record.by,
         kind=event.record.kind.name.lower(),
         action=record.action.name.lower(),
-        name=_side(txn, side) if side.tag else f"{_side(txn, side)}@{_changed(record)}",
+        name=names.side_name(txn, side)
+        if side.tag
+        else f"{names.side_name(txn, side)}@{_changed(record)}",
         old_digest=Digest(record.old) if record.old else None,
         new_digest=Digest(record.new) if record.new else None,
         other=other,
@@ -173,8 +175,3 @@ def _changed(record: ItemRecord) -> Digest:
     digest = record.new or record.old
     assert digest is not None, "an item without a tag is about a digest"
     return Digest(digest)
-
-
-def _side(txn: ReadTxn, side: OtherSide) -> str:
-    name = names.full_name(txn, side.repository)
-    return f"{name}:{side.tag}" if side.tag else name

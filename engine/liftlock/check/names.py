@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from liftlock.check.scan import error, in_batches, readable
 from liftlock.metadata import keys
-from liftlock.metadata.contract import Counts, MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.contract import (
+    NO_COUNTS,
+    Counts,
+    MetadataStore,
+    ReadTxn,
+    Row,
+    Table,
+    added,
+)
 from liftlock.metadata.records import (
     CountsRecord,
     DeadRecord,
@@ -105,19 +113,13 @@ def _sums(txn: ReadTxn) -> list[Finding]:
     for row in txn.scan(Table.REPOSITORIES):
         record = readable(RepositoryRecord.decode, Table.REPOSITORIES, row, findings)
         if record is not None:
-            tags, manifests, blobs, size = sums.get(record.registry, (0, 0, 0, 0))
-            own = record.counts
-            sums[record.registry] = (
-                tags + own[0],
-                manifests + own[1],
-                blobs + own[2],
-                size + own[3],
-            )
+            so_far = sums.get(record.registry, NO_COUNTS)
+            sums[record.registry] = added(so_far, record.counts)
     for row in txn.scan(Table.COUNTERS):
         readable(CountsRecord.decode, Table.COUNTERS, row, findings)
     for row in txn.scan(Table.REGISTRIES):
         registry = readable(RegistryRecord.decode, Table.REGISTRIES, row, findings)
-        counted, summed = txn.count(row[0]), sums.get(keys.first_id(row[0]), (0, 0, 0, 0))
+        counted, summed = txn.count(row[0]), sums.get(keys.first_id(row[0]), NO_COUNTS)
         if registry is not None and counted != summed:
             findings.append(
                 error("counts-add-up", registry.name, f"it says {counted}, its parts {summed}")

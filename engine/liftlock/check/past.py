@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from liftlock import history
-from liftlock.check.scan import damaged, error, in_batches, readable
+from liftlock.check.scan import damaged, error, in_batches, readable, repository_ids
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
@@ -30,7 +30,7 @@ def check_past(store: MetadataStore) -> Iterator[Finding]:
     yield from in_batches(store, Table.ITEMS, _items)
     yield from in_batches(store, Table.PROMOTIONS, _promotions)
     yield from in_batches(store, Table.REPOSITORY_HISTORY, _roles)
-    for number in store.read(_repository_ids):
+    for number in store.read(repository_ids):
         yield from store.read(partial(_replay, number=number))
     yield from store.read(_seals)
 
@@ -106,10 +106,6 @@ def _roles(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
         if txn.get(Table.EVENTS, keys.id_key(event)) is None:
             findings.append(error("log-has-event", f"event {event}", "a repository's history has"))
     return findings
-
-
-def _repository_ids(txn: ReadTxn) -> list[int]:
-    return [keys.first_id(key) for key, _ in txn.scan(Table.REPOSITORIES)]
 
 
 def _replay(txn: ReadTxn, number: int) -> list[Finding]:

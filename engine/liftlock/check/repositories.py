@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 
 from liftlock import links
-from liftlock.check.scan import BATCH_ROWS, damaged, error, readable
+from liftlock.check.scan import BATCH_ROWS, damaged, error, readable, repository_ids
 from liftlock.errors import LiftlockError, RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
@@ -31,16 +31,12 @@ from liftlock.oci.manifest import Edges
 
 def check_repositories(store: MetadataStore) -> Iterator[Finding]:
     """Check every repository, each in one snapshot."""
-    for number in store.read(_all_ids):
+    for number in store.read(repository_ids):
         yield from store.read(partial(_check_repository, number=number))
 
 
 def _check_repository(txn: ReadTxn, number: int) -> list[Finding]:
     return _Repository(txn, number).check()
-
-
-def _all_ids(txn: ReadTxn) -> list[int]:
-    return [keys.first_id(key) for key, _ in txn.scan(Table.REPOSITORIES)]
 
 
 class _Repository:

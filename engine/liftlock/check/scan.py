@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from liftlock.errors import RecordCorrupt
+from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import decoded
 from liftlock.model import Finding, Severity
@@ -52,3 +53,8 @@ def readable(
     except RecordCorrupt as corrupt:
         findings.append(damaged(corrupt))
         return None
+
+
+def repository_ids(txn: ReadTxn) -> list[int]:
+    """Return the ids of all repositories, dead ones included."""
+    return [keys.first_id(key) for key, _ in txn.scan(Table.REPOSITORIES)]

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from liftlock import links, names
 from liftlock.blobs.contract import BlobStore, digest_of
-from liftlock.check.scan import BATCH_ROWS, damaged, error, in_batches, readable
+from liftlock.check.scan import BATCH_ROWS, damaged, error, in_batches, readable, repository_ids
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
@@ -108,7 +108,7 @@ def _record(txn: ReadTxn, digest: Digest) -> BlobRecord | None:
 
 def _repositories_with(txn: ReadTxn, digest: Digest) -> str:
     """Name the repositories that a damaged blob affects."""
-    numbers = [keys.first_id(key) for key, _ in txn.scan(Table.REPOSITORIES)]
+    numbers = repository_ids(txn)
     prefixes = [keys.granting_prefix(number, keys.BLOB, digest.key) for number in numbers]
     held = zip(numbers, txn.first_many(Table.HOLDERS, prefixes), strict=True)
     found = [names.full_name(txn, number) for number, row in held if row is not None]

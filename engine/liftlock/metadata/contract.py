@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -22,6 +22,12 @@ Instant = int
 """Milliseconds since 1970-01-01 UTC."""
 Counts = tuple[int, int, int, int]
 """Tags, manifests, blobs, bytes."""
+NO_COUNTS: Final[Counts] = (0, 0, 0, 0)
+
+
+def added(left: Counts, right: Counts) -> Counts:
+    """Return the sums."""
+    return (left[0] + right[0], left[1] + right[1], left[2] + right[2], left[3] + right[3])
 
 
 class Table(StrEnum):

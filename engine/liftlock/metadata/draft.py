@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final
 
 from liftlock.metadata import keys
-from liftlock.metadata.contract import Counts, Table, WriteTxn
+from liftlock.metadata.contract import NO_COUNTS, Counts, Table, WriteTxn, added
 from liftlock.metadata.records import RepositoryRecord, protect_all
-
-_NOTHING: Final[Counts] = (0, 0, 0, 0)
 
 
 class Draft:
@@ -37,10 +34,10 @@ class Draft:
         """Remove a row; an absent one is not an error."""
         self._rows[table][key] = None
 
-    def touch(self, number: int, record: RepositoryRecord, delta: Counts = _NOTHING) -> None:
+    def touch(self, number: int, record: RepositoryRecord, delta: Counts = NO_COUNTS) -> None:
         """Raise a repository's version and add `delta` to its counts and its registry's."""
         known = self._repositories.get(number)
-        self._repositories[number] = record, _plus(known[1], delta) if known else delta
+        self._repositories[number] = record, added(known[1], delta) if known else delta
 
     @property
     def records(self) -> int:
@@ -60,13 +57,9 @@ class Draft:
             txn.put_many(table, protect_all(table, puts))
         changed = []
         for number, (record, delta) in sorted(self._repositories.items()):
-            counts = _plus(record.counts, delta)
+            counts = added(record.counts, delta)
             now = record._replace(version=record.version + 1, counts=counts)
             changed.append((keys.id_key(number), now.encode()))
             if any(delta):
                 txn.add(keys.id_key(record.registry), delta)
         txn.put_many(Table.REPOSITORIES, protect_all(Table.REPOSITORIES, changed))
-
-
-def _plus(left: Counts, right: Counts) -> Counts:
-    return (left[0] + right[0], left[1] + right[1], left[2] + right[2], left[3] + right[3])

@@ -22,7 +22,17 @@ import lmdb
 
 from liftlock.config import Limits
 from liftlock.errors import FormatUnknown, StoreBusy, StoreDamaged, StoreFull
-from liftlock.metadata.contract import Counts, Instant, Numbered, ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.contract import (
+    NO_COUNTS,
+    Counts,
+    Instant,
+    Numbered,
+    ReadTxn,
+    Row,
+    Table,
+    WriteTxn,
+    added,
+)
 from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
 from liftlock.metadata.records import CountsRecord, decoded, protect, verified
 from liftlock.metadata.writerturn import WriterTurn
@@ -47,7 +57,6 @@ _NEARLY_FULL_BYTES: Final = 1024 * 1024
 _STATE_KEY: Final = b"state"
 _STATE: Final = struct.Struct(">QQQQ")
 _NUMBERED: Final = tuple(Numbered)
-_NOTHING: Final[Counts] = (0, 0, 0, 0)
 
 
 class LmdbMetadataStore:
@@ -237,7 +246,7 @@ class _LmdbReadTxn:
     def count(self, counter: bytes) -> Counts:
         value = self._txn.get(counter, db=self._tables[Table.COUNTERS])
         if value is None:
-            return _NOTHING
+            return NO_COUNTS
         return decoded(CountsRecord.decode, Table.COUNTERS, counter, value).counts
 
 
@@ -297,10 +306,10 @@ class _LmdbWriteTxn(_LmdbReadTxn):
 
     def add(self, counter: bytes, delta: Counts) -> None:
         self.writes += 1
-        self._deltas[counter] = _sum(self._deltas.get(counter, _NOTHING), delta)
+        self._deltas[counter] = added(self._deltas.get(counter, NO_COUNTS), delta)
 
     def count(self, counter: bytes) -> Counts:
-        return _sum(super().count(counter), self._deltas.get(counter, _NOTHING))
+        return added(super().count(counter), self._deltas.get(counter, NO_COUNTS))
 
     def next_id(self, sequence: Numbered) -> int:
         self.writes += 1
@@ -384,7 +393,3 @@ def _successor(prefix: bytes) -> bytes | None:
     """Return the first key after all that begin with `prefix`; None if there is none."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
-
-
-def _sum(left: Counts, right: Counts) -> Counts:
-    return (left[0] + right[0], left[1] + right[1], left[2] + right[2], left[3] + right[3])

@@ -13,12 +13,21 @@ from itertools import islice
 from typing import TypeVar
 
 from liftlock.config import Limits
-from liftlock.metadata.contract import Counts, Instant, Numbered, ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.contract import (
+    NO_COUNTS,
+    Counts,
+    Instant,
+    Numbered,
+    ReadTxn,
+    Row,
+    Table,
+    WriteTxn,
+    added,
+)
 from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
 from liftlock.points import Reach, nowhere
 
 T = TypeVar("T")
-_NOTHING: Counts = (0, 0, 0, 0)
 
 
 class MemoryMetadataStore:
@@ -122,7 +131,7 @@ class _MemoryReadTxn:
             yield key, rows[key]
 
     def count(self, counter: bytes) -> Counts:
-        return self._counts.get(counter, _NOTHING)
+        return self._counts.get(counter, NO_COUNTS)
 
 
 class _MemoryWriteTxn(_MemoryReadTxn):
@@ -155,13 +164,7 @@ class _MemoryWriteTxn(_MemoryReadTxn):
 
     def add(self, counter: bytes, delta: Counts) -> None:
         self.writes += 1
-        tags, manifests, blobs, size = self._counts.get(counter, _NOTHING)
-        self._counts[counter] = (
-            tags + delta[0],
-            manifests + delta[1],
-            blobs + delta[2],
-            size + delta[3],
-        )
+        self._counts[counter] = added(self._counts.get(counter, NO_COUNTS), delta)
 
     def next_id(self, sequence: Numbered) -> int:
         self.writes += 1
