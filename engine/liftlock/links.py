@@ -110,15 +110,14 @@ def presence(txn: ReadTxn, repository: int, kind: bytes, digests: Sequence[bytes
     if not digests:
         return _NOBODY
     prefixes = keys.held_prefixes(repository, kind, digests)
-    rows = list(zip(digests, prefixes, txn.first_many(Table.HOLDERS, prefixes), strict=True))
-    # Either all rows of a digest grant or none does: the first speaks for all.
-    granted = frozenset(
-        digest
-        for digest, prefix, row in rows
-        if row is not None and row[0].startswith(keys.GRANTS, len(prefix))
-    )
-    there = (digest for digest, _, row in rows if row is not None)
-    return Presence(granted, frozenset(digest for digest in there if digest not in granted))
+    granted: list[bytes] = []
+    waiting: list[bytes] = []
+    rows = txn.first_many(Table.HOLDERS, prefixes)
+    for digest, prefix, row in zip(digests, prefixes, rows, strict=True):
+        if row is not None:
+            # Either all rows of a digest grant or none does: the first speaks for all.
+            (waiting if row[0][len(prefix)] else granted).append(digest)
+    return Presence(frozenset(granted), frozenset(waiting))
 
 
 def referrers_of(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import codec, records
 from liftlock.metadata.contract import Table
-from liftlock.metadata.records import SCOPED, Action, Kind, Naming, Role, decoded, protect, verified
+from liftlock.metadata.records import SCOPED, Action, Kind, Naming, Role, decoded, protect
 from liftlock.oci.digest import ALGORITHMS, Digest
 
 ids = st.integers(0, 2**64 - 1)
@@ -176,10 +176,10 @@ def test_a_row_of_another_table_is_refused(
 ) -> None:
     _, value = protect(one, key, body)
     if one is other:
-        assert verified(other, key, value) == body
+        assert decoded(bytes, other, key, value) == body
     elif (one in SCOPED) is (other in SCOPED):
         with pytest.raises(RecordCorrupt):
-            verified(other, key, value)
+            decoded(bytes, other, key, value)
 
 
 @given(
@@ -194,7 +194,7 @@ def test_a_row_can_be_copied_to_another_repository_as_it_is(
 ) -> None:
     """Design 3: that is how whole repositories are copied."""
     _, value = protect(table, source + rest, body)
-    assert verified(table, target + rest, value) == body
+    assert decoded(bytes, table, target + rest, value) == body
 
 
 def flipped(content: bytes, bit: int) -> bytes:

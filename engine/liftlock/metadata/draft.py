@@ -18,21 +18,26 @@ class Draft:
     """Rows to put and to delete, and what changes in the counts of repositories."""
 
     def __init__(self) -> None:
-        self._rows: defaultdict[Table, dict[bytes, bytes | None]] = defaultdict(dict)
-        """What each key shall be; None: absent. What is drafted last counts."""
+        self._puts: defaultdict[Table, dict[bytes, bytes]] = defaultdict(dict)
+        self._deletes: defaultdict[Table, dict[bytes, None]] = defaultdict(dict)
         self._repositories: dict[int, tuple[RepositoryRecord, Counts]] = {}
 
     def put(self, table: Table, key: bytes, body: bytes = b"") -> None:
-        """Set a row."""
-        self._rows[table][key] = body
+        """Set a row; a delete of it that was drafted before is forgotten."""
+        self._puts[table][key] = body
+        if table in self._deletes:
+            self._deletes[table].pop(key, None)
 
     def put_bare(self, table: Table, row_keys: Iterable[bytes]) -> None:
         """Set rows that say all with their keys."""
-        self._rows[table].update(dict.fromkeys(row_keys, b""))
+        for key in row_keys:
+            self.put(table, key)
 
     def delete(self, table: Table, key: bytes) -> None:
-        """Remove a row; an absent one is not an error."""
-        self._rows[table][key] = None
+        """Remove a row, absent or not; a put of it that was drafted before is forgotten."""
+        self._deletes[table][key] = None
+        if table in self._puts:
+            self._puts[table].pop(key, None)
 
     def touch(self, number: int, record: RepositoryRecord, delta: Counts = NO_COUNTS) -> None:
         """Raise a repository's version and add `delta` to its counts and its registry's."""
@@ -43,18 +48,16 @@ class Draft:
     def records(self) -> int:
         """How many rows this writes or deletes, a registry's counters among them."""
         changed = {record.registry for record, delta in self._repositories.values() if any(delta)}
-        rows = sum(map(len, self._rows.values()))
-        return rows + len(self._repositories) + len(changed)
+        puts = sum(len(rows) for rows in self._puts.values())
+        deletes = sum(len(rows) for rows in self._deletes.values())
+        return puts + deletes + len(self._repositories) + len(changed)
 
     def write(self, txn: WriteTxn) -> None:
         """Write it all: the rows of each table in the order of their keys."""
-        for table, rows in self._rows.items():
-            if None in rows.values():
-                txn.delete_many(table, sorted(key for key, body in rows.items() if body is None))
-            puts = [(key, body) for key, body in rows.items() if body is not None]
-            if len(puts) > 1:
-                puts.sort()
-            txn.put_many(table, protect_all(table, puts))
+        for table, gone in self._deletes.items():
+            txn.delete_many(table, sorted(gone))
+        for table, rows in self._puts.items():
+            txn.put_many(table, protect_all(table, sorted(rows.items())))
         changed = []
         for number, (record, delta) in sorted(self._repositories.items()):
             counts = added(record.counts, delta)

@@ -34,7 +34,7 @@ from liftlock.metadata.contract import (
     added,
 )
 from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
-from liftlock.metadata.records import CountsRecord, decoded, protect, verified
+from liftlock.metadata.records import CountsRecord, decoded, protect
 from liftlock.metadata.writerturn import WriterTurn
 from liftlock.points import Reach, nowhere
 
@@ -269,7 +269,7 @@ class _LmdbWriteTxn(_LmdbReadTxn):
         if value is None:
             last_at, numbers = 0, [0] * len(_NUMBERED)
         else:
-            last_at, *numbers = _STATE.unpack(verified(Table.META, _STATE_KEY, value))
+            last_at, *numbers = decoded(_STATE.unpack, Table.META, _STATE_KEY, value)
         self._numbers = dict(zip(_NUMBERED, numbers, strict=True))
         self.at = max(now, last_at)
 

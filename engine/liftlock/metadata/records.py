@@ -47,19 +47,6 @@ def protect_all(table: Table, rows: Iterable[tuple[bytes, bytes]]) -> list[Row]:
     return [(key, body + crc32(key[start:] + body, seed).to_bytes(4, "big")) for key, body in rows]
 
 
-def verified(table: Table, key: bytes, value: bytes) -> bytes:
-    """Return what `protect` was given.
-
-    Raises:
-        RecordCorrupt: it is not what was written.
-    """
-    body = value[:-_CHECKSUM_BYTES]
-    checksum = zlib.crc32(key[_KEY_FROM[table] :] + body, _SEEDS[table])
-    if value[-_CHECKSUM_BYTES:] != checksum.to_bytes(4, "big"):
-        raise RecordCorrupt(table, key, "its checksum is wrong")
-    return body
-
-
 class Action(IntEnum):
     """What an item did to a tag (or, without a tag, to a manifest)."""
 
@@ -421,8 +408,12 @@ def decoded(decode: Callable[[bytes], R], table: Table, key: bytes, value: bytes
     Raises:
         RecordCorrupt: the checksum or the layout is wrong.
     """
+    body = value[:-_CHECKSUM_BYTES]
+    checksum = zlib.crc32(key[_KEY_FROM[table] :] + body, _SEEDS[table])
+    if value[-_CHECKSUM_BYTES:] != checksum.to_bytes(4, "big"):
+        raise RecordCorrupt(table, key, "its checksum is wrong")
     try:
-        return decode(verified(table, key, value))
+        return decode(body)
     except (ValueError, struct.error, IndexError, TypeError) as error:
         raise RecordCorrupt(table, key, str(error)) from error
 
