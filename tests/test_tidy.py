@@ -22,11 +22,11 @@ LONG_MODULES = {
     "engine/liftlock/history.py": 266,
     "engine/liftlock/links.py": 463,
     "engine/liftlock/metadata/groupcommit.py": 302,
-    "engine/liftlock/metadata/lmdb.py": 389,
+    "engine/liftlock/metadata/lmdb.py": 395,
     "engine/liftlock/metadata/records.py": 440,
-    "engine/liftlock/names.py": 266,
+    "engine/liftlock/names.py": 273,
     "engine/liftlock/oci/manifest.py": 351,
-    "engine/liftlock/promotion/planning.py": 414,
+    "engine/liftlock/promotion/planning.py": 350,
     "engine/liftlock/promotion/undo_planning.py": 289,
     "engine/liftlock/uploads.py": 299,
 }
@@ -70,7 +70,7 @@ PACKAGE_HOSTS = re.compile(
     re.IGNORECASE,
 )
 MACHINE_PATHS = re.compile(
-    "|".join(["/wor" + "k/", "/ro" + "ot/", "/ho" + "me/[a-z]", "/tm" + "p/[a-z]"])
+    "|".join(["/wor" + "k/", "/r" + "oot/", "/ho" + "me/[a-z]", "/tm" + "p/[a-z]"])
 )
 ISSUE_NUMBERS = re.compile(
     r"\b(?:issue|bug|PR|pull request) ?#?\d+\b|[\w-]+/[\w-]+#\d+", re.IGNORECASE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -185,8 +185,10 @@ class Engines(RuleBasedStateMachine):
             (name, digest) for name, there in self.existing() for digest in sorted(there.linked)
         ]
 
-    def closure(self, there: ModelRepository, roots: Iterable[Digest]) -> set[Digest]:
-        """All that can be reached there."""
+    def closure(
+        self, there: ModelRepository, roots: Iterable[Digest], without: Container[str] = ()
+    ) -> set[Digest]:
+        """All that can be reached there, without following these attachment tags."""
         found: set[Digest] = set()
         ahead = list(roots)
         while ahead:
@@ -196,7 +198,8 @@ class Engines(RuleBasedStateMachine):
             found.add(digest)
             ahead += self.known[digest].children
             ahead += [other for other in there.linked if self.known[other].subject == digest]
-            ahead += [there.tags[tag] for tag in self.attachments(there, digest)]
+            tags = self.attachments(there, digest)
+            ahead += [there.tags[tag] for tag in tags if tag not in without]
         return found
 
     @staticmethod
@@ -450,15 +453,20 @@ class Engines(RuleBasedStateMachine):
             )
             return done
         digest = source.digest or here.tags[source.tag or ""]
-        reached = self.closure(here, [digest])
         there = self.find(name)
         old = {} if there is None else dict(there.tags)
-        carried = sorted(t for member in reached for t in self.attachments(here, member))
+        members = self.closure(here, [digest])
+        carried = sorted(t for member in members for t in self.attachments(here, member))
         carried = carried if name != source.name else []
-        wanted = self.wanted(here, old, [t for t in carried if t != tag], side)
-        if wanted is None:
-            assert isinstance(done, AttachmentsDiffer)
+        verdicts = self.verdicts(here, old, [t for t in carried if t != tag], side)
+        outdone = [t for t, verdict in verdicts.items() if verdict is False]
+        reached = self.closure(here, [digest], outdone)
+        brought = {t for member in reached for t in self.attachments(here, member)}
+        if isinstance(done, AttachmentsDiffer):
+            assert None in verdicts.values()
             return done
+        assert all(verdicts[t] is not None for t in verdicts if t in brought)
+        wanted = {t: here.tags[t] for t in verdicts if t in brought and verdicts[t]}
         if tag is not None:
             wanted[tag] = digest
         assert isinstance(done, Promotion), done
@@ -483,19 +491,16 @@ class Engines(RuleBasedStateMachine):
             self.promotions[done.id] = ModelPromotion(source.name, name, tuple(changes), fresh)
         return done
 
-    def wanted(
+    def verdicts(
         self,
         here: ModelRepository,
         old: dict[str, Digest],
         carried: list[str],
         side: Side | None,
-    ) -> dict[str, Digest] | None:
-        """Where attachment tags go; None if somebody must say."""
-        theirs = {tag: here.tags[tag] for tag in carried if here.tags[tag] != old.get(tag)}
-        verdicts = {tag: self.settle(at, old.get(tag), side) for tag, at in theirs.items()}
-        if None in verdicts.values():
-            return None
-        return {tag: at for tag, at in theirs.items() if verdicts[tag]}
+    ) -> dict[str, bool | None]:
+        """Whether the source's counts, for each attachment tag that differs."""
+        differing = (tag for tag in carried if here.tags[tag] != old.get(tag))
+        return {tag: self.settle(here.tags[tag], old.get(tag), side) for tag in differing}
 
     def settle(self, theirs: Digest, ours: Digest | None, side: Side | None) -> bool | None:
         """Whether the source's attachment is taken; None if somebody must say."""

@@ -393,6 +393,21 @@ def test_attachments_that_contain_each_other_not_need_a_decision(
     assert tags(engine, PROD)[str(ours.tag)] == expected.digest
 
 
+def test_what_is_attached_to_an_attachment_that_is_left_behind_is_left_behind(
+    engine: Engine,
+) -> None:
+    """Its tag would point at a manifest that the target does not have."""
+    app = image(engine, DEV, "1")
+    theirs = attachment(engine, app, "theirs")
+    attachment(engine, theirs, "of theirs", suffix=".att")
+    ours = attachment(engine, app, "ours", name=PROD)
+    promote(engine, "dev/app:1", "prod", attachments=liftlock.Side.TARGET)
+    assert tags(engine, PROD) == {"1": app.digest, str(ours.tag): ours.digest}
+    for built in (app, ours):
+        assert_whole(engine, PROD, built)
+    assert not has(engine, PROD, theirs.digest)
+
+
 def test_fallback_indexes_are_compared_by_their_children(engine: Engine) -> None:
     app = image(engine, DEV, "1")
     first, second = image(engine, DEV, seed="first"), image(engine, DEV, seed="second")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from liftlock.promotion.applying import apply, rehearse
-from liftlock.promotion.planning import Plan, Request, plan
+from liftlock.promotion.planning import plan
 from liftlock.promotion.undo_applying import apply_undo, rehearse_undo
 from liftlock.promotion.undo_planning import UndoPlan, plan_undo
+from liftlock.promotion.values import Plan, Request
 
 __all__ = [
     "Plan",

@@ -16,7 +16,7 @@ from liftlock.model import Mode, Outcome, Promotion, PromotionItem
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.bringing import draft_bringing
-from liftlock.promotion.planning import Plan, TagChange
+from liftlock.promotion.values import Plan, TagChange
 
 _ACTIONS: Final = {
     Outcome.CREATE: Action.CREATED,

@@ -23,7 +23,7 @@ def settle_attachments(
     source: Mapping[str, bytes],
     target: Mapping[str, bytes],
     preferred: Side | None,
-) -> tuple[dict[str, bytes], list[LiftlockError]]:
+) -> tuple[dict[str, bytes], dict[str, LiftlockError]]:
     """Decide where each attachment tag of the source shall point at the target.
 
     Args:
@@ -34,8 +34,8 @@ def settle_attachments(
         preferred: whose tag counts where neither contains the other.
 
     Returns:
-        The tags to set (those that stay as they are left out), and a violation for each that
-        nobody has decided.
+        The tags to set (those that stay as they are left out), and a violation for each
+        that nobody has decided.
     """
     wanted: dict[str, bytes] = {}
     compared: list[str] = []
@@ -44,7 +44,7 @@ def settle_attachments(
             wanted[tag] = theirs
         elif target[tag] != theirs and preferred is None:
             compared.append(tag)
-    violations: list[LiftlockError] = []
+    violations: dict[str, LiftlockError] = {}
     sides = [digest for tag in compared for digest in (target[tag], source[tag])]
     entries = dict(zip(sides, map(_entries, links.find_bodies(txn, sides)), strict=True))
     for tag in compared:
@@ -55,7 +55,7 @@ def settle_attachments(
             wanted[tag] = source[tag]
         else:
             here, there = str(Digest(source[tag])), str(Digest(target[tag]))
-            violations.append(AttachmentsDiffer(f"{name}:{tag}", here, there))
+            violations[tag] = AttachmentsDiffer(f"{name}:{tag}", here, there)
     return wanted, violations
 
 

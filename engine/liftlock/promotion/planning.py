@@ -7,8 +7,8 @@ dry run is a plan that nobody applies.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+from dataclasses import replace
+from typing import Final, ParamSpec, TypeVar
 
 from liftlock import history, links, names
 from liftlock.config import Limits
@@ -24,86 +24,19 @@ from liftlock.errors import (
 from liftlock.history import Event
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import Kind, OtherSide
-from liftlock.model import ABSENT, ANYTHING, Expected, Mode, Outcome, Side
+from liftlock.model import ABSENT, ANYTHING, Expected, Mode, Outcome
 from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import (
     NAME_CHARACTERS_MAX,
-    Reference,
-    RepositoryName,
-    Target,
 )
 from liftlock.promotion.attachments import settle_attachments
 from liftlock.promotion.bringing import NOTHING, Bringing, bring
 from liftlock.promotion.closure import Closure, attachment_stem, closure, reached_by_tags
+from liftlock.promotion.values import Plan, Request, TagChange
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What somebody asks to be promoted, where to, and what they took for granted."""
-
-    source: Reference
-    target: Target
-    mode: Mode = Mode.COPY
-    expect_source: Expected = ANYTHING
-    expect_target: Expected = ANYTHING
-    attachments: Side | None = None
-
-    target_name: RepositoryName = field(init=False)
-    """The target repository; what the target leaves out is the source's."""
-    target_tag: str | None = field(init=False)
-    """The target tag, likewise; None if an untagged digest stays untagged."""
-
-    def __post_init__(self) -> None:
-        """Fill in what the target leaves out."""
-        repository = self.target.repository or self.source.name.repository
-        name = RepositoryName(self.target.registry, repository)
-        object.__setattr__(self, "target_name", name)
-        object.__setattr__(self, "target_tag", self.target.tag or self.source.tag)
-
-
-class TagChange(NamedTuple):
-    """A tag that the promotion sets at the target, or takes away at the source."""
-
-    tag: str
-    digest: bytes
-    old: bytes | None
-    """Where it is now; None: nowhere."""
-    counterpart: str
-    """The tag on the other side; empty if there is none."""
-    outcome: Outcome
-    is_attachment: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What would be written."""
-
-    request: Request
-    source: FoundRepository
-    target: FoundRepository | None
-    """None: it is made."""
-    target_registry: int
-    digest: bytes
-    sets: tuple[TagChange, ...]
-    """Tags at the target, the one asked for first; it is here also if it stays where it is."""
-    removes: tuple[TagChange, ...]
-    """Tags that a move takes from the source."""
-    bringing: Bringing
-    answered_by: Event | None = None
-    """If nothing is to be done: the promotion that did it before, if one did."""
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether everything is as asked."""
-        return (
-            self.bringing.is_empty
-            and not self.removes
-            and all(change.outcome is Outcome.UNCHANGED for change in self.sets)
-        )
 
 
 def plan(txn: ReadTxn, request: Request, limits: Limits) -> Plan:
@@ -130,12 +63,12 @@ def plan(txn: ReadTxn, request: Request, limits: Limits) -> Plan:
     if found is None:
         refuse(violations + _disappointments(request, digest, _current(txn, request, target)))
         raise AssertionError
-    attached, outdone, violations = _attachments(txn, request, source, target, found)
+    attached, coming, violations = _attachments(txn, request, source, target, found, digest)
     bringing = bring(
         txn,
         source.id,
         target.id if target else None,
-        [found.members[member] for member in found.reached_from((digest,), outdone)],
+        [found.members[member] for member in found.members if member in coming],
     )
     main = _main_change(txn, request, target, digest, bringing)
     decided = Plan(
@@ -252,10 +185,12 @@ def _attachments(
     source: FoundRepository,
     target: FoundRepository | None,
     found: Closure,
-) -> tuple[list[TagChange], list[str], list[LiftlockError]]:
-    """Decide which attachment tags are set at the target, and which stay as they are there."""
+    digest: bytes,
+) -> tuple[list[TagChange], set[bytes], list[LiftlockError]]:
+    """Decide which attachment tags are set at the target, and what then comes along."""
+    everything = set(found.members)
     if target is not None and target.id == source.id:
-        return [], [], []
+        return [], everything, []
     there: dict[str, bytes] = {}
     if target is not None:
         tags = tuple(found.attachments)
@@ -264,24 +199,25 @@ def _attachments(
     wanted, violations = settle_attachments(
         txn, str(request.target_name), found.attachments, there, request.attachments
     )
+    outdone = [
+        tag for tag, at in found.attachments.items() if tag not in wanted and there.get(tag) != at
+    ]
+    coming = found.reached_from((digest,), outdone) if outdone else everything
+    # What is attached to an attachment that stays behind stays behind with it.
+    owned = {tag for member in coming for tag in found.attached[member]}
     changes = [
         TagChange(
             tag,
-            digest,
+            at,
             there.get(tag),
             tag,
             Outcome.OVERWRITE if tag in there else Outcome.CREATE,
             is_attachment=True,
         )
-        for tag, digest in sorted(wanted.items())
-        if tag != request.target_tag
+        for tag, at in sorted(wanted.items())
+        if tag in owned and tag != request.target_tag
     ]
-    outdone = [
-        tag
-        for tag, digest in found.attachments.items()
-        if tag not in wanted and there.get(tag) != digest
-    ]
-    return changes, outdone, violations
+    return changes, coming, [error for tag, error in violations.items() if tag in owned]
 
 
 def _removes(

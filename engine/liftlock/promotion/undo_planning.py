@@ -129,8 +129,8 @@ class _Undoing:
         for number in sorted(self.repositories):
             items = [item for item in self.items if item.repository == number and item.tag]
             found = links.find_tags(self.txn, number, [item.tag for item in items])
-            befores = [item.record.old for item in items if item.record.action is Action.UPDATED]
-            olds = [old for old in befores if old is not None]
+            former = [item.record.old for item in items if item.record.action is Action.UPDATED]
+            olds = [old for old in former if old is not None]
             linked = links.find_links(self.txn, number, olds)
             gone = {old for old, link in zip(olds, linked, strict=True) if link is None}
             for item, current in zip(items, found, strict=True):
