@@ -97,9 +97,8 @@ def append(
         promotion: its promotion number, if it is a promotion.
         undoes: the promotion number that it undoes.
     """
-    items = sorted(
-        (keys.item_key(event, c.repository, c.tag, c.new or c.old or b""), c) for c in changes
-    )
+    items = [(keys.item_key(event, c.repository, c.tag, c.new or c.old or b""), c) for c in changes]
+    items.sort()
     hasher = blake3()
     for key, change in items:
         body = ItemRecord(change.action, change.old, change.new, change.other).encode()

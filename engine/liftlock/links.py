@@ -34,6 +34,7 @@ from liftlock.metadata.records import (
     LinkRecord,
     ManifestRecord,
     TagRecord,
+    blob_size,
     decoded,
     decoded_all,
 )
@@ -97,6 +98,13 @@ def find_blobs(txn: ReadTxn, digests: Sequence[bytes]) -> list[BlobRecord | None
     """Return the records of blobs, or None each. Access is the caller's question: `grants`."""
     values = txn.get_many(Table.BLOBS, digests)
     return decoded_all(BlobRecord.decode, Table.BLOBS, digests, values)
+
+
+def blob_sizes(txn: ReadTxn, digests: Sequence[bytes]) -> list[int]:
+    """Return the sizes of those blobs that have a record."""
+    values = txn.get_many(Table.BLOBS, digests)
+    sizes = decoded_all(blob_size, Table.BLOBS, digests, values)
+    return [size for size in sizes if size is not None]
 
 
 def grants(txn: ReadTxn, repository: int, kind: bytes, digest: bytes) -> bool:

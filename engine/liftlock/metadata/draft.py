@@ -48,16 +48,20 @@ class Draft:
     def records(self) -> int:
         """How many rows this writes or deletes, a registry's counters among them."""
         changed = {record.registry for record, delta in self._repositories.values() if any(delta)}
-        puts = sum(len(rows) for rows in self._puts.values())
-        deletes = sum(len(rows) for rows in self._deletes.values())
-        return puts + deletes + len(self._repositories) + len(changed)
+        records = len(self._repositories) + len(changed)
+        for rows in self._puts.values():
+            records += len(rows)
+        for gone in self._deletes.values():
+            records += len(gone)
+        return records
 
     def write(self, txn: WriteTxn) -> None:
         """Write it all: the rows of each table in the order of their keys."""
         for table, gone in self._deletes.items():
             txn.delete_many(table, sorted(gone))
         for table, rows in self._puts.items():
-            txn.put_many(table, protect_all(table, sorted(rows.items())))
+            ordered = sorted(rows.items()) if len(rows) > 1 else rows.items()
+            txn.put_many(table, protect_all(table, ordered))
         changed = []
         for number, (record, delta) in sorted(self._repositories.items()):
             counts = added(record.counts, delta)

@@ -276,12 +276,12 @@ class _LmdbWriteTxn(_LmdbReadTxn):
     def put_many(self, table: Table, rows: Iterable[Row]) -> None:
         rows = rows if isinstance(rows, list) else list(rows)
         self.writes += len(rows)
-        handle = self._tables[table]
-        if len(rows) <= _FEW_ROWS:
-            for key, value in rows:
-                self._txn.put(key, value, db=handle)
+        if len(rows) > _FEW_ROWS:
+            self._cursor(table).putmulti(rows)
             return
-        self._cursor(table).putmulti(rows)
+        put, handle = self._txn.put, self._tables[table]
+        for key, value in rows:
+            put(key, value, db=handle)
 
     def delete_many(self, table: Table, keys: Iterable[bytes]) -> None:
         delete, handle = self._txn.delete, self._tables[table]

@@ -248,6 +248,12 @@ class BlobRecord(NamedTuple):
         return cls(encoding, stamp, size, blake3, body[_BLOB.size :].decode())
 
 
+def blob_size(body: bytes) -> int:
+    """Read only the size of a `blobs` row."""
+    size: int = _BLOB.unpack_from(body)[2]
+    return size
+
+
 class EventRecord(NamedTuple):
     """`events`: who did what, when and why."""
 

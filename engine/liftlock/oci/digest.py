@@ -45,12 +45,12 @@ class Digest:
     @classmethod
     def of(cls, content: bytes, algorithm: str = SHA256) -> Digest:
         """Hash `content`."""
-        return cls(_prefix(algorithm) + hashlib.new(algorithm, content).digest())
+        return cls(_PREFIXES[algorithm] + hashlib.new(algorithm, content).digest())
 
     @classmethod
     def of_hash(cls, algorithm: str, raw: bytes) -> Digest:
         """Wrap a finished hash."""
-        return cls(_prefix(algorithm) + raw)
+        return cls(_PREFIXES[algorithm] + raw)
 
     @property
     def algorithm(self) -> str:
@@ -73,11 +73,7 @@ def key_length(first_byte: int) -> int:
 
 def key_of(text: str) -> bytes:
     """Return the key of a digest that is known to be well-formed: half the price of `parse`."""
-    return _prefix(text[:6]) + bytes.fromhex(text[7:])
-
-
-def _prefix(algorithm: str) -> bytes:
-    return _PREFIXES[algorithm]
+    return _PREFIXES[text[:6]] + bytes.fromhex(text[7:])
 
 
 def _fault(text: str) -> str:

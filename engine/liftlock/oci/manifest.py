@@ -22,7 +22,7 @@ from liftlock.errors import DigestInvalid, ManifestInvalid
 from liftlock.oci import mediatype
 from liftlock.oci.descriptor import Descriptor
 from liftlock.oci.digest import Digest, key_of
-from liftlock.oci.mediatype import is_foreign
+from liftlock.oci.mediatype import FOREIGN
 
 ARTIFACT_TYPE_BYTES_MAX: Final = 255
 _HALF: Final = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
@@ -181,12 +181,13 @@ def decode_edges(body: bytes) -> Edges:
     """
     document = _decode(body)
     config = [document.config] if document.config else []
-    named = [*config, *(document.layers or ()), *(document.blobs or ())]
-    needed = {key_of(raw.digest): None for raw in named if not is_foreign(raw.media_type)}
+    needed: dict[bytes, None] = {}
     foreign: dict[bytes, None] = {}
-    if len(needed) < len(named):
-        keys = (key_of(raw.digest) for raw in named if is_foreign(raw.media_type))
-        foreign = {key: None for key in keys if key not in needed}
+    for raw in (*config, *(document.layers or ()), *(document.blobs or ())):
+        kind = foreign if raw.media_type.startswith(FOREIGN) else needed
+        kind[key_of(raw.digest)] = None
+    if foreign:
+        foreign = {key: None for key in foreign if key not in needed}
     return Edges(
         children=tuple({key_of(raw.digest): None for raw in document.manifests or ()}),
         blobs=tuple(needed),

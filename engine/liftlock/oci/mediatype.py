@@ -18,13 +18,14 @@ SCHEMA_1: Final = frozenset(
     }
 )
 
-# Layers that a registry need not have: they are fetched from elsewhere (image-spec, layer.md).
-_FOREIGN: Final = (
+FOREIGN: Final = (
     "application/vnd.oci.image.layer.nondistributable.v1.",
     "application/vnd.docker.image.rootfs.foreign.",
 )
+"""What the types of layers begin with that a registry need not have: they are fetched from
+elsewhere (image-spec, layer.md)."""
 
 
 def is_foreign(media_type: str) -> bool:
     """Tell whether content of this type may be absent from the repository that names it."""
-    return media_type.startswith(_FOREIGN)
+    return media_type.startswith(FOREIGN)

@@ -47,9 +47,9 @@ def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits) -> Promotion:
     event, number = history.next_event(txn), txn.next_id(Numbered.PROMOTION)
     target = txn.next_id(Numbered.OBJECT) if plan.target is None else plan.target.id
     draft = _draft(txn, plan, act, txn.at, event=event, number=number, target=target)
-    refuse_if_too_big(draft, limits)
+    records = counted(draft, limits)
     draft.write(txn)
-    return _done(plan, act, txn.at, number, draft.records)
+    return _done(plan, act, txn.at, number, records)
 
 
 def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) -> Promotion:
@@ -62,17 +62,18 @@ def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) ->
         return _unchanged(plan, act, at)
     target = plan.target.id if plan.target else NOT_YET
     draft = _draft(txn, plan, act, at, event=NOT_YET, number=NOT_YET, target=target)
-    refuse_if_too_big(draft, limits)
-    return _done(plan, act, at, None, draft.records)
+    return _done(plan, act, at, None, counted(draft, limits))
 
 
-def refuse_if_too_big(draft: Draft, limits: Limits) -> None:
-    """Raise PromotionInvalid if a draft has more records than one transaction may."""
-    if draft.records > limits.transaction_records_max:
+def counted(draft: Draft, limits: Limits) -> int:
+    """Return how many records a draft has; PromotionInvalid if one transaction may not."""
+    records = draft.records
+    if records > limits.transaction_records_max:
         raise PromotionInvalid(
-            f"it takes {draft.records} records, and one transaction at most "
+            f"it takes {records} records, and one transaction at most "
             f"{limits.transaction_records_max} (transaction_records_max)"
         )
+    return records
 
 
 def _draft(

@@ -64,11 +64,10 @@ def bring(txn: ReadTxn, source: int, target: int | None, members: Iterable[Membe
     there = links.presence(txn, number, keys.BLOB, blobs)
     absent = _absent_at_source(txn, source, foreign, there.granted)
     arriving = [blob for blob in blobs if blob not in there.granted and blob not in absent]
-    records = links.find_blobs(txn, arriving)
     return Bringing(
         manifests=new,
         absent=absent,
-        arriving_sizes=tuple(record.size for record in records if record is not None),
+        arriving_sizes=tuple(links.blob_sizes(txn, arriving)),
         waiting=frozenset(blob for blob in arriving if blob in there.waiting),
         joins=_joins(txn, number, new),
     )

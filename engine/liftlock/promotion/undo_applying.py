@@ -14,7 +14,7 @@ from liftlock.metadata.records import Action, Kind, OtherSide
 from liftlock.model import Mode, Outcome, Promotion, PromotionItem
 from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
-from liftlock.promotion.applying import NOT_YET, refuse_if_too_big
+from liftlock.promotion.applying import NOT_YET, counted
 from liftlock.promotion.bringing import draft_bringing
 from liftlock.promotion.closure import Member
 from liftlock.promotion.undo_planning import Restoring, UndoPlan
@@ -30,9 +30,9 @@ def apply_undo(txn: WriteTxn, plan: UndoPlan, act: Act, limits: Limits) -> Promo
         return _answered(plan, plan.done_by)
     event, number = history.next_event(txn), txn.next_id(Numbered.PROMOTION)
     draft = _draft(txn, plan, act, txn.at, event=event, number=number)
-    refuse_if_too_big(draft, limits)
+    records = counted(draft, limits)
     draft.write(txn)
-    return _done(plan, act, txn.at, number, draft.records)
+    return _done(plan, act, txn.at, number, records)
 
 
 def rehearse_undo(txn: ReadTxn, plan: UndoPlan, act: Act, at: Instant, limits: Limits) -> Promotion:
@@ -44,8 +44,7 @@ def rehearse_undo(txn: ReadTxn, plan: UndoPlan, act: Act, at: Instant, limits: L
     if plan.done_by is not None:
         return _answered(plan, plan.done_by)
     draft = _draft(txn, plan, act, at, event=NOT_YET, number=NOT_YET)
-    refuse_if_too_big(draft, limits)
-    return _done(plan, act, at, None, draft.records)
+    return _done(plan, act, at, None, counted(draft, limits))
 
 
 def _draft(
@@ -107,8 +106,7 @@ def _draft_taking_back(
         [digest for kind, digest in lost if kind == keys.BLOB],
         {key for present in rows for key, _ in present},
     )
-    records = links.find_blobs(txn, gone)
-    links.discount_blobs(draft, repository, [r.size for r in records if r is not None])
+    links.discount_blobs(draft, repository, links.blob_sizes(txn, gone))
     for kind, digest in lost:
         if kind == keys.MANIFEST:
             links.put_hold(draft, repository.id, kind, digest, at)
