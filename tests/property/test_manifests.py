@@ -251,3 +251,19 @@ def test_odd_text_is_judged(text: bytes) -> None:
     found = parse(text)
     if found:
         assert_one_meaning(text, found)
+
+
+@pytest.mark.parametrize("key", ["Manifests", "LAYERS", "layer\u017f", "Subject", "mediatype"])
+def test_a_known_key_in_another_case_is_refused(key: str) -> None:
+    """Clients in Go read keys in any case: an index to them would be an image to us."""
+    config = {"mediaType": "a/b", "digest": str(Digest.of(b"")), "size": 0}
+    document = {"schemaVersion": 2, "config": config, "layers": [], key: []}
+    with pytest.raises(ManifestInvalid, match="another case"):
+        manifests.parse(json.dumps(document).encode(), None, depth_max=DEPTH)
+
+
+def test_an_unknown_key_may_be_written_in_any_way() -> None:
+    """E8."""
+    config = {"mediaType": "a/b", "digest": str(Digest.of(b"")), "size": 0}
+    document = {"schemaVersion": 2, "config": config, "layers": [], "Other": 1, "other": 2}
+    manifests.parse(json.dumps(document).encode(), None, depth_max=DEPTH)

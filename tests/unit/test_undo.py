@@ -454,3 +454,71 @@ def test_undoing_keeps_a_blob_that_was_uploaded_since(engine: Engine) -> None:
     engine.undo(1, by="me")
     assert not has_blob(engine, PROD, app.blobs[2])
     assert read(engine, PROD, app.blobs[1]) == b"layer 0 of "
+
+
+# --- what came to rely on it ------------------------------------------------------------------
+
+
+def test_undoing_leaves_later_tags_their_signatures(engine: Engine) -> None:
+    """Whoever tagged it later, or promoted it again, saw them there."""
+    app = image(engine, DEV, "1")
+    signature, sbom = attachment(engine, app, "first"), referrer(engine, app)
+    promote(engine)
+    promote(engine, "prod/app:1", "prod:latest")
+    promote(engine, "dev/app:1", "prod:stable")
+    engine.undo(1, by="me")
+    assert tags(engine, PROD) == {
+        "latest": app.digest,
+        "stable": app.digest,
+        str(signature.tag): signature.digest,
+    }
+    assert all(is_linked(engine, PROD, built) for built in (app, signature, sbom))
+
+
+def test_undoing_leaves_what_was_pushed_by_its_digest_since(engine: Engine) -> None:
+    app = image(engine, DEV, "1")
+    promote(engine)
+    reference = Reference(PROD, None, app.digest)
+    engine.put_manifest(reference, app.body, media_type=app.media_type, by="ci")
+    engine.undo(1, by="me")
+    assert tags(engine, PROD) == {}
+    assert is_linked(engine, PROD, app)
+
+
+def test_an_extension_that_was_promoted_anew_is_not_undone_by_its_old_number(
+    engine: Engine,
+) -> None:
+    app = image(engine, DEV, "1")
+    promote(engine)
+    sbom = referrer(engine, app)
+    extended = promote(engine)
+    assert extended.id is not None
+    engine.undo(extended.id, by="me")
+    again = promote(engine)
+    assert again.changed
+    with pytest.raises(UndoRefused, match="nothing is left"):
+        engine.undo(extended.id, by="me")
+    assert is_linked(engine, PROD, sbom)
+
+
+def test_an_untagged_promotion_that_was_tagged_since_is_not_undone(
+    engine: Engine, store: MemoryMetadataStore
+) -> None:
+    app = image(engine, DEV, "1")
+    promote(engine, f"dev/app@{app.digest}")
+    promote(engine, f"prod/app@{app.digest}", "prod:kept")
+    before = everything(store)
+    with pytest.raises(UndoRefused, match="nothing is left"):
+        engine.undo(1, by="me")
+    assert everything(store) == before
+
+
+def test_all_that_stands_against_an_undo_is_named(engine: Engine) -> None:
+    app = image(engine, DEV, "1")
+    signature = attachment(engine, app, "first")
+    promote(engine)
+    engine.delete_tag(PROD, "1", by="me")
+    engine.delete_tag(PROD, str(signature.tag), by="me")
+    with pytest.raises(UndoRefused) as refused:
+        engine.undo(1, by="me")
+    assert len(refused.value.violations) == 2
