@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Final
 
 from liftlock import history, links, names
@@ -238,7 +237,7 @@ def _join_subjects(
     """Draft the subject holders that a newly linked manifest completes, on either side of it."""
     if edges.subject is not None and links.find_link(txn, repository.id, edges.subject):
         links.join_subject(draft, repository.id, edges.subject, digest)
-    for referrer in links.iter_referrers_of(txn, repository.id, digest):
+    for referrer in links.referrers_of(txn, repository.id, (digest,))[0]:
         links.join_subject(draft, repository.id, digest, referrer)
 
 
@@ -307,7 +306,7 @@ def delete_manifest(txn: WriteTxn, name: RepositoryName, digest: Digest, act: Ac
     (body,) = links.find_bodies(txn, (digest.key,))
     assert body is not None, "a manifest link has a record"
     edges = manifests.decode_edges(body)
-    tags = list(links.iter_tags_of(txn, repository.id, digest.key))
+    (tags,) = links.tags_of(txn, repository.id, (digest.key,))
     draft, event = Draft(), history.next_event(txn)
     for tag in tags:
         links.remove_tag(draft, repository, tag, digest.key, txn.at)
@@ -317,7 +316,7 @@ def delete_manifest(txn: WriteTxn, name: RepositoryName, digest: Digest, act: Ac
         digest.key,
         edges,
         links.parent_rows(txn, repository.id, ((digest.key, edges),))[0],
-        list(links.iter_referrers_of(txn, repository.id, digest.key)),
+        links.referrers_of(txn, repository.id, (digest.key,))[0],
     )
     for kind, named in lost:
         links.put_hold(draft, repository.id, kind, named, txn.at)
@@ -348,7 +347,7 @@ def _refuse_if_needed(
     (parents,) = links.parents_of(txn, repository, kind, (digest.key,), limit=_NAMED_PARENTS_MAX)
     if parents:
         what = "index" if kind == keys.MANIFEST else "manifest"
-        shown = ", ".join(str(Digest(parent)) for parent in islice(parents, _NAMED_PARENTS_MAX))
+        shown = ", ".join(str(Digest(parent)) for parent in parents)
         raise Unsupported(
             f"{name}@{digest} is needed by {what} {shown}. Delete that first; "
             "this goes with it, or can then be deleted."

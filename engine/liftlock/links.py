@@ -147,9 +147,9 @@ def parents_of(
 
 
 def tags_of(
-    txn: ReadTxn, repository: int, digests: Sequence[bytes], *, limit: int
+    txn: ReadTxn, repository: int, digests: Sequence[bytes], *, limit: int | None = None
 ) -> list[list[str]]:
-    """Return, for each manifest, up to `limit` of its tags."""
+    """Return, for each manifest, its tags (at most `limit`)."""
     found = _holders(txn, repository, keys.MANIFEST, digests, keys.BY_TAG, limit)
     return [[tag.decode() for tag in tags] for tags in found]
 
@@ -167,19 +167,6 @@ def held_at(
 def subjects_of(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[list[bytes]]:
     """Return, for each manifest, its subject, if both are linked."""
     return _holders(txn, repository, keys.MANIFEST, digests, keys.BY_SUBJECT, 1)
-
-
-def iter_tags_of(txn: ReadTxn, repository: int, digest: bytes) -> Iterator[str]:
-    """Stream all tags of a manifest."""
-    prefix = keys.granting_prefix(repository, keys.MANIFEST, digest) + keys.BY_TAG
-    for key, _ in txn.scan(Table.HOLDERS, prefix):
-        yield key[len(prefix) :].decode()
-
-
-def iter_referrers_of(txn: ReadTxn, repository: int, subject: bytes) -> Iterator[bytes]:
-    """Stream the digests of all linked manifests that have this subject."""
-    for key, _ in txn.scan(Table.REFERRERS, keys.referrers_prefix(repository, subject)):
-        yield keys.split_referrer(key)[2]
 
 
 def without_other_holder(
@@ -438,7 +425,7 @@ def _holders(
     kind: bytes,
     digests: Sequence[bytes],
     holder: bytes,
-    limit: int,
+    limit: int | None,
 ) -> list[list[bytes]]:
     prefixes = [keys.granting_prefix(repository, kind, digest) + holder for digest in digests]
     found = txn.scan_many(Table.HOLDERS, prefixes, limit=limit)

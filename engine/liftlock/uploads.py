@@ -160,21 +160,16 @@ class Upload:
         content_hash = self._verified(digest)
         seen = self._place.store.read(lambda txn: _find(txn, digest))
         # Looked at before the transaction, which does no I/O: a damaged file shall be replaced.
-        damaged = seen is not None and self._place.blobs.size(seen.locator) != seen.size
+        damaged = None
+        if seen is not None and self._place.blobs.size(seen.locator) != seen.size:
+            damaged = seen.locator
         locator = self._session.publish(digest, self._place.new_id())
         published_at = self._place.clock()
         self._place.reach("upload: published")
         record = BlobRecord(AS_IT_IS, 0, content_hash.size, content_hash.blake3(), locator)
         try:
             kept, needless = self._place.store.write(
-                lambda txn: self._record(
-                    txn,
-                    digest,
-                    record,
-                    seen.locator if seen and damaged else None,
-                    published_at,
-                    by,
-                )
+                lambda txn: self._record(txn, digest, record, damaged, published_at, by)
             )
         except BaseException:
             if not _is_recorded(self._place.store, locator):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +14,6 @@ import pytest
 import liftlock
 
 HERE = Path(__file__).parent
-MEMORY = Path("/dev/shm")
 sys.path.append(str(HERE))
 
 
@@ -59,17 +55,6 @@ class Mortals:
     def close(self) -> None:
         self.mother.communicate(timeout=60)
         assert self.mother.returncode == 0
-
-
-@pytest.fixture
-def quick(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: a killed process loses nothing there either."""
-    if not os.access(MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    folder = Path(tempfile.mkdtemp(prefix="liftlock-", dir=MEMORY))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,21 +11,9 @@ import pytest
 import liftlock
 
 HERE = Path(__file__).parent
-MEMORY = Path("/dev/shm")
 sys.path.append(str(HERE))
 
 from rivals import Rival  # noqa: E402 - only now it is found
-
-
-@pytest.fixture
-def quick(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: nobody cuts the power here, and it is quicker."""
-    if not os.access(MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    folder = Path(tempfile.mkdtemp(prefix="liftlock-", dir=MEMORY))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -295,14 +295,14 @@ class _LmdbWriteTxn(_LmdbReadTxn):
         # Counted before: what fails half-way has written, and must not be committed.
         self.writes += 1
         with self._txn.cursor(self._tables[table]) as cursor:
-            given, added = cursor.putmulti(
+            given, written = cursor.putmulti(
                 ((target + key[cut:], value) for key, value in self.scan(table, source)),
                 append=True,
             )
-        self.writes += int(added)
+        self.writes += int(written)
         # With append, LMDB skips a key that is not beyond the last one, and says nothing.
-        assert given == added, f"copy_range lost {given - added} rows of {table}"
-        return int(added)
+        assert given == written, f"copy_range lost {given - written} rows of {table}"
+        return int(written)
 
     def add(self, counter: bytes, delta: Counts) -> None:
         self.writes += 1

@@ -43,12 +43,15 @@ class Closure:
     """All that a promotion of some roots is about."""
 
     members: dict[bytes, Member] = field(default_factory=dict)
-    attachments: dict[str, bytes] = field(default_factory=dict)
-    """Attachment tags of the members, and where they point."""
     named: dict[bytes, set[bytes]] = field(default_factory=dict)
     """Each member's children and referrers."""
     attached: dict[bytes, dict[str, bytes]] = field(default_factory=dict)
     """Each member's attachment tags."""
+
+    @property
+    def attachments(self) -> dict[str, bytes]:
+        """All members' attachment tags, and where they point."""
+        return {tag: at for tags in self.attached.values() for tag, at in tags.items()}
 
     def reached_from(self, roots: Iterable[bytes], without: Collection[str] = ()) -> set[bytes]:
         """Return what is reached from `roots` without following these attachment tags."""
@@ -84,8 +87,6 @@ def closure(
             )
         digests = [member.digest for member in fresh]
         attached = attachment_tags(txn, repository, digests)
-        for tags in attached:
-            found.attachments.update(tags)
         beyond: dict[bytes, _Step] = {}
         for member in fresh:
             depth = level[member.digest].depth + 1

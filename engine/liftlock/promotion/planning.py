@@ -27,9 +27,7 @@ from liftlock.metadata.records import Kind, OtherSide
 from liftlock.model import ABSENT, ANYTHING, Expected, Mode, Outcome
 from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
-from liftlock.oci.reference import (
-    NAME_CHARACTERS_MAX,
-)
+from liftlock.oci.reference import NAME_CHARACTERS_MAX
 from liftlock.promotion.attachments import settle_attachments
 from liftlock.promotion.bringing import NOTHING, Bringing, bring
 from liftlock.promotion.closure import Closure, attachment_stem, closure, reached_by_tags
@@ -54,13 +52,15 @@ def plan(txn: ReadTxn, request: Request, limits: Limits) -> Plan:
         refuse(violations)
         return _done_before(request, source, target, registry, *repeated)
     digest = _found(violations, _source_digest, txn, request, source) if source else None
-    if source is None or registry is None or digest is None or violations:
+    name = str(request.source.name)
+    if (
+        source is None
+        or registry is None
+        or digest is None
+        or violations
+        or (found := _found(violations, closure, txn, source.id, name, (digest,), limits)) is None
+    ):
         # What else is wrong can be said without knowing what would come along.
-        refuse(violations + _disappointments(request, digest, _current(txn, request, target)))
-        raise AssertionError
-
-    found = _found(violations, closure, txn, source.id, str(request.source.name), (digest,), limits)
-    if found is None:
         refuse(violations + _disappointments(request, digest, _current(txn, request, target)))
         raise AssertionError
     attached, coming, violations = _attachments(txn, request, source, target, found, digest)
@@ -191,17 +191,16 @@ def _attachments(
     everything = set(found.members)
     if target is not None and target.id == source.id:
         return [], everything, []
+    attachments = found.attachments
     there: dict[str, bytes] = {}
     if target is not None:
-        tags = tuple(found.attachments)
+        tags = tuple(attachments)
         records = zip(tags, links.find_tags(txn, target.id, tags), strict=True)
         there = {tag: record.digest for tag, record in records if record is not None}
     wanted, violations = settle_attachments(
-        txn, str(request.target_name), found.attachments, there, request.attachments
+        txn, str(request.target_name), attachments, there, request.attachments
     )
-    outdone = [
-        tag for tag, at in found.attachments.items() if tag not in wanted and there.get(tag) != at
-    ]
+    outdone = [tag for tag, at in attachments.items() if tag not in wanted and there.get(tag) != at]
     coming = found.reached_from((digest,), outdone) if outdone else everything
     # What is attached to an attachment that stays behind stays behind with it.
     owned = {tag for member in coming for tag in found.attached[member]}
@@ -239,14 +238,15 @@ def _removes(
     gone = TagChange(
         tag, digest, digest, request.target_tag or "", Outcome.REMOVE, is_attachment=False
     )
-    if same_repository or not found.attachments:
+    attachments = found.attachments
+    if same_repository or not attachments:
         return (gone,)
     leaving = _attachments_without_subject(txn, source.id, tag, found, limits)
     return (
         gone,
         *(
             TagChange(name, at, at, name, Outcome.REMOVE, is_attachment=True)
-            for name, at in sorted(found.attachments.items())
+            for name, at in sorted(attachments.items())
             if name in leaving
         ),
     )
