@@ -12,11 +12,11 @@ Everything public stands here and in `liftlock.model`, `liftlock.errors`, `liftl
 from __future__ import annotations
 
 from liftlock.config import Limits
-from liftlock.engine import Engine, PromotionRequest, init, open  # noqa: A004 - liftlock.open, as in gzip.open
+from liftlock.engine import Engine, PromotionRequest, RequestItem, init, open  # noqa: A004 - liftlock.open, as in gzip.open
 from liftlock.errors import LiftlockError
 from liftlock.model import ABSENT, ANYTHING, Mode, Side
 from liftlock.oci.digest import Digest
-from liftlock.oci.reference import Reference, RepositoryName, Target
+from liftlock.oci.reference import Reference, RepositoryName, Selection, Target
 
 __all__ = [
     "ABSENT",
@@ -29,6 +29,8 @@ __all__ = [
     "PromotionRequest",
     "Reference",
     "RepositoryName",
+    "RequestItem",
+    "Selection",
     "Side",
     "Target",
     "init",

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -47,6 +47,7 @@ from liftlock.model import (
     Mode,
     Page,
     Promotion,
+    PromotionSummary,
     Pushed,
     Referrer,
     Registry,
@@ -57,13 +58,22 @@ from liftlock.model import (
 )
 from liftlock.oci import manifest as manifests
 from liftlock.oci.digest import SHA256, Digest
-from liftlock.oci.reference import Reference, RepositoryName, Target, parse_registry
+from liftlock.oci.reference import Reference, RepositoryName, Selection, Target, parse_registry
 from liftlock.points import Reach, nowhere
-from liftlock.promotion import Request as PromotionRequest
+from liftlock.promotion import PromotionRequest, RequestItem
 from liftlock.uploads import Upload
 
 T = TypeVar("T")
-__all__ = ["Engine", "PromotionRequest", "Upload", "init", "new_id", "open", "system_clock"]
+__all__ = [
+    "Engine",
+    "PromotionRequest",
+    "RequestItem",
+    "Upload",
+    "init",
+    "new_id",
+    "open",
+    "system_clock",
+]
 
 _DEFAULTS: Final = Limits()
 _POSITION: Final = re.compile(r"(?:[0-9a-f]{2}){0,81}")
@@ -453,67 +463,168 @@ class Engine:
 
     def promote(
         self,
-        source: Reference,
+        source: Reference | Selection,
         target: Target,
         *,
         by: str,
         mode: Mode = Mode.COPY,
         comment: str = "",
+        tags: str | Sequence[str] | None = None,
+        retag: str | None = None,
         expect_source: Expected = ANYTHING,
         expect_target: Expected = ANYTHING,
         attachments: Side | None = None,
+        purge: bool = False,
         dry_run: bool = False,
+        plan: str | None = None,
+        key: str | None = None,
     ) -> Promotion:
-        """Make `target` be what `source` is now, without moving a byte.
-
-        The image's closure is linked into the target repository, the tag is set and the history
-        written in one transaction: on return all of it is durable, on error none of it is.
-        Referrers and attachment tags follow. A move takes the source's tag away in the same
-        transaction. Done again, it changes nothing and answers like the first time.
+        """Make `target` be what `source` is now, without moving a byte: `promote_all` of one item.
 
         Args:
-            source: an image by tag, by digest, or by both, which must agree.
-            target: a registry; its repository and tag are the source's unless they are given.
+            source: an image, a repository, or all repositories below a path.
+            target: what it leaves out is the source's.
             by: who promotes.
-            mode: whether the source keeps its tag.
+            mode: whether the source keeps what it has.
             comment: why.
+            tags: of a source without a tag: a glob, or tags by name; None: whole repositories.
+            retag: a template for the target's tags, with `{tag}` for the source's.
             expect_source: where the caller saw the source's tag.
             expect_target: where the caller saw the target's tag.
             attachments: whose attachment tags count where each side's have what the other lacks.
+            purge: with a move, unlink at once what nothing at the source needs any more.
             dry_run: only say what would be done.
+            plan: as in `promote_all`.
+            key: as in `promote_all`.
+
+        Raises:
+            LiftlockError: as `promote_all`.
+        """
+        selection = source if isinstance(source, Selection) else Selection.of(source)
+        item = RequestItem(
+            selection,
+            target,
+            tags if tags is None or isinstance(tags, str) else tuple(tags),
+            retag,
+            expect_source,
+            expect_target,
+        )
+        return self.promote_all(
+            PromotionRequest((item,), mode, attachments, purge),
+            by=by,
+            comment=comment,
+            dry_run=dry_run,
+            plan=plan,
+            key=key,
+        )
+
+    def promote_all(
+        self,
+        request: PromotionRequest,
+        *,
+        by: str,
+        comment: str = "",
+        dry_run: bool = False,
+        plan: str | None = None,
+        key: str | None = None,
+    ) -> Promotion:
+        """Make every target be what its source is now: one snapshot, one transaction.
+
+        All that the images reach is linked into the target repositories, the tags are set and the
+        history is written: on return all of it is durable, on error none of it is. Referrers and
+        attachment tags follow. A move takes the source's tags away in the same transaction; a
+        whole repository that moves to a free name keeps its history. Done again, it changes
+        nothing and answers like the first time.
+
+        Args:
+            request: what, where to, and what is taken for granted.
+            by: who promotes.
+            comment: why.
+            dry_run: only say what would be done.
+            plan: the hash of a plan (`Promotion.plan` of a dry run): refuse if this one differs.
+            key: an idempotency key: for a day, the same call again answers what the first did.
 
         Raises:
             NameInvalid, PromotionInvalid: the request does not fit together, or is too big.
+            KeyReused: the key was used for another request.
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: something is not there.
             TagMoved: a tag is not where it was expected.
+            PlanOutdated: the plan is not what `plan` says; has the new one.
+            TargetsCollide: several sources would be one target.
             AttachmentsDiffer: somebody must say whose attachments count.
         """
-        request = PromotionRequest(source, target, mode, expect_source, expect_target, attachments)
+        simple = self._simple(request)
         if not dry_run:
-            return self._store.write(self._promotion(request, by, comment))
+            return self._store.write(self._promotion(simple, by, comment))
         act, now, limits = self._act(by, comment), self._clock(), self.limits
         return self._store.read(
             lambda txn: promotion.rehearse(
-                txn, promotion.plan(txn, request, limits), act, now, limits
+                txn, promotion.plan(txn, simple, limits), act, now, limits
             )
         )
 
     def submit_promotion(
-        self, request: PromotionRequest, *, by: str, comment: str = ""
+        self,
+        request: PromotionRequest,
+        *,
+        by: str,
+        comment: str = "",
+        plan: str | None = None,
+        key: str | None = None,
     ) -> Future[Promotion]:
-        """Queue a promotion without waiting; else like `promote`.
+        """Queue a promotion without waiting; else like `promote_all`.
 
-        What is queued together shares commits, and does so best if one thread queues it all: a
-        thread for each promotion costs more than the promotion (docs/decisions/0003). It cannot
-        be withdrawn.
+        For requests that are small (`PromotionRequest.is_small`). What is queued together shares
+        commits, and does so best if one thread queues it all: a thread for each promotion costs
+        more than the promotion (docs/decisions/0003). It cannot be withdrawn.
         """
-        return self._store.submit(self._promotion(request, by, comment))
+        return self._store.submit(self._promotion(self._simple(request), by, comment))
+
+    def _simple(self, request: PromotionRequest) -> promotion.Request:
+        (item,) = request.items
+        source = item.source
+        return promotion.Request(
+            Reference(
+                RepositoryName(source.registry, source.repository or ""), source.tag, source.digest
+            ),
+            item.target,
+            request.mode,
+            item.expect_source,
+            item.expect_target,
+            request.attachments,
+        )
 
     def _promotion(
-        self, request: PromotionRequest, by: str, comment: str
+        self, request: promotion.Request, by: str, comment: str
     ) -> Callable[[WriteTxn], Promotion]:
         act, limits = self._act(by, comment), self.limits
         return lambda txn: promotion.apply(txn, promotion.plan(txn, request, limits), act, limits)
+
+    def get_promotion(self, number: int) -> Promotion:
+        """Return what a promotion did, as it answered then.
+
+        Raises:
+            PromotionUnknown: there is no such promotion.
+        """
+        raise NotImplementedError
+
+    def list_promotions(
+        self, *, before: int | None = None, limit: int | None = None
+    ) -> Page[PromotionSummary]:
+        """Return promotions (and undos) with numbers below `before`, newest first."""
+        raise NotImplementedError
+
+    def delete_repository(self, name: RepositoryName, *, by: str, comment: str = "") -> None:
+        """Delete a repository with all that it has, at once, whatever its size.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown: it is not there.
+        """
+        raise NotImplementedError
+
+    def verify_history(self) -> Iterator[Finding]:
+        """Check the history alone: events, items, seals, and that replaying it gives the tags."""
+        raise NotImplementedError
 
     def undo(self, number: int, *, by: str, comment: str = "", dry_run: bool = False) -> Promotion:
         """Undo a promotion, while its target still is what it made.

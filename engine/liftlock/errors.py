@@ -134,6 +134,17 @@ class PromotionInvalid(Invalid):
         self.reason = reason
 
 
+class KeyReused(Invalid):
+    """An idempotency key came again, with another request than the first."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"Idempotency key {_shown(key)} was used for another request within the last day. "
+            "Use a new key for a new request."
+        )
+        self.key = key
+
+
 # --- something named is not there -----------------------------------------------------------
 
 
@@ -279,6 +290,32 @@ class AttachmentsDiffer(Conflict):
         self.tag = tag
         self.source = source
         self.target = target
+
+
+class TargetsCollide(Conflict):
+    """Several sources of one request would be one target; nothing was written."""
+
+    def __init__(self, target: str, sources: Iterable[str]) -> None:
+        self.target = target
+        self.sources = tuple(sources)
+        super().__init__(
+            f"{target} would be made of {len(self.sources)} sources: {', '.join(self.sources)}. "
+            "Give each a target of its own."
+        )
+
+
+class PlanOutdated(Conflict):
+    """What a request means now is not what the plan said that it was sent with."""
+
+    def __init__(self, expected: str, found: str, promotion: object) -> None:
+        super().__init__(
+            f"The plan is outdated: it was {expected}, and is {found} now. Nothing was written. "
+            "Look at the new plan, then send the request with its hash."
+        )
+        self.expected = expected
+        self.found = found
+        self.promotion = promotion
+        """The new plan, as the `Promotion` of a dry run."""
 
 
 class UndoRefused(Conflict):

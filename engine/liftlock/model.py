@@ -144,8 +144,20 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of a whole repository: how many tags and manifests it is about."""
+
+    tags: int
+    created: int
+    overwritten: int
+    extended: int
+    unchanged: int
+    manifests: int
+
+
+@dataclass(frozen=True, slots=True)
 class PromotionItem:
-    """One tag (or untagged digest) of a promotion."""
+    """One tag (or untagged digest) of a promotion, or a whole repository."""
 
     source: str
     """`registry/repository:tag`, or `…@digest` where no tag was named."""
@@ -157,6 +169,8 @@ class PromotionItem:
     action: Outcome
     attachment: bool = False
     """Whether it is an attachment tag that came along."""
+    tally: Tally | None = None
+    """Of a whole repository, which has no digests; its tags have no items of their own here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +195,23 @@ class Promotion:
     """False if everything already was as asked."""
     undoes: int | None = None
     """The promotion that this one undid."""
+    plan: str = ""
+    """The hash of the plan, for a dry run that is to be held to; empty for an undo."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionSummary:
+    """A promotion, as a list of them shows it."""
+
+    id: int
+    at: int
+    by: str
+    mode: Mode
+    comment: str
+    undoes: int | None
+    items: int
+    """How many items it has; a whole repository may count as one."""
+    records: int
 
 
 @dataclass(frozen=True, slots=True)

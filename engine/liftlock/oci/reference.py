@@ -86,6 +86,53 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """What a promotion takes: an image, a repository, or all repositories below a path."""
+
+    registry: str
+    repository: str | None = None
+    """None: every repository of the registry."""
+    is_deep: bool = False
+    """Whether the repositories *below* `repository` are meant, and not it."""
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Selection:
+        """Read `<registry>[/<repository>][/**]`, or an image as `Reference.parse` does.
+
+        Raises:
+            NameInvalid: the name or the tag is at fault.
+            DigestInvalid: the digest is.
+        """
+        path = text.removesuffix("/**")
+        if "/" not in path and ":" not in path and "@" not in path:
+            return cls(parse_registry(path))
+        if path is not text:
+            name = RepositoryName.parse(path)
+            return cls(name.registry, name.repository, is_deep=True)
+        return cls.of(Reference.parse(text))
+
+    @classmethod
+    def of(cls, image: Reference) -> Selection:
+        """Select an image, or with neither tag nor digest the repository."""
+        name = image.name
+        return cls(name.registry, name.repository, False, image.tag, image.digest)  # noqa: FBT003
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it names one image."""
+        return self.tag is not None or self.digest is not None
+
+    def __str__(self) -> str:
+        path = self.registry if self.repository is None else f"{self.registry}/{self.repository}"
+        deep = "/**" if self.is_deep else ""
+        tag = f":{self.tag}" if self.tag is not None else ""
+        digest = f"@{self.digest}" if self.digest is not None else ""
+        return f"{path}{deep}{tag}{digest}"
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Where a promotion goes; what is left out is the source's."""
 
@@ -100,6 +147,7 @@ class Target:
         Raises:
             NameInvalid: a part breaks the grammar, or a digest was given.
         """
+        text = text.removesuffix("/**")
         if "@" in text:
             raise NameInvalid(text, "a target is <registry>[/<repository>][:<tag>], no digest")
         path, tag = _split_tag(text)
@@ -108,6 +156,10 @@ class Target:
             return cls(parse_registry(path), None, tag)
         name = RepositoryName.parse(path)
         return cls(name.registry, name.repository, tag)
+
+    def __str__(self) -> str:
+        path = self.registry if self.repository is None else f"{self.registry}/{self.repository}"
+        return path if self.tag is None else f"{path}:{self.tag}"
 
 
 def parse_registry(text: str) -> str:

@@ -6,18 +6,16 @@ dry run is a plan that nobody applies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from liftlock import history, links, names
 from liftlock.config import Limits
 from liftlock.errors import (
-    Invalid,
     LiftlockError,
     ManifestUnknown,
     NameInvalid,
-    NotFound,
     PromotionInvalid,
     TagMoved,
 )
@@ -31,6 +29,7 @@ from liftlock.oci.reference import NAME_CHARACTERS_MAX
 from liftlock.promotion.attachments import settle_attachments
 from liftlock.promotion.bringing import NOTHING, Bringing, bring
 from liftlock.promotion.closure import Closure, attachment_stem, closure, reached_by_tags
+from liftlock.promotion.deciding import refuse
 from liftlock.promotion.values import Plan, Request, TagChange
 
 P = ParamSpec("P")
@@ -98,21 +97,6 @@ def _found(
         if str(error) not in map(str, violations):
             violations.append(error)
         return None
-
-
-def refuse(violations: Sequence[LiftlockError]) -> None:
-    """Raise the gravest of `violations`, speaking for all; do nothing if there are none."""
-    if violations:
-        gravest = min(violations, key=_gravity)
-        raise gravest.among(violations)
-
-
-_GRAVITY: Final = (Invalid, NotFound, TagMoved)
-
-
-def _gravity(error: LiftlockError) -> int:
-    ranks = (rank for rank, family in enumerate(_GRAVITY) if isinstance(error, family))
-    return next(ranks, len(_GRAVITY))
 
 
 def _misnamed(request: Request) -> list[LiftlockError]:

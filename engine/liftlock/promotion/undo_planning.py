@@ -24,7 +24,7 @@ from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
 from liftlock.promotion.bringing import Bringing, bring
 from liftlock.promotion.closure import Closure, Member, closure, reached_by_tags
-from liftlock.promotion.planning import refuse
+from liftlock.promotion.deciding import refuse
 
 
 class Restoring(NamedTuple):

@@ -1,0 +1,27 @@
+"""Refusing: every broken rule is named, and the gravest speaks for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from liftlock.errors import Invalid, LiftlockError, NotFound, PlanOutdated, TagMoved
+
+
+def refuse(violations: Sequence[LiftlockError]) -> None:
+    """Raise the gravest of `violations`, speaking for all; do nothing if there are none."""
+    if violations:
+        gravest = min(violations, key=_gravity)
+        raise gravest.among(violations)
+
+
+_GRAVITY: Final[tuple[tuple[type[LiftlockError], ...], ...]] = (
+    (Invalid,),
+    (NotFound,),
+    (TagMoved, PlanOutdated),
+)
+
+
+def _gravity(error: LiftlockError) -> int:
+    ranks = (rank for rank, family in enumerate(_GRAVITY) if isinstance(error, family))
+    return next(ranks, len(_GRAVITY))
