@@ -31,6 +31,19 @@ class Limits:
     closure_manifests_max: int = 10_000
     """Manifests that one tag may bring along."""
     transaction_records_max: int = 2_000_000
+    promotion_items_max: int = 1000
+    """Items of one promotion request; one may select any number of tags and repositories."""
+    part_pairs_max: int = 1000
+    """Images that a promotion follows and writes at a time. One with more is planned beside the
+    writer; what it holds in memory is about 1 KiB an image, and this many with all they name."""
+    plan_tries_max: int = 3
+    """How often a big promotion is planned beside the writer before it is planned inside."""
+    hold_ms: int = 7 * DAY_MS
+    """Deleted repositories are swept after this long."""
+    sweep_rows_max: int = 1000
+    """Rows that a sweep removes in one transaction."""
+    answer_keep_ms: int = 24 * HOUR_MS
+    """How long an idempotency key stands for its first answer."""
 
     upload_idle_ms: int = 7 * DAY_MS
     """An upload session untouched for this long is removed."""

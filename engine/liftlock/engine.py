@@ -15,11 +15,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from liftlock import catalog, content, folder, history, names, promotion, timeline, uploads
+from liftlock import (
+    catalog,
+    content,
+    folder,
+    history,
+    idempotency,
+    names,
+    promotion,
+    removal,
+    timeline,
+    uploads,
+)
 from liftlock import check as checking
 from liftlock.blobs.contract import BlobStore, Pieces
 from liftlock.blobs.disk import PLAIN_DISK, Disk
@@ -31,11 +44,12 @@ from liftlock.errors import (
     ManifestTooLarge,
     NotFound,
     PageInvalid,
+    PlanOutdated,
     StoreExists,
     TextInvalid,
 )
 from liftlock.history import Act
-from liftlock.metadata.contract import Instant, MetadataStore, WriteTxn
+from liftlock.metadata.contract import Instant, MetadataStore, ReadTxn, WriteTxn
 from liftlock.metadata.lmdb import FILE_FORMAT, LmdbMetadataStore
 from liftlock.model import (
     ANYTHING,
@@ -226,7 +240,7 @@ class Engine:
             RegistryNotEmpty: it has repositories, and `force` is false.
         """
         act = self._act(by, comment)
-        self._store.write(lambda txn: names.delete_registry(txn, name, act, force=force))
+        self._store.write(lambda txn: removal.delete_registry(txn, name, act, force=force))
 
     def get_registry(self, name: str) -> Registry:
         """Return a registry.
@@ -248,6 +262,17 @@ class Engine:
             RegistryUnknown, RepositoryUnknown: it is not there.
         """
         return self._store.read(lambda txn: catalog.get_repository(txn, name))
+
+    def delete_repository(self, name: RepositoryName, *, by: str, comment: str = "") -> None:
+        """Delete a repository with all that it has, at once, whatever its size.
+
+        Its history stays; what it had is swept after the hold time.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown: it is not there.
+        """
+        act = self._act(by, comment)
+        self._store.write(lambda txn: removal.delete_repository(txn, name, act))
 
     def list_repositories(
         self, registry: str, *, after: str = "", limit: int | None = None
@@ -553,15 +578,13 @@ class Engine:
             TargetsCollide: several sources would be one target.
             AttachmentsDiffer: somebody must say whose attachments count.
         """
-        simple = self._simple(request)
-        if not dry_run:
-            return self._store.write(self._promotion(simple, by, comment))
-        act, now, limits = self._act(by, comment), self._clock(), self.limits
-        return self._store.read(
-            lambda txn: promotion.rehearse(
-                txn, promotion.plan(txn, simple, limits), act, now, limits
-            )
-        )
+        act = self._act(by, comment)
+        asked = idempotency.Asked(request, act, plan, key)
+        if dry_run:
+            return self._rehearse(request, act, plan)
+        if request.is_small:
+            return self._store.write(partial(self._promote, asked))
+        return self._promote_big(asked)
 
     def submit_promotion(
         self,
@@ -578,53 +601,88 @@ class Engine:
         commits, and does so best if one thread queues it all: a thread for each promotion costs
         more than the promotion (docs/decisions/0003). It cannot be withdrawn.
         """
-        return self._store.submit(self._promotion(self._simple(request), by, comment))
+        asked = idempotency.Asked(request, self._act(by, comment), plan, key)
+        return self._store.submit(partial(self._promote, asked))
 
-    def _simple(self, request: PromotionRequest) -> promotion.Request:
-        (item,) = request.items
-        source = item.source
-        return promotion.Request(
-            Reference(
-                RepositoryName(source.registry, source.repository or ""), source.tag, source.digest
-            ),
-            item.target,
-            request.mode,
-            item.expect_source,
-            item.expect_target,
-            request.attachments,
-        )
+    def _promote(self, asked: idempotency.Asked, txn: WriteTxn) -> Promotion:
+        """Plan and write a promotion in one transaction."""
+        answered = idempotency.find_answer(txn, asked)
+        if answered is not None:
+            return answered
+        wanted = asked.plan
+        planned = promotion.plan(txn, asked.request, self.limits, hashed=wanted is not None)
+        self._require_plan(txn, planned, asked.act, wanted)
+        done = promotion.apply(txn, planned, asked.act, self.limits)
+        idempotency.keep_answer(txn, asked, done, self.limits)
+        return done
 
-    def _promotion(
-        self, request: promotion.Request, by: str, comment: str
-    ) -> Callable[[WriteTxn], Promotion]:
-        act, limits = self._act(by, comment), self.limits
-        return lambda txn: promotion.apply(txn, promotion.plan(txn, request, limits), act, limits)
+    def _promote_big(self, asked: idempotency.Asked) -> Promotion:
+        """Plan beside the writer, and write what still holds then; at last, plan inside.
+
+        What the plan rests on is looked at again in the transaction, so that the writer is kept
+        for the writing only.
+        """
+        answered = self._store.write(lambda txn: idempotency.find_answer(txn, asked))
+        if answered is not None:
+            return answered
+        for _ in range(self.limits.plan_tries_max):
+            planned = self._store.read(lambda txn: self._planned(txn, asked))
+            done = self._store.write(partial(self._write_planned, asked, planned))
+            if done is not None:
+                return done
+        return self._store.write(partial(self._promote, asked))
+
+    def _planned(self, txn: ReadTxn, asked: idempotency.Asked) -> promotion.Plan:
+        wanted = asked.plan
+        planned = promotion.plan(txn, asked.request, self.limits, hashed=wanted is not None)
+        self._require_plan(txn, planned, asked.act, wanted)
+        return planned
+
+    def _write_planned(
+        self, asked: idempotency.Asked, planned: promotion.Plan, txn: WriteTxn
+    ) -> Promotion | None:
+        answered = idempotency.find_answer(txn, asked)
+        if answered is not None:
+            return answered
+        if not promotion.still_holds(txn, planned):
+            return None
+        done = promotion.apply(txn, planned, asked.act, self.limits)
+        idempotency.keep_answer(txn, asked, done, self.limits)
+        return done
+
+    def _rehearse(self, request: PromotionRequest, act: Act, wanted: str | None) -> Promotion:
+        now, limits = self._clock(), self.limits
+
+        def rehearsed(txn: ReadTxn) -> Promotion:
+            planned = promotion.plan(txn, request, limits, hashed=True)
+            said = promotion.rehearse(txn, planned, act, now, limits)
+            if wanted is not None and wanted != planned.hash:
+                raise PlanOutdated(wanted, planned.hash, said)
+            return said
+
+        return self._store.read(rehearsed)
+
+    def _require_plan(
+        self, txn: ReadTxn, planned: promotion.Plan, act: Act, wanted: str | None
+    ) -> None:
+        if wanted is not None and wanted != planned.hash:
+            said = promotion.rehearse(txn, planned, act, self._clock(), self.limits)
+            raise PlanOutdated(wanted, planned.hash, said)
 
     def get_promotion(self, number: int) -> Promotion:
-        """Return what a promotion did, as it answered then.
+        """Return what a promotion did, as the history has it: what it changed.
 
         Raises:
             PromotionUnknown: there is no such promotion.
         """
-        raise NotImplementedError
+        return self._store.read(lambda txn: promotion.recorded(txn, number))
 
     def list_promotions(
         self, *, before: int | None = None, limit: int | None = None
     ) -> Page[PromotionSummary]:
         """Return promotions (and undos) with numbers below `before`, newest first."""
-        raise NotImplementedError
-
-    def delete_repository(self, name: RepositoryName, *, by: str, comment: str = "") -> None:
-        """Delete a repository with all that it has, at once, whatever its size.
-
-        Raises:
-            RegistryUnknown, RepositoryUnknown: it is not there.
-        """
-        raise NotImplementedError
-
-    def verify_history(self) -> Iterator[Finding]:
-        """Check the history alone: events, items, seals, and that replaying it gives the tags."""
-        raise NotImplementedError
+        most = self._page(limit)
+        return self._store.read(lambda txn: promotion.listed(txn, before, most))
 
     def undo(self, number: int, *, by: str, comment: str = "", dry_run: bool = False) -> Promotion:
         """Undo a promotion, while its target still is what it made.
@@ -673,6 +731,10 @@ class Engine:
         most = self._page(limit)
         return self._store.read(lambda txn: timeline.timeline(txn, of, before, most))
 
+    def verify_history(self) -> Iterator[Finding]:
+        """Check the history alone: events, items, seals, and that replaying it gives the tags."""
+        return checking.check_past(self._store)
+
     # --- upkeep -------------------------------------------------------------------------------
 
     def check(self, *, content: bool = False) -> Iterator[Finding]:
@@ -684,8 +746,12 @@ class Engine:
         return checking.check(self._store, self._blobs, content=content)
 
     def sweep(self) -> Swept:
-        """Remove upload sessions that idled too long, and old files without a record."""
-        return uploads.sweep(self._uploads)
+        """Remove what is over: idle upload sessions, old files without a record, rows of
+        repositories that were deleted long ago, and answers that nobody will ask for again.
+        """
+        rows = removal.sweep(self._store, self._clock, self.limits)
+        rows += idempotency.sweep(self._store, self._clock, self.limits)
+        return replace(uploads.sweep(self._uploads), rows=rows)
 
     def _act(self, by: str, comment: str = "") -> Act:
         for what, text, most in (

@@ -199,6 +199,14 @@ class ManifestUnknown(NotFound):
         self.reference = reference
 
 
+class NothingSelected(NotFound):
+    """A promotion's source is there, and selects nothing."""
+
+    def __init__(self, source: str, what: str) -> None:
+        super().__init__(f"{source} has {what}. Look at it with `liftlock ls`.")
+        self.source = source
+
+
 class ManifestBlobUnknown(NotFound):
     """A manifest names content that its repository does not have; all of it is listed."""
 

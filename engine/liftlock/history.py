@@ -7,7 +7,7 @@ before it, so nothing in the past can be changed or left out without breaking th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from blake3 import blake3
@@ -26,9 +26,11 @@ from liftlock.metadata.records import (
     Role,
     RoleRecord,
     SealRecord,
+    TagRecord,
     decoded,
     protect,
 )
+from liftlock.model import Tally
 
 NUMBER_MAX: Final = 2**63 - 1
 """No number of an event or a promotion is larger."""
@@ -44,7 +46,10 @@ class Act(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One tag's change, as an item records it; an untagged manifest's has an empty tag."""
+    """One tag's change, as an item records it; an untagged manifest's has an empty tag.
+
+    What happens to a whole repository has neither tag nor digests, and may have a tally.
+    """
 
     repository: int
     tag: str
@@ -52,6 +57,8 @@ class Change(NamedTuple):
     old: bytes | None
     new: bytes | None
     other: OtherSide | None = None
+    is_attachment: bool = False
+    tally: Tally | None = None
 
 
 class Event(NamedTuple):
@@ -82,6 +89,8 @@ def append(
     taken_from: Iterable[int] = (),
     promotion: int = 0,
     undoes: int = 0,
+    manifests: int = 0,
+    copied: int = 0,
 ) -> None:
     """Draft event number `event` with its items and the rows by which both are found.
 
@@ -96,30 +105,100 @@ def append(
         taken_from: repositories that something was copied from.
         promotion: its promotion number, if it is a promotion.
         undoes: the promotion number that it undoes.
+        manifests: how many manifests a promotion links.
+        copied: how many rows it writes beside the draft.
     """
+    items = append_items(draft, event, kind, changes)
+    hasher = blake3()
+    for row in items:
+        _feed(hasher, row)
+    close(
+        draft,
+        event,
+        kind,
+        act,
+        at,
+        _roles(changes, concerns, taken_from),
+        Closed(len(items), hasher.digest(), manifests, draft.records + copied),
+        promotion=promotion,
+        undoes=undoes,
+    )
+
+
+def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]) -> list[Row]:
+    """Draft items of an event that is not closed yet, and the rows by which they are found."""
     items = [(keys.item_key(event, c.repository, c.tag, c.new or c.old or b""), c) for c in changes]
     items.sort()
-    hasher = blake3()
+    rows = []
+    # Of a copy its source has no item, but can be asked about it all the same.
+    is_copy = kind is Kind.PROMOTE
     for key, change in items:
-        body = ItemRecord(change.action, change.old, change.new, change.other).encode()
+        repository, tag, action, old, new, other, is_attachment, tally = change
+        body = ItemRecord(action, old, new, other, is_attachment, tally).encode()
         draft.put(Table.ITEMS, key, body)
-        _feed(hasher, protect(Table.ITEMS, key, body))
-        if change.tag:
-            draft.put(Table.TAG_HISTORY, keys.tag_history_key(change.repository, change.tag, event))
-    record = EventRecord(
-        kind, at, promotion, undoes, len(items), hasher.digest(), act.by, act.comment
-    )
-    draft.put(Table.EVENTS, keys.id_key(event), record.encode())
-    changed = {change.repository for change in changes} | set(concerns)
-    taken = set(taken_from)
-    for repository in changed - taken:
-        _draft_role(draft, repository, event, Role.CHANGED)
-    for repository in taken:
-        _draft_role(
-            draft, repository, event, Role.BOTH if repository in changed else Role.TAKEN_FROM
-        )
+        rows.append(protect(Table.ITEMS, key, body))
+        if tag:
+            draft.put(Table.TAG_HISTORY, keys.tag_history_key(repository, tag, event))
+        if is_copy and other is not None and other.tag:
+            row = keys.taken_history_key(other.repository, other.tag, event)
+            draft.put(Table.TAG_HISTORY, row)
+    return rows
+
+
+class Closed(NamedTuple):
+    """What an event says of its items and, if it is a promotion, of what else it wrote."""
+
+    items: int
+    items_hash: bytes
+    manifests: int
+    records: int
+    """Rows before this event's own."""
+
+
+def close(
+    draft: Draft,
+    event: int,
+    kind: Kind,
+    act: Act,
+    at: int,
+    roles: Mapping[int, Role],
+    closed: Closed,
+    *,
+    promotion: int = 0,
+    undoes: int = 0,
+) -> None:
+    """Draft an event whose items are drafted or written, and where it is found."""
+    for repository, role in roles.items():
+        key = keys.repository_history_key(repository, event)
+        draft.put(Table.REPOSITORY_HISTORY, key, RoleRecord(role).encode())
+    records = 0
     if promotion:
         draft.put(Table.PROMOTIONS, keys.id_key(promotion), IdRecord(event).encode())
+        records = closed.records + len(roles) + 2
+    record = EventRecord(
+        kind,
+        at,
+        promotion,
+        undoes,
+        closed.items,
+        closed.manifests,
+        records,
+        closed.items_hash,
+        act.by,
+        act.comment,
+    )
+    draft.put(Table.EVENTS, keys.id_key(event), record.encode())
+
+
+def _roles(
+    changes: Sequence[Change], concerns: Iterable[int], taken_from: Iterable[int]
+) -> dict[int, Role]:
+    roles = dict.fromkeys((change.repository for change in changes), Role.CHANGED)
+    for repository in concerns:
+        roles[repository] = Role.CHANGED
+    for repository in taken_from:
+        roles[repository] = Role.BOTH if repository in roles else Role.TAKEN_FROM
+    return roles
 
 
 def seal(txn: WriteTxn) -> None:
@@ -203,6 +282,15 @@ def iter_items(txn: ReadTxn, event: int) -> Iterator[Item]:
         yield _item(row)
 
 
+def hashed_items(txn: ReadTxn, event: int) -> tuple[int, bytes]:
+    """Count and hash the items of an event that are written."""
+    items, hasher = 0, blake3()
+    for row in txn.scan(Table.ITEMS, keys.id_key(event)):
+        _feed(hasher, row)
+        items += 1
+    return items, hasher.digest()
+
+
 def items_hash(rows: Iterable[Row]) -> bytes:
     """Return what an event says about its items' rows."""
     hasher = blake3()
@@ -224,14 +312,34 @@ def latest_of_tag(txn: ReadTxn, repository: int, tag: str) -> int | None:
 
 
 def iter_tag_events(
-    txn: ReadTxn, repository: int, tag: str, *, before: int | None = None
+    txn: ReadTxn, repository: int, tag: str, *, before: int | None = None, taken: bool = False
 ) -> Iterator[int]:
-    """Stream the numbers of the events that changed a tag, newest first."""
-    prefix = keys.tag_history_prefix(repository, tag)
+    """Stream the numbers of the events that changed a tag, newest first.
+
+    With `taken`, of those that copied from it.
+    """
+    prefix = (keys.taken_history_prefix if taken else keys.tag_history_prefix)(repository, tag)
     after = None if before is None else prefix + keys.id_key(before)
     for key, value in txn.scan(Table.TAG_HISTORY, prefix, after=after, reverse=True):
         decoded(BareRecord.decode, Table.TAG_HISTORY, key, value)
         yield keys.last_id(key)
+
+
+def digest_at(txn: ReadTxn, repository: int, tag: str, event: int) -> bytes | None:
+    """Return where a tag was once `event` had happened, of a repository that was not swept."""
+    after = keys.tag_history_key(repository, tag, event)
+    prefix = keys.tag_history_prefix(repository, tag)
+    for key, _ in txn.scan(Table.TAG_HISTORY, prefix, after=after, limit=1):
+        return find_items(txn, repository, tag, (keys.last_id(key),))[0].record.old
+    key = keys.tag_key(repository, tag)
+    value = txn.get(Table.TAGS, key)
+    return None if value is None else decoded(TagRecord.decode, Table.TAGS, key, value).digest
+
+
+def find_whole_item(txn: ReadTxn, repository: int, event: int) -> Item | None:
+    """Return what an event did to a whole repository, if it did anything."""
+    items = find_items(txn, repository, "", (event,))
+    return items[0] if items else None
 
 
 def iter_repository_events(
@@ -253,11 +361,6 @@ def next_event(txn: WriteTxn) -> int:
 def _item(row: Row) -> Item:
     event, repository, tag = keys.split_item(row[0])
     return Item(event, repository, tag, decoded(ItemRecord.decode, Table.ITEMS, *row))
-
-
-def _draft_role(draft: Draft, repository: int, event: int, role: Role) -> None:
-    key = keys.repository_history_key(repository, event)
-    draft.put(Table.REPOSITORY_HISTORY, key, RoleRecord(role).encode())
 
 
 def _feed(hasher: blake3, row: Row) -> None:

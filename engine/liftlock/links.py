@@ -73,6 +73,15 @@ def find_tags(txn: ReadTxn, repository: int, tags: Sequence[str]) -> list[TagRec
     return decoded_all(TagRecord.decode, Table.TAGS, rows, txn.get_many(Table.TAGS, rows))
 
 
+def iter_tags(
+    txn: ReadTxn, repository: int, prefix: str = "", after: str = ""
+) -> Iterator[tuple[str, TagRecord]]:
+    """Stream the tags that begin with `prefix` and are beyond `after`, in byte order."""
+    start = keys.tag_key(repository, after) if after else None
+    for key, value in txn.scan(Table.TAGS, keys.tag_key(repository, prefix), after=start):
+        yield key[8:].decode(), decoded(TagRecord.decode, Table.TAGS, key, value)
+
+
 def find_link(txn: ReadTxn, repository: int, digest: bytes) -> LinkRecord | None:
     """Return a repository's link to a manifest."""
     return find_links(txn, repository, (digest,))[0]
@@ -84,6 +93,39 @@ def find_links(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[
         return []
     rows = [keys.link_key(repository, digest) for digest in digests]
     return decoded_all(LinkRecord.decode, Table.LINKS, rows, txn.get_many(Table.LINKS, rows))
+
+
+def find_linked(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> set[bytes]:
+    """Return those of some manifests that a repository has."""
+    if not digests:
+        return set()
+    rows = [keys.link_key(repository, digest) for digest in digests]
+    found = zip(digests, txn.get_many(Table.LINKS, rows), strict=True)
+    return {digest for digest, value in found if value is not None}
+
+
+def iter_linked(txn: ReadTxn, repository: int) -> Iterator[bytes]:
+    """Stream the manifests that a repository has."""
+    for key, _ in txn.scan(Table.LINKS, keys.link_key(repository)):
+        yield key[8:]
+
+
+def iter_loose_blobs(txn: ReadTxn, repository: int) -> Iterator[bytes]:
+    """Stream the blobs that a repository has, and no manifest there names."""
+    loose: bytes | None = None
+    before = b""
+    for key, _ in txn.scan(Table.HOLDERS, keys.id_key(repository) + keys.BLOB):
+        _, _, digest, grant, holder = keys.split_holder(key)
+        if digest == before:
+            loose = None
+            continue
+        if loose is not None:
+            yield loose
+        before = digest
+        # A hold is the first of a digest's rows; nothing else holds it if it is the only one.
+        loose = digest if grant == keys.GRANTS and holder == keys.BY_HOLD else None
+    if loose is not None:
+        yield loose
 
 
 def find_bodies(txn: ReadTxn, digests: Sequence[bytes]) -> list[bytes | None]:
@@ -354,6 +396,15 @@ def bring_in(
         _, _, named, _, holder = keys.split_holder(key)
         draft.delete(Table.HOLDERS, key)
         _put_holder(draft, repository.id, keys.BLOB, named, holder)
+
+
+def complete(draft: Draft, repository: int, blob: bytes, parent: bytes) -> None:
+    """Make a row grant that this draft has put for a blob that it took for absent."""
+    holder = keys.BY_PARENT + parent
+    draft.delete(
+        Table.HOLDERS, keys.holder_key(repository, keys.BLOB, blob, keys.NAMES_ONLY, holder)
+    )
+    _put_holder(draft, repository, keys.BLOB, blob, holder)
 
 
 def gain_blob(

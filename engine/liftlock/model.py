@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
@@ -143,8 +143,7 @@ class Outcome(StrEnum):
     """Only in an undo: the tag that the promotion created goes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """What became of a whole repository: how many tags and manifests it is about."""
 
     tags: int
@@ -185,8 +184,11 @@ class Promotion:
     mode: Mode
     comment: str
     items: tuple[PromotionItem, ...]
+    linked: int
+    """How many manifests were newly linked at the target (in an undo: taken back)."""
     manifests: tuple[Digest, ...]
-    """Every manifest newly linked at the target."""
+    """Which; only right after a promotion of images that were named, not of whole repositories,
+    large sets, or one read from the history."""
     referrers: tuple[Digest, ...]
     """Those of the manifests above that came along as referrers."""
     records: int
@@ -224,8 +226,9 @@ class HistoryEntry:
     kind: str
     """`create`, `push`, `delete`, `promote`, `move` or `undo`."""
     action: str
-    """`created`, `updated`, `deleted`, `extended`, `reduced`, `kept`, `moved_out`; `taken` for the
-    source's side of a copy."""
+    """`created`, `updated`, `deleted`, `extended`, `reduced`, `kept`, `moved_out`, `brought`;
+    `taken` for the source's side of a copy; of whole repositories `copied`, `renamed`, `merged`,
+    `dissolved` (into another), `removed` and `revived` (by an undo)."""
     name: str
     """`registry/repository[:tag]` that it happened to."""
     old_digest: Digest | None
@@ -263,3 +266,5 @@ class Swept:
     sessions: int
     orphans: int
     bytes: int
+    rows: int = 0
+    """Of repositories that were deleted, and of answers kept long enough."""

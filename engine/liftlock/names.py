@@ -1,7 +1,8 @@
-"""Registries and repositories: which id a name stands for, now and in the past.
+"""Registries and repositories: which id a name stands for now, and how that changes.
 
-An id never changes and is never used again. A name is a row that points to one; the names log
-tells which id bore a name, and from which event to which.
+An id never changes and is never used again. A name is a row that points to one. So renaming a
+repository, moving it to another registry, and deleting it are a few rows, whatever its size. Two
+logs remember: which id a name stood for, and what happened to an id (`bearers.py` reads them).
 """
 
 from __future__ import annotations
@@ -10,10 +11,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from liftlock import history
-from liftlock.errors import NameTaken, RegistryNotEmpty, RegistryUnknown, RepositoryUnknown
+from liftlock.errors import NameTaken, RegistryUnknown, RepositoryUnknown
 from liftlock.history import Act
 from liftlock.metadata import keys
-from liftlock.metadata.contract import NO_COUNTS, Numbered, ReadTxn, Table, WriteTxn
+from liftlock.metadata.contract import (
+    NO_COUNTS,
+    Counts,
+    Numbered,
+    ReadTxn,
+    Table,
+    WriteTxn,
+    negated,
+)
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     DeadRecord,
@@ -21,8 +30,8 @@ from liftlock.metadata.records import (
     Kind,
     Naming,
     NamingRecord,
-    OtherSide,
     RegistryRecord,
+    RepositoryLogRecord,
     RepositoryRecord,
     decoded,
 )
@@ -36,12 +45,9 @@ class FoundRepository(NamedTuple):
     record: RepositoryRecord
 
 
-class Interval(NamedTuple):
-    """An id bore a name from one event to another, both included; None: to this day."""
-
-    id: int
-    start: int
-    end: int | None
+def find_registry(txn: ReadTxn, name: str) -> int | None:
+    """Return a registry's id, or None."""
+    return _find(txn, keys.NO_REGISTRY, name)
 
 
 def get_registry(txn: ReadTxn, name: str) -> int:
@@ -115,17 +121,75 @@ def new_repository(
         RegistryUnknown: there is no such registry.
     """
     number = txn.next_id(Numbered.OBJECT)
-    return draft_repository(draft, get_registry(txn, name.registry), name, number, event)
+    return draft_repository(draft, get_registry(txn, name.registry), name.repository, number, event)
 
 
 def draft_repository(
-    draft: Draft, registry: int, name: RepositoryName, number: int, event: int
+    draft: Draft, registry: int, name: str, number: int, event: int
 ) -> FoundRepository:
-    """Draft a repository under a fresh id."""
-    record = RepositoryRecord(registry, 0, event, NO_COUNTS, name.repository)
-    _draft_name(draft, registry, name.repository, number, event)
+    """Draft an empty repository under a fresh id."""
+    record = RepositoryRecord(registry, 0, event, NO_COUNTS, name)
+    _draft_name(draft, registry, name, number, event, Naming.CREATED)
     draft.touch(number, record)
     return FoundRepository(number, record)
+
+
+def draft_copy(
+    draft: Draft, registry: int, name: str, number: int, event: int, counts: Counts
+) -> FoundRepository:
+    """Draft a repository that begins with what another has: rows that the caller copies."""
+    repository = draft_repository(draft, registry, name, number, event)
+    draft.touch(number, repository.record, counts)
+    return repository
+
+
+def draft_renaming(
+    draft: Draft, repository: FoundRepository, registry: int, name: str, event: int
+) -> None:
+    """Draft that a repository bears another name, perhaps in another registry."""
+    record = repository.record
+    _draft_leaving(draft, record, repository.id, event, Naming.MOVED_OUT)
+    _draft_name(draft, registry, name, repository.id, event, Naming.MOVED_IN)
+    draft.touch(repository.id, record._replace(registry=registry, name=name))
+    if registry != record.registry:
+        draft.add(record.registry, negated(record.counts))
+        draft.add(registry, record.counts)
+
+
+def draft_death(
+    draft: Draft, repository: FoundRepository, event: int, since: int, naming: Naming
+) -> None:
+    """Draft that a repository has no name any more, and is swept some time after `since`.
+
+    Args:
+        draft: gets the rows.
+        repository: which.
+        event: by which event.
+        since: milliseconds since 1970.
+        naming: why: deleted, or moved out into another repository.
+    """
+    _draft_leaving(draft, repository.record, repository.id, event, naming)
+    log = RepositoryLogRecord(naming, repository.record.registry, repository.record.name)
+    draft.put(Table.REPOSITORY_LOG, keys.repository_log_key(repository.id, event), log.encode())
+    draft.put(Table.DEAD, keys.id_key(repository.id), DeadRecord(since, event).encode())
+    draft.add(repository.record.registry, negated(repository.record.counts))
+    draft.touch(repository.id, repository.record)
+
+
+def draft_revival(draft: Draft, repository: FoundRepository, event: int) -> None:
+    """Draft that a dead repository, of which nothing was swept, has its name again."""
+    record = repository.record
+    _draft_name(draft, record.registry, record.name, repository.id, event, Naming.MOVED_IN)
+    draft.delete(Table.DEAD, keys.id_key(repository.id))
+    draft.add(record.registry, record.counts)
+    draft.touch(repository.id, record)
+
+
+def log_whole(draft: Draft, repository: FoundRepository, event: int, naming: Naming) -> None:
+    """Draft that something happened to a whole repository that left its name alone."""
+    record = RepositoryLogRecord(naming, repository.record.registry, repository.record.name)
+    key = keys.repository_log_key(repository.id, event)
+    draft.put(Table.REPOSITORY_LOG, key, record.encode())
 
 
 def create_registry(txn: WriteTxn, name: str, act: Act) -> None:
@@ -138,33 +202,9 @@ def create_registry(txn: WriteTxn, name: str, act: Act) -> None:
         raise NameTaken(name)
     draft, event = Draft(), history.next_event(txn)
     number = txn.next_id(Numbered.OBJECT)
-    _draft_name(draft, keys.NO_REGISTRY, name, number, event)
+    _draft_name(draft, keys.NO_REGISTRY, name, number, event, Naming.CREATED)
     draft.put(Table.REGISTRIES, keys.id_key(number), RegistryRecord(event, name).encode())
     history.append(draft, event, Kind.CREATE, act, txn.at, (), concerns=(number,))
-    draft.write(txn)
-
-
-def delete_registry(txn: WriteTxn, name: str, act: Act, *, force: bool) -> None:
-    """Take a registry's name away and put its id on the dead list; a sweeper does the rest.
-
-    Raises:
-        RegistryUnknown: there is none of this name.
-        RegistryNotEmpty: it has repositories, and `force` is false.
-    """
-    number = get_registry(txn, name)
-    if not force:
-        repositories = sum(1 for _ in txn.scan(Table.NAMES, keys.name_key(number)))
-        if repositories:
-            raise RegistryNotEmpty(name, repositories)
-    draft, event = Draft(), history.next_event(txn)
-    draft.delete(Table.NAMES, keys.name_key(keys.NO_REGISTRY, name))
-    draft.put(
-        Table.NAMES_LOG,
-        keys.names_log_key(keys.NO_REGISTRY, name, event),
-        NamingRecord(number, Naming.DELETED).encode(),
-    )
-    draft.put(Table.DEAD, keys.id_key(number), DeadRecord(txn.at, event).encode())
-    history.append(draft, event, Kind.DELETE, act, txn.at, (), concerns=(number,))
     draft.write(txn)
 
 
@@ -178,6 +218,12 @@ def iter_repositories(txn: ReadTxn, registry: int, after: str = "") -> Iterator[
     start = keys.name_key(registry, after) if after else None
     for key, value in txn.scan(Table.NAMES, keys.id_key(registry), after=start):
         yield key[8:].decode(), decoded(IdRecord.decode, Table.NAMES, key, value).id
+
+
+def iter_below(txn: ReadTxn, registry: int, path: str) -> Iterator[str]:
+    """Stream the names of a registry's repositories that begin with `path`, in byte order."""
+    for key, _ in txn.scan(Table.NAMES, keys.name_key(registry, path)):
+        yield key[8:].decode()
 
 
 def registry_record(txn: ReadTxn, number: int) -> RegistryRecord:
@@ -215,59 +261,35 @@ def full_name(txn: ReadTxn, number: int) -> str:
     return f"{registry_record(txn, record.registry).name}/{record.name}"
 
 
-def side_name(txn: ReadTxn, side: OtherSide) -> str:
-    """Return `registry/repository[:tag]` of one side of a promotion."""
-    name = full_name(txn, side.repository)
-    return f"{name}:{side.tag}" if side.tag else name
-
-
-def bearers(txn: ReadTxn, registry: int, name: str) -> list[Interval]:
-    """Return which ids bore a name in a registry (id 0: which registries bore it), oldest first."""
-    intervals: list[Interval] = []
-    for key, value in txn.scan(Table.NAMES_LOG, keys.names_log_prefix(registry, name)):
-        event = keys.last_id(key)
-        record = decoded(NamingRecord.decode, Table.NAMES_LOG, key, value)
-        if record.naming is Naming.CREATED:
-            intervals.append(Interval(record.id, event, None))
-        elif intervals:
-            intervals[-1] = intervals[-1]._replace(end=event)
-    return intervals
-
-
-def repository_bearers(txn: ReadTxn, name: RepositoryName) -> list[Interval]:
-    """Return which repositories bore `registry/repository`, each clipped to when it did.
-
-    Raises:
-        RegistryUnknown, RepositoryUnknown: none ever did.
-    """
-    registries = bearers(txn, keys.NO_REGISTRY, name.registry)
-    if not registries:
-        raise RegistryUnknown(name.registry)
-    intervals = [
-        _clipped(inner, outer)
-        for outer in registries
-        for inner in bearers(txn, outer.id, name.repository)
-    ]
-    if not intervals:
-        raise RepositoryUnknown(str(name))
-    return intervals
-
-
-def _clipped(inner: Interval, outer: Interval) -> Interval:
-    ends = [end for end in (inner.end, outer.end) if end is not None]
-    return Interval(inner.id, max(inner.start, outer.start), min(ends) if ends else None)
-
-
 def _find(txn: ReadTxn, registry: int, name: str) -> int | None:
     key = keys.name_key(registry, name)
     value = txn.get(Table.NAMES, key)
     return None if value is None else decoded(IdRecord.decode, Table.NAMES, key, value).id
 
 
-def _draft_name(draft: Draft, registry: int, name: str, number: int, event: int) -> None:
+def _draft_name(
+    draft: Draft, registry: int, name: str, number: int, event: int, naming: Naming
+) -> None:
     draft.put(Table.NAMES, keys.name_key(registry, name), IdRecord(number).encode())
     draft.put(
         Table.NAMES_LOG,
         keys.names_log_key(registry, name, event),
-        NamingRecord(number, Naming.CREATED).encode(),
+        NamingRecord(number, naming).encode(),
+    )
+    if registry != keys.NO_REGISTRY:
+        log = RepositoryLogRecord(naming, registry, name)
+        draft.put(Table.REPOSITORY_LOG, keys.repository_log_key(number, event), log.encode())
+
+
+def _draft_leaving(
+    draft: Draft, record: RepositoryRecord, number: int, event: int, naming: Naming
+) -> None:
+    key = keys.name_key(record.registry, record.name)
+    if draft.is_put(Table.NAMES, key):
+        return  # another takes it in the same event (a swap), which says that this one left
+    draft.delete(Table.NAMES, key)
+    draft.put(
+        Table.NAMES_LOG,
+        keys.names_log_key(record.registry, record.name, event),
+        NamingRecord(number, naming).encode(),
     )

@@ -7,22 +7,26 @@ Both sides of a promotion tell of it: the target what it became, the source what
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Final
 
-from liftlock import history, names
-from liftlock.errors import ManifestUnknown, RegistryUnknown
+from liftlock import bearers, history
+from liftlock.bearers import Interval
+from liftlock.errors import ManifestUnknown
 from liftlock.history import Event, Item
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
-from liftlock.metadata.records import ItemRecord, Kind, NamingRecord, OtherSide, Role, decoded
+from liftlock.metadata.records import WHOLE, Action, ItemRecord, Kind, OtherSide
 from liftlock.model import HistoryEntry, Page
-from liftlock.names import Interval
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference, RepositoryName
 
 Subject = Reference | RepositoryName | str
 """Whose history: an image's, a repository's, or a registry's (by name)."""
+
+_FEW_ITEMS: Final = 100
+_TAKING: Final = frozenset({Action.COPIED, Action.MERGED})
 
 
 def timeline(txn: ReadTxn, of: Subject, before: int | None, limit: int) -> Page[HistoryEntry]:
@@ -54,24 +58,10 @@ def timeline(txn: ReadTxn, of: Subject, before: int | None, limit: int) -> Page[
 
 def _intervals(txn: ReadTxn, of: Subject) -> list[Interval]:
     if isinstance(of, Reference):
-        return names.repository_bearers(txn, of.name)
+        return bearers.repository_bearers(txn, of.name)
     if isinstance(of, RepositoryName):
-        return names.repository_bearers(txn, of)
-    registries = names.bearers(txn, keys.NO_REGISTRY, of)
-    if not registries:
-        raise RegistryUnknown(of)
-    inside = [inner for registry in registries for inner in _ever_in(txn, registry)]
-    return [*registries, *inside]
-
-
-def _ever_in(txn: ReadTxn, registry: Interval) -> Iterator[Interval]:
-    """Yield the repositories that ever were in a registry."""
-    seen: set[int] = set()
-    for key, value in txn.scan(Table.NAMES_LOG, keys.id_key(registry.id)):
-        record = decoded(NamingRecord.decode, Table.NAMES_LOG, key, value)
-        if record.id not in seen:
-            seen.add(record.id)
-            yield Interval(record.id, registry.start, registry.end)
+        return bearers.repository_bearers(txn, of)
+    return bearers.registry_bearers(txn, of)
 
 
 def _numbers(txn: ReadTxn, interval: Interval, of: Subject, before: int | None) -> Iterator[int]:
@@ -79,13 +69,15 @@ def _numbers(txn: ReadTxn, interval: Interval, of: Subject, before: int | None) 
     stops = [interval.end + 1] if interval.end is not None else []
     stops += [before] if before is not None else []
     stop = min(stops, default=None)
-    events = history.iter_repository_events(txn, interval.id, before=stop)
     if isinstance(of, Reference) and of.tag is not None:
-        # A tag's own changes have an index; what was taken from it is among the repository's.
-        taken = (number for number, role in events if role is not Role.CHANGED)
-        own = history.iter_tag_events(txn, interval.id, of.tag, before=stop)
-        merged = heapq.merge(own, taken, reverse=True)
+        merged = heapq.merge(
+            history.iter_tag_events(txn, interval.id, of.tag, before=stop),
+            history.iter_tag_events(txn, interval.id, of.tag, before=stop, taken=True),
+            (logged.event for logged in bearers.iter_log(txn, interval.id, before=stop)),
+            reverse=True,
+        )
     else:
+        events = history.iter_repository_events(txn, interval.id, before=stop)
         merged = (number for number, _ in events)
     for number in merged:
         if number < interval.start:
@@ -100,14 +92,16 @@ def _entries(
     is_bare = True
     # A move has an item of its own for its source; a copy changes nothing there.
     is_copy = event.record.kind is Kind.PROMOTE
-    for item in history.iter_items(txn, event.id):
+    for item in _items(txn, event, of, concerned):
         is_bare = False
         other = item.record.other
-        if item.repository in concerned and _is_meant(item.tag, item, of):
-            side = names.side_name(txn, other) if other else None
+        if item.record.action in WHOLE:
+            yield from _whole_entries(txn, event, item, of, concerned)
+        elif item.repository in concerned and _is_meant(item.tag, item, of):
+            side = bearers.side_at(txn, other, event.id) if other else None
             yield _entry(txn, event, item, OtherSide(item.repository, item.tag), side)
         elif is_copy and other and other.repository in concerned and _is_meant(other.tag, item, of):
-            side = names.side_name(txn, OtherSide(item.repository, item.tag))
+            side = bearers.side_at(txn, OtherSide(item.repository, item.tag), event.id)
             yield replace(
                 _entry(txn, event, item, other, side),
                 action="taken",
@@ -116,19 +110,58 @@ def _entries(
     if is_bare and not isinstance(of, Reference):
         # A name came into being, or was deleted: the log has it by name, not by event.
         for number in _bare(txn, event, concerned):
-            yield HistoryEntry(
-                event=event.id,
-                at=event.record.at,
-                by=event.record.by,
-                kind=event.record.kind.name.lower(),
-                action="deleted" if event.record.kind is Kind.DELETE else "created",
-                name=names.full_name(txn, number),
-                old_digest=None,
-                new_digest=None,
-                other=None,
-                comment=event.record.comment,
-                promotion=event.record.promotion or None,
-            )
+            name = bearers.name_at(txn, number, event.id)
+            action = "deleted" if event.record.kind is Kind.DELETE else "created"
+            yield _told(event, action, name, None)
+
+
+def _items(txn: ReadTxn, event: Event, of: Subject, concerned: set[int]) -> Iterable[Item]:
+    """Return the items that may be meant: of a large event not all are read for one tag."""
+    if not isinstance(of, Reference) or of.tag is None or event.record.items <= _FEW_ITEMS:
+        return history.iter_items(txn, event.id)
+    # What was taken from a tag is among the items of others, which only the walk finds.
+    found = [
+        item
+        for number in sorted(concerned)
+        for tag in (of.tag, "")
+        for item in history.find_items(txn, number, tag, (event.id,))
+    ]
+    return found or history.iter_items(txn, event.id)
+
+
+def _whole_entries(
+    txn: ReadTxn, event: Event, item: Item, of: Subject, concerned: set[int]
+) -> Iterator[HistoryEntry]:
+    """Yield what became of a whole repository, also as seen from one of its tags."""
+    action, other = item.record.action, item.record.other
+    if isinstance(of, Reference) and (of.tag is None or action is Action.MERGED):
+        return  # a digest is not followed; what was merged has items tag by tag
+    here = bearers.name_at(txn, item.repository, event.id)
+    if action is Action.RENAMED:
+        there: str | None = bearers.name_at(txn, item.repository, event.id - 1)
+    else:
+        there = bearers.name_at(txn, other.repository, event.id) if other else None
+    if item.repository in concerned:
+        told = _told(event, action.name.lower(), here, there)
+        yield from _of_tag(txn, told, item.repository, of)
+    elif other is not None and other.repository in concerned and there is not None:
+        if action in _TAKING:
+            yield from _of_tag(txn, _told(event, "taken", there, here), other.repository, of)
+
+
+def _of_tag(
+    txn: ReadTxn, entry: HistoryEntry, repository: int, of: Subject
+) -> Iterator[HistoryEntry]:
+    if not isinstance(of, Reference):
+        yield entry
+        return
+    assert of.tag is not None
+    digest = history.digest_at(txn, repository, of.tag, entry.event)
+    if digest is not None:
+        at = Digest(digest)
+        other = f"{entry.other}:{of.tag}" if entry.other else None
+        name = f"{entry.name}:{of.tag}"
+        yield replace(entry, name=name, other=other, old_digest=at, new_digest=at)
 
 
 def _bare(txn: ReadTxn, event: Event, concerned: set[int]) -> list[int]:
@@ -154,17 +187,25 @@ def _entry(
     other: str | None,
 ) -> HistoryEntry:
     record = item.record
+    name = bearers.side_at(txn, side, event.id)
+    return replace(
+        _told(event, record.action.name.lower(), name, other),
+        name=name if side.tag else f"{name}@{_changed(record)}",
+        old_digest=Digest(record.old) if record.old else None,
+        new_digest=Digest(record.new) if record.new else None,
+    )
+
+
+def _told(event: Event, action: str, name: str, other: str | None) -> HistoryEntry:
     return HistoryEntry(
         event=event.id,
         at=event.record.at,
         by=event.record.by,
         kind=event.record.kind.name.lower(),
-        action=record.action.name.lower(),
-        name=names.side_name(txn, side)
-        if side.tag
-        else f"{names.side_name(txn, side)}@{_changed(record)}",
-        old_digest=Digest(record.old) if record.old else None,
-        new_digest=Digest(record.new) if record.new else None,
+        action=action,
+        name=name,
+        old_digest=None,
+        new_digest=None,
         other=other,
         comment=event.record.comment,
         promotion=event.record.promotion or None,

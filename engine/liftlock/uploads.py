@@ -45,6 +45,9 @@ class _Header(msgspec.Struct):
     name: str
     registry: int
     """Its id: a registry of the same name that came later is another."""
+    repository: int | None
+    """Its id likewise: a session ends when its repository is renamed or deleted. None if the
+    session was there before the repository."""
     algorithm: str
     by: str
 
@@ -72,9 +75,9 @@ def start(place: Place, name: RepositoryName, algorithm: str, by: str) -> str:
     """
     if algorithm not in ALGORITHMS:
         raise DigestInvalid(algorithm, f"the algorithm is none of {', '.join(ALGORITHMS)}")
-    registry = place.store.read(lambda txn: names.get_registry(txn, name.registry))
+    registry, repository = place.store.read(lambda txn: _home(txn, name))
     session_id = place.new_id()
-    header = msgspec.json.encode(_Header(str(name), registry, algorithm, by))
+    header = msgspec.json.encode(_Header(str(name), registry, repository, algorithm, by))
     place.blobs.create_session(session_id, header)
     place.states.keep(session_id, ContentHash(algorithm))
     return session_id
@@ -87,7 +90,9 @@ def size(place: Place, name: RepositoryName, session_id: str) -> int:
         UploadUnknown: it is not there, or was started for another repository.
     """
     header, received = place.blobs.peek_session(session_id)
-    _read_header(header, name, session_id)
+    read = _read_header(header, name, session_id)
+    if place.store.read(lambda txn: _has_moved(txn, name, read)):
+        raise UploadUnknown(session_id)
     return received
 
 
@@ -101,7 +106,9 @@ def hold(place: Place, name: RepositoryName, session_id: str) -> Iterator[Upload
     """
     with place.blobs.hold_session(session_id, partial(_is_recorded, place.store)) as session:
         header = _read_header(session.header, name, session_id)
-        upload = Upload(place, session, name, header.registry, header.algorithm)
+        if place.store.read(lambda txn: _has_moved(txn, name, header)):
+            raise UploadUnknown(session_id)
+        upload = Upload(place, session, name, header)
         try:
             yield upload
         finally:
@@ -116,14 +123,12 @@ class Upload:
         place: Place,
         session: Session,
         name: RepositoryName,
-        registry: int,
-        algorithm: str,
+        header: _Header,
     ) -> None:
         self._place = place
         self._session = session
         self._name = name
-        self._registry = registry
-        self._algorithm = algorithm
+        self._header = header
         self._hash: ContentHash | None = None
         self._ended = False
 
@@ -209,7 +214,7 @@ class Upload:
         if self._place.clock() - published_at > self._place.limits.publish_age_ms_max:
             # The orphan sweep may be about to take the file, which has no record yet.
             raise StoreBusy("the commit came too long after the file was written; try again")
-        if names.get_registry(txn, self._name.registry) != self._registry:
+        if _has_moved(txn, self._name, self._header):
             raise UploadUnknown(self._session.session_id)
         current = _find(txn, digest)
         draft = Draft()
@@ -239,7 +244,7 @@ class Upload:
     def _content_hash(self) -> ContentHash:
         if self._hash is None:
             known = self._place.states.take(self._session.session_id, self.size)
-            self._hash = known or self._rehashed(self._algorithm)
+            self._hash = known or self._rehashed(self._header.algorithm)
         return self._hash
 
     def _rehashed(self, algorithm: str) -> ContentHash:
@@ -282,6 +287,19 @@ def _is_recorded(store: MetadataStore, locator: Locator) -> bool:
 
 def _find(txn: ReadTxn, digest: Digest) -> BlobRecord | None:
     return links.find_blobs(txn, (digest.key,))[0]
+
+
+def _home(txn: ReadTxn, name: RepositoryName) -> tuple[int, int | None]:
+    """Return the ids of registry and repository, or RegistryUnknown."""
+    registry = names.get_registry(txn, name.registry)
+    found = names.find_in(txn, registry, name.repository)
+    return registry, found.id if found else None
+
+
+def _has_moved(txn: ReadTxn, name: RepositoryName, header: _Header) -> bool:
+    """Tell whether a session's name stands for something else by now."""
+    registry, repository = _home(txn, name)
+    return registry != header.registry or header.repository not in {None, repository}
 
 
 def _read_header(header: bytes, name: RepositoryName, session_id: str) -> _Header:

@@ -14,6 +14,7 @@ from liftlock.errors import RecordCorrupt
 from liftlock.metadata import codec, records
 from liftlock.metadata.contract import Table
 from liftlock.metadata.records import SCOPED, Action, Kind, Naming, Role, decoded, protect
+from liftlock.model import Tally
 from liftlock.oci.digest import ALGORITHMS, Digest
 
 ids = st.integers(0, 2**64 - 1)
@@ -79,6 +80,8 @@ CASES = [
             ids,
             ids,
             st.integers(0, 2**32 - 1),
+            st.integers(0, 2**32 - 1),
+            st.integers(0, 2**32 - 1),
             hashes,
             texts,
             texts,
@@ -89,10 +92,20 @@ CASES = [
         (Table.ITEMS,),
         st.builds(
             records.ItemRecord,
-            st.sampled_from(Action),
+            st.sampled_from([action for action in Action if action not in records.WHOLE]),
             st.none() | digests,
             st.none() | digests,
             st.none() | others,
+            st.booleans(),
+            st.none(),
+        )
+        | st.builds(
+            records.ItemRecord,
+            st.sampled_from(sorted(records.WHOLE)),
+            st.none(),
+            st.none(),
+            st.none() | others,
+            tally=st.none() | st.builds(Tally, *[st.integers(0, 2**32 - 1)] * 6),
         ),
     ),
     Case(
@@ -108,7 +121,17 @@ CASES = [
     Case(
         records.SealRecord, (Table.SEALS,), st.builds(records.SealRecord, hashes, ids, ids, hashes)
     ),
-    Case(records.DeadRecord, (Table.DEAD,), st.builds(records.DeadRecord, ids, ids)),
+    Case(records.DeadRecord, (Table.DEAD,), st.builds(records.DeadRecord, ids, ids, st.booleans())),
+    Case(
+        records.RepositoryLogRecord,
+        (Table.REPOSITORY_LOG,),
+        st.builds(records.RepositoryLogRecord, st.sampled_from(Naming), ids, texts),
+    ),
+    Case(
+        records.AnswerRecord,
+        (Table.IDEMPOTENCY,),
+        st.builds(records.AnswerRecord, ids, hashes, st.binary(max_size=50)),
+    ),
     Case(records.CountsRecord, (Table.COUNTERS,), st.builds(records.CountsRecord, counts)),
 ]
 every_record = pytest.mark.parametrize("case", CASES, ids=lambda case: case.record.__name__)

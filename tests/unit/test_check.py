@@ -455,7 +455,8 @@ def drop_last_seal(damage: Damage) -> None:
 
 def add_event(damage: Damage) -> None:
     record = EventRecord(
-        kind=Kind.CREATE, at=1, promotion=0, undoes=0, items=0, items_hash=EMPTY, by="x",
+        kind=Kind.CREATE, at=1, promotion=0, undoes=0, items=0, manifests=0,
+        records=0, items_hash=EMPTY, by="x",
         comment="",
     )  # fmt: skip
     damage.put(Table.EVENTS, keys.id_key(damage.last_event() + 1), record.encode())

@@ -19,7 +19,7 @@ from liftlock.check.stored import check_files, check_stored
 from liftlock.metadata.contract import MetadataStore
 from liftlock.model import Finding
 
-__all__ = ["check"]
+__all__ = ["check", "check_past"]
 
 
 def check(store: MetadataStore, blobs: BlobStore, *, content: bool) -> Iterator[Finding]:

@@ -16,22 +16,28 @@ from liftlock.metadata.contract import (
     added,
 )
 from liftlock.metadata.records import (
+    AnswerRecord,
     CountsRecord,
     DeadRecord,
     IdRecord,
     Naming,
     NamingRecord,
     RegistryRecord,
+    RepositoryLogRecord,
     RepositoryRecord,
 )
 from liftlock.model import Finding
+
+_BEGINS = frozenset({Naming.CREATED, Naming.MOVED_IN})
 
 
 def check_names(store: MetadataStore) -> Iterator[Finding]:
     """Check `names` against `registries`, `repositories` and `names_log`, and registries' sums."""
     yield from in_batches(store, Table.NAMES, _names)
     yield from in_batches(store, Table.NAMES_LOG, _log)
+    yield from in_batches(store, Table.REPOSITORY_LOG, _wholes)
     yield from in_batches(store, Table.DEAD, _dead)
+    yield from in_batches(store, Table.IDEMPOTENCY, _answers)
     yield from store.read(_sums)
 
 
@@ -51,7 +57,7 @@ def _names(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
             None,
         )
         logged = latest and readable(NamingRecord.decode, Table.NAMES_LOG, latest, findings)
-        if not logged or logged.id != record.id or logged.naming is not Naming.CREATED:
+        if not logged or logged.id != record.id or logged.naming not in _BEGINS:
             findings.append(
                 error("name-is-logged", name, f"the log does not say that id {record.id} bears it")
             )
@@ -86,17 +92,51 @@ def _log(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
         if txn.get(Table.REPOSITORY_HISTORY, role_row) is None:
             findings.append(error("item-is-found", f"event {event}", f"not under id {record.id}"))
         registry, name = keys.split_name(row[0])
-        if record.naming is Naming.CREATED and _is_last(txn, row[0]):
+        if registry != keys.NO_REGISTRY and _is_dead(txn, registry):
+            continue
+        if record.naming in _BEGINS and _is_last(txn, row[0]):
             value = txn.get(Table.NAMES, keys.name_key(registry, name))
             if value is None:
                 findings.append(error("name-is-there", name, f"id {record.id} bears it no more"))
     return findings
 
 
+def _is_dead(txn: ReadTxn, number: int) -> bool:
+    """Tell whether a repository or registry was deleted."""
+    key = keys.id_key(number)
+    if txn.get(Table.DEAD, key) is not None:
+        return True
+    value = txn.get(Table.REGISTRIES, key)
+    if value is None:
+        return False
+    return not _is_named(txn, RegistryRecord.decode(value[:-4]).name)
+
+
+def _is_named(txn: ReadTxn, registry: str) -> bool:
+    return txn.get(Table.NAMES, keys.name_key(keys.NO_REGISTRY, registry)) is not None
+
+
 def _is_last(txn: ReadTxn, key: bytes) -> bool:
     """Tell whether nothing has happened to a name since."""
     prefix = key[: -keys.ID_BYTES]
     return next(txn.scan(Table.NAMES_LOG, prefix, after=key, limit=1), None) is None
+
+
+def _wholes(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    findings: list[Finding] = []
+    for row in rows:
+        readable(RepositoryLogRecord.decode, Table.REPOSITORY_LOG, row, findings)
+        event = keys.last_id(row[0])
+        if txn.get(Table.EVENTS, keys.id_key(event)) is None:
+            findings.append(error("log-has-event", f"event {event}", "a repository's log names it"))
+    return findings
+
+
+def _answers(txn: ReadTxn, rows: list[Row]) -> list[Finding]:  # noqa: ARG001 - as `in_batches` calls it
+    findings: list[Finding] = []
+    for row in rows:
+        readable(AnswerRecord.decode, Table.IDEMPOTENCY, row, findings)
+    return findings
 
 
 def _dead(txn: ReadTxn, rows: list[Row]) -> list[Finding]:  # noqa: ARG001 - as `in_batches` calls it
@@ -107,12 +147,12 @@ def _dead(txn: ReadTxn, rows: list[Row]) -> list[Finding]:  # noqa: ARG001 - as 
 
 
 def _sums(txn: ReadTxn) -> list[Finding]:
-    """Compare each registry's counters with the sum over its repositories, dead ones included."""
+    """Compare each registry's counters with the sum over its repositories, without the dead."""
     findings: list[Finding] = []
     sums: dict[int, Counts] = {}
     for row in txn.scan(Table.REPOSITORIES):
         record = readable(RepositoryRecord.decode, Table.REPOSITORIES, row, findings)
-        if record is not None:
+        if record is not None and not _is_dead(txn, keys.first_id(row[0])):
             so_far = sums.get(record.registry, NO_COUNTS)
             sums[record.registry] = added(so_far, record.counts)
     for row in txn.scan(Table.COUNTERS):
@@ -120,7 +160,8 @@ def _sums(txn: ReadTxn) -> list[Finding]:
     for row in txn.scan(Table.REGISTRIES):
         registry = readable(RegistryRecord.decode, Table.REGISTRIES, row, findings)
         counted, summed = txn.count(row[0]), sums.get(keys.first_id(row[0]), NO_COUNTS)
-        if registry is not None and counted != summed:
+        # A dead registry's repositories are swept one by one, and nobody counts any more.
+        if registry is not None and counted != summed and _is_named(txn, registry.name):
             findings.append(
                 error("counts-add-up", registry.name, f"it says {counted}, its parts {summed}")
             )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from liftlock import history
+from liftlock import history, names
 from liftlock.check.scan import damaged, error, in_batches, readable, repository_ids
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
-from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.contract import NO_COUNTS, MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import (
     BareRecord,
+    DeadRecord,
     EventRecord,
     IdRecord,
     ItemRecord,
@@ -67,11 +68,16 @@ def _items(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
         if tag and txn.get(Table.TAG_HISTORY, tag_row) is None:
             findings.append(error("item-is-found", f"event {event}", f"not under tag {tag}"))
         sides = [repository]
+        taken_row = b""
         if record is not None and record.other is not None:
             # A copy has no item for its source, but is in the source's history.
             act = readable(EventRecord.decode, Table.EVENTS, (head, value), [])
             if act is not None and act.kind is Kind.PROMOTE:
                 sides.append(record.other.repository)
+                if record.other.tag:
+                    taken_row = keys.taken_history_key(*record.other, event)
+        if taken_row and txn.get(Table.TAG_HISTORY, taken_row) is None:
+            findings.append(error("item-is-found", f"event {event}", "not under the tag it took"))
         for side in sides:
             role_row = keys.repository_history_key(side, event)
             if txn.get(Table.REPOSITORY_HISTORY, role_row) is None:
@@ -111,23 +117,34 @@ def _roles(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
 def _replay(txn: ReadTxn, number: int) -> list[Finding]:
     """The last thing that happened to a tag must be where it is."""
     findings: list[Finding] = []
+    key = keys.id_key(number)
+    gone = txn.get(Table.DEAD, key)
+    if gone is not None and decoded(DeadRecord.decode, Table.DEAD, key, gone).is_going:
+        return findings  # what is being swept need not add up
     last: dict[str, int] = {}
-    for row in txn.scan(Table.TAG_HISTORY, keys.id_key(number)):
+    for row in txn.scan(Table.TAG_HISTORY, key):
         readable(BareRecord.decode, Table.TAG_HISTORY, row, findings)
-        tag = row[0][8:-9].decode()
-        last[tag] = keys.last_id(row[0])
+        tag, is_changed, event = keys.split_tag_history(row[0])
+        if is_changed:
+            last[tag] = event
     there: dict[str, bytes] = {}
     for key, value in txn.scan(Table.TAGS, keys.id_key(number)):
         try:
             there[key[8:].decode()] = decoded(TagRecord.decode, Table.TAGS, key, value).digest
         except RecordCorrupt as corrupt:
             findings.append(damaged(corrupt))
+    try:
+        born = _Birth(txn, number)
+    except RecordCorrupt:  # found where repositories are checked
+        return findings
+    if not there and _is_swept(txn, number):
+        return findings
     for tag in sorted(there.keys() | last.keys()):
         try:
             items = history.find_items(txn, number, tag, (last[tag],)) if tag in last else []
         except RecordCorrupt:  # found where the items are checked
             continue
-        told = items[-1].record.new if items else None
+        told = items[-1].record.new if items else born.digest(tag)
         if told != there.get(tag):
             findings.append(
                 error(
@@ -137,6 +154,28 @@ def _replay(txn: ReadTxn, number: int) -> list[Finding]:
                 )
             )
     return findings
+
+
+class _Birth:
+    """What a repository that began as a copy got from the one that it was copied from."""
+
+    def __init__(self, txn: ReadTxn, number: int) -> None:
+        self._txn = txn
+        record = names.repository_record(txn, number)
+        item = history.find_whole_item(txn, number, record.born)
+        self._event = record.born
+        self._source = item.record.other if item is not None else None
+
+    def digest(self, tag: str) -> bytes | None:
+        """Return where a tag was when the repository began; None: nowhere."""
+        if self._source is None:
+            return None
+        return history.digest_at(self._txn, self._source.repository, tag, self._event)
+
+
+def _is_swept(txn: ReadTxn, number: int) -> bool:
+    record = names.repository_record(txn, number)
+    return not names.is_reachable(txn, number, record) and record.counts == NO_COUNTS
 
 
 def _shown(digest: bytes | None) -> str:

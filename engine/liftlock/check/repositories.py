@@ -17,6 +17,7 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import (
     BareRecord,
+    DeadRecord,
     HoldRecord,
     LinkRecord,
     RepositoryRecord,
@@ -54,7 +55,7 @@ class _Repository:
         value = self.txn.get(Table.REPOSITORIES, row)
         assert value is not None
         record = readable(RepositoryRecord.decode, Table.REPOSITORIES, (row, value), self.findings)
-        if record is None:
+        if record is None or self.is_going(row):
             return self.findings
         self.name = record.name
         tags = self.check_tags()
@@ -65,6 +66,11 @@ class _Repository:
         if counted != record.counts:
             self.fault("counts-add-up", f"it says {record.counts}, and has {counted}")
         return self.findings
+
+    def is_going(self, row: bytes) -> bool:
+        """Tell whether it is being swept: then its rows need not add up."""
+        dead = self.txn.get(Table.DEAD, row)
+        return dead is not None and decoded(DeadRecord.decode, Table.DEAD, row, dead).is_going
 
     def fault(self, rule: str, detail: str) -> None:
         self.findings.append(error(rule, f"repository {self.number} ({self.name})", detail))

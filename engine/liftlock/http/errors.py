@@ -47,6 +47,7 @@ TABLE: Final[Mapping[type[LiftlockError], Said]] = {
     errors.NameIncomplete: Said(404, "NAME_UNKNOWN"),
     errors.BlobUnknown: Said(404, "BLOB_UNKNOWN"),
     errors.ManifestUnknown: Said(404, "MANIFEST_UNKNOWN"),
+    errors.NothingSelected: Said(404, "UNSUPPORTED"),
     errors.ManifestBlobUnknown: Said(404, "MANIFEST_BLOB_UNKNOWN"),
     errors.UploadUnknown: Said(404, "BLOB_UPLOAD_UNKNOWN"),
     errors.PromotionUnknown: Said(404, "UNSUPPORTED"),

@@ -30,6 +30,11 @@ def added(left: Counts, right: Counts) -> Counts:
     return (left[0] + right[0], left[1] + right[1], left[2] + right[2], left[3] + right[3])
 
 
+def negated(counts: Counts) -> Counts:
+    """Return what takes `counts` away again."""
+    return (-counts[0], -counts[1], -counts[2], -counts[3])
+
+
 class Table(StrEnum):
     """The tables; keys and values of each are drawn in docs/format.md."""
 
@@ -47,7 +52,9 @@ class Table(StrEnum):
     TAG_HISTORY = "tag_history"
     REPOSITORY_HISTORY = "repository_history"
     NAMES_LOG = "names_log"
+    REPOSITORY_LOG = "repository_log"
     PROMOTIONS = "promotions"
+    IDEMPOTENCY = "idempotency"
     SEALS = "seals"
     DEAD = "dead"
     COUNTERS = "counters"
@@ -97,6 +104,10 @@ class ReadTxn(Protocol):
         With `after`, only those beyond it (exclusive) in the direction of the scan; it need not
         exist. Do not write to the table while the stream is open.
         """
+        ...
+
+    def count_rows(self, table: Table, prefix: bytes) -> int:
+        """Count the rows that begin with `prefix`, one by one: as long as they are many."""
         ...
 
     def count(self, counter: bytes) -> Counts:

@@ -21,12 +21,17 @@ class Draft:
         self._puts: defaultdict[Table, dict[bytes, bytes]] = defaultdict(dict)
         self._deletes: defaultdict[Table, dict[bytes, None]] = defaultdict(dict)
         self._repositories: dict[int, tuple[RepositoryRecord, Counts]] = {}
+        self._counters: dict[int, Counts] = {}
 
     def put(self, table: Table, key: bytes, body: bytes = b"") -> None:
         """Set a row; a delete of it that was drafted before is forgotten."""
         self._puts[table][key] = body
         if table in self._deletes:
             self._deletes[table].pop(key, None)
+
+    def is_put(self, table: Table, key: bytes) -> bool:
+        """Tell whether a row is drafted."""
+        return table in self._puts and key in self._puts[table]
 
     def put_bare(self, table: Table, row_keys: Iterable[bytes]) -> None:
         """Set rows that say all with their keys."""
@@ -44,10 +49,15 @@ class Draft:
         known = self._repositories.get(number)
         self._repositories[number] = record, added(known[1], delta) if known else delta
 
+    def add(self, registry: int, delta: Counts) -> None:
+        """Add to what a registry has, beside what `touch` adds."""
+        self._counters[registry] = added(self._counters.get(registry, NO_COUNTS), delta)
+
     @property
     def records(self) -> int:
         """How many rows this writes or deletes, a registry's counters among them."""
         changed = {record.registry for record, delta in self._repositories.values() if any(delta)}
+        changed |= self._counters.keys()
         records = len(self._repositories) + len(changed)
         for rows in self._puts.values():
             records += len(rows)
@@ -70,3 +80,5 @@ class Draft:
             if any(delta):
                 txn.add(keys.id_key(record.registry), delta)
         txn.put_many(Table.REPOSITORIES, protect_all(Table.REPOSITORIES, changed))
+        for registry, delta in self._counters.items():
+            txn.add(keys.id_key(registry), delta)

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from blake3 import blake3
+
 from liftlock.oci.digest import key_length
 
 NO_REGISTRY: Final = 0
@@ -137,6 +139,21 @@ def tag_history_prefix(repository: int, tag: str) -> bytes:
     return repository.to_bytes(8, "big") + tag.encode() + b"\x00"
 
 
+def taken_history_key(repository: int, tag: str, event: int) -> bytes:
+    """`tag_history`: repository id, tag, 1, event id: what was copied from a tag, likewise."""
+    return taken_history_prefix(repository, tag) + event.to_bytes(8, "big")
+
+
+def taken_history_prefix(repository: int, tag: str) -> bytes:
+    """`tag_history`: the prefix of the events that took something from one tag."""
+    return repository.to_bytes(8, "big") + tag.encode() + b"\x01"
+
+
+def split_tag_history(key: bytes) -> tuple[str, bool, int]:
+    """Take a `tag_history` key apart: tag, whether it was changed (and not taken from), event."""
+    return key[8:-9].decode(), key[-9] == 0, int.from_bytes(key[-8:], "big")
+
+
 def repository_history_key(repository: int, event: int) -> bytes:
     """`repository_history`: repository id, event id."""
     return repository.to_bytes(8, "big") + event.to_bytes(8, "big")
@@ -150,6 +167,16 @@ def names_log_key(registry: int, name: str, event: int) -> bytes:
 def names_log_prefix(registry: int, name: str) -> bytes:
     """`names_log`: the prefix of all that happened to one name."""
     return registry.to_bytes(8, "big") + _encoded(name) + b"\x00"
+
+
+def repository_log_key(repository: int, event: int) -> bytes:
+    """`repository_log`: repository id, event id: what happened to it as a whole, in order."""
+    return repository.to_bytes(8, "big") + event.to_bytes(8, "big")
+
+
+def idempotency_key(caller: str, key: str) -> bytes:
+    """`idempotency`: BLAKE3 of the caller, BLAKE3 of the key: both may be of any length."""
+    return blake3(caller.encode()).digest(16) + blake3(key.encode()).digest(32)
 
 
 def split_name(key: bytes) -> tuple[int, str]:

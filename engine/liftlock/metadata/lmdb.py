@@ -15,6 +15,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -242,6 +243,13 @@ class _LmdbReadTxn:
                     left -= 1
                     if left == 0:
                         return
+
+    def count_rows(self, table: Table, prefix: bytes) -> int:
+        with self._txn.cursor(self._tables[table]) as cursor:
+            if not cursor.set_range(prefix):
+                return 0
+            keys = cursor.iternext(keys=True, values=False)
+            return sum(1 for _ in takewhile(lambda key: key.startswith(prefix), keys))
 
     def count(self, counter: bytes) -> Counts:
         value = self._txn.get(counter, db=self._tables[Table.COUNTERS])

@@ -130,6 +130,9 @@ class _MemoryReadTxn:
             key = keys[index]
             yield key, rows[key]
 
+    def count_rows(self, table: Table, prefix: bytes) -> int:
+        return sum(1 for _ in self.scan(table, prefix))
+
     def count(self, counter: bytes) -> Counts:
         return self._counts.get(counter, NO_COUNTS)
 

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Self, TypeVar
 
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata.contract import Counts, Row, Table
+from liftlock.model import Tally
 
 SCOPED: Final = frozenset(
     {
@@ -48,7 +49,7 @@ def protect_all(table: Table, rows: Iterable[tuple[bytes, bytes]]) -> list[Row]:
 
 
 class Action(IntEnum):
-    """What an item did to a tag (or, without a tag, to a manifest)."""
+    """What an item did to a tag; without a tag, to a manifest or to a whole repository."""
 
     CREATED = 1
     UPDATED = 2
@@ -60,6 +61,24 @@ class Action(IntEnum):
     """The tag stayed; what a promotion had added behind it was taken back."""
     KEPT = 7
     """The tag was right already; a move only took its source's."""
+    BROUGHT = 8
+    """A referrer without a tag came along."""
+    COPIED = 16
+    """The repository was made, with all that the other side had."""
+    RENAMED = 17
+    """The repository bears another name, and is the same."""
+    MERGED = 18
+    """All that the other side had came into the repository; its tags have items of their own."""
+    DISSOLVED = 19
+    """The repository was merged into the other side, and is gone."""
+    REMOVED = 20
+    """The repository, which a promotion had made, is gone."""
+    REVIVED = 21
+    """The repository, which was gone, is there again."""
+
+
+WHOLE: Final = frozenset(action for action in Action if action >= Action.COPIED)
+"""Actions on whole repositories; items of theirs have counts in place of digests."""
 
 
 class Kind(IntEnum):
@@ -79,7 +98,13 @@ class Naming(IntEnum):
     """What happened to a name."""
 
     CREATED = 1
+    MOVED_IN = 2
+    MOVED_OUT = 3
     DELETED = 4
+    MERGED = 5
+    """Only in `repository_log`: the name stayed, and another repository's content came in."""
+    COPIED = 6
+    """Only in `repository_log`: the name stayed, and a copy was made under another."""
 
 
 class Role(IntEnum):
@@ -92,13 +117,16 @@ class Role(IntEnum):
 
 _Q = struct.Struct(">Q")
 _ID_AND_BYTE = struct.Struct(">QB")
-_TWO_IDS = struct.Struct(">QQ")
+_DEAD = struct.Struct(">QQ?")
 _COUNTS = struct.Struct(">qqqq")
 _REPOSITORY = struct.Struct(">QQQqqqq")
 _MANIFEST = struct.Struct(">BQI")
 _BLOB = struct.Struct(">BQQ32s")
-_EVENT = struct.Struct(">BQQQI32sHH")
+_EVENT = struct.Struct(">BQQQIII32sHH")
 _ITEM = struct.Struct(">BBB")
+_ATTACHMENT: Final = 0x80
+_TALLY = struct.Struct(">6I")
+_ANSWER = struct.Struct(">Q32s")
 _SEAL = struct.Struct(">32sQQ32s")
 
 
@@ -264,6 +292,10 @@ class EventRecord(NamedTuple):
     undoes: int
     """The promotion number that it undid; 0 if it undid none."""
     items: int
+    manifests: int
+    """Manifests that a promotion newly linked."""
+    records: int
+    """Rows that a promotion wrote."""
     items_hash: bytes
     by: str
     comment: str
@@ -277,6 +309,8 @@ class EventRecord(NamedTuple):
                 self.promotion,
                 self.undoes,
                 self.items,
+                self.manifests,
+                self.records,
                 self.items_hash,
                 len(by),
                 len(comment),
@@ -287,7 +321,9 @@ class EventRecord(NamedTuple):
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        kind, at, promotion, undoes, items, items_hash, by, comment = _EVENT.unpack_from(body)
+        kind, at, promotion, undoes, items, manifests, records, items_hash, by, comment = (
+            _EVENT.unpack_from(body)
+        )
         start = _EVENT.size
         if len(body) != start + by + comment:
             raise ValueError("lengths do not add up")
@@ -297,6 +333,8 @@ class EventRecord(NamedTuple):
             promotion,
             undoes,
             items,
+            manifests,
+            records,
             items_hash,
             body[start : start + by].decode(),
             body[start + by :].decode(),
@@ -312,28 +350,38 @@ class OtherSide(NamedTuple):
 
 
 class ItemRecord(NamedTuple):
-    """`items`: one change of one tag."""
+    """`items`: one change of one tag, or what happened to a whole repository."""
 
     action: Action
     old: bytes | None
     new: bytes | None
     other: OtherSide | None
+    is_attachment: bool = False
+    """Whether the tag is an attachment tag that came along."""
+    tally: Tally | None = None
+    """Of a whole repository."""
 
     def encode(self) -> bytes:
-        old, new = self.old or b"", self.new or b""
+        old = self.old or b""
+        new = _TALLY.pack(*self.tally) if self.tally is not None else self.new or b""
         other = b"" if self.other is None else _Q.pack(self.other[0]) + self.other[1].encode()
-        return _ITEM.pack(self.action, len(old), len(new)) + old + new + other
+        action = self.action | _ATTACHMENT if self.is_attachment else self.action
+        return _ITEM.pack(action, len(old), len(new)) + old + new + other
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        action, old, new = _ITEM.unpack_from(body)
+        code, old, new = _ITEM.unpack_from(body)
+        action = Action(code & ~_ATTACHMENT)
         middle, end = _ITEM.size + old, _ITEM.size + old + new
-        rest = body[end:]
+        rest, newer = body[end:], body[middle:end]
+        is_whole = action in WHOLE and newer
         return cls(
-            Action(action),
+            action,
             body[_ITEM.size : middle] or None,
-            body[middle:end] or None,
+            None if is_whole else newer or None,
             OtherSide(int.from_bytes(rest[:8], "big"), rest[8:].decode()) if rest else None,
+            bool(code & _ATTACHMENT),
+            Tally(*_TALLY.unpack(newer)) if is_whole else None,
         )
 
 
@@ -365,6 +413,40 @@ class NamingRecord(NamedTuple):
         return cls(number, Naming(naming))
 
 
+class RepositoryLogRecord(NamedTuple):
+    """`repository_log`: what happened to a repository, and where it was from then on."""
+
+    naming: Naming
+    registry: int
+    name: str
+
+    def encode(self) -> bytes:
+        return _ID_AND_BYTE.pack(self.registry, self.naming) + self.name.encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        registry, naming = _ID_AND_BYTE.unpack_from(body)
+        return cls(Naming(naming), registry, body[_ID_AND_BYTE.size :].decode())
+
+
+class AnswerRecord(NamedTuple):
+    """`idempotency`: the answer to a request, kept for when it comes again."""
+
+    until: int
+    """Milliseconds since 1970; from then on the key is free again."""
+    request: bytes
+    """BLAKE3 of the request."""
+    answer: bytes
+
+    def encode(self) -> bytes:
+        return _ANSWER.pack(self.until, self.request) + self.answer
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        until, request = _ANSWER.unpack_from(body)
+        return cls(until, request, body[_ANSWER.size :])
+
+
 class SealRecord(NamedTuple):
     """`seals`: the chain that makes the history tamper-evident."""
 
@@ -386,13 +468,15 @@ class DeadRecord(NamedTuple):
 
     since: int
     event: int
+    is_going: bool = False
+    """Whether the sweep has begun to remove its rows."""
 
     def encode(self) -> bytes:
-        return _TWO_IDS.pack(*self)
+        return _DEAD.pack(*self)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        return cls(*_TWO_IDS.unpack(body))
+        return cls(*_DEAD.unpack(body))
 
 
 class CountsRecord(NamedTuple):

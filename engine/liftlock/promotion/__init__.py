@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from liftlock.promotion.applying import apply, rehearse
+from liftlock.promotion.answers import listed, recorded
+from liftlock.promotion.applying import apply, rehearse, still_holds
 from liftlock.promotion.planning import plan
 from liftlock.promotion.request import PromotionRequest, RequestItem
 from liftlock.promotion.undo_applying import apply_undo, rehearse_undo
 from liftlock.promotion.undo_planning import UndoPlan, plan_undo
-from liftlock.promotion.values import Plan, Request
+from liftlock.promotion.values import Plan
 
 __all__ = [
     "Plan",
     "PromotionRequest",
-    "Request",
     "RequestItem",
     "UndoPlan",
     "apply",
     "apply_undo",
+    "listed",
     "plan",
     "plan_undo",
+    "recorded",
     "rehearse",
     "rehearse_undo",
+    "still_holds",
 ]

@@ -1,36 +1,32 @@
-"""Writing a plan: links, tags, removals and history, as one draft in one transaction."""
+"""Writing a plan: links, tags, removals, names and history, in one transaction."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from itertools import count
 
 from liftlock import history, links, names
 from liftlock.config import Limits
 from liftlock.errors import PromotionInvalid
-from liftlock.history import Act, Change
+from liftlock.history import Act, Change, Closed
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, Numbered, ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, Kind, OtherSide
-from liftlock.model import Mode, Outcome, Promotion, PromotionItem
-from liftlock.oci.digest import Digest
+from liftlock.metadata.records import Action, Naming, OtherSide, Role
+from liftlock.model import Mode, Promotion, Tally
+from liftlock.names import FoundRepository
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion.bringing import draft_bringing
-from liftlock.promotion.values import Plan, TagChange
-
-_ACTIONS: Final = {
-    Outcome.CREATE: Action.CREATED,
-    Outcome.OVERWRITE: Action.UPDATED,
-    Outcome.EXTEND: Action.EXTENDED,
-    Outcome.REMOVE: Action.MOVED_OUT,
-    Outcome.UNCHANGED: Action.KEPT,
-}
-NOT_YET: Final = history.NUMBER_MAX
-"""Stands for the numbers that a dry run does not take."""
+from liftlock.promotion import answers
+from liftlock.promotion.answers import Telling
+from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target, kind_of
+from liftlock.promotion.planning import iter_parts
+from liftlock.promotion.values import Part, Plan, Route, Way, Whole
+from liftlock.promotion.wholes import COPIED_TABLES
 
 
 def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits) -> Promotion:
-    """Write `plan`, made in this very transaction; if it changes nothing, write nothing.
+    """Write `plan`, which holds in this very transaction; if it changes nothing, write nothing.
 
     But for one thing: an untagged digest that is promoted again is held for longer.
 
@@ -39,17 +35,27 @@ def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits) -> Promotion:
             it took are given back with the transaction.
     """
     if plan.is_unchanged:
-        if plan.target is not None and plan.request.target_tag is None:
-            draft = Draft()
-            links.put_hold(draft, plan.target.id, keys.MANIFEST, plan.digest, txn.at)
-            draft.write(txn)
-        return _unchanged(plan, act, txn.at)
+        _hold_again(txn, plan)
+        return answers.unchanged(plan, act, txn.at)
+    counted(plan.records, limits)
+    telling = Telling(plan)
     event, number = history.next_event(txn), txn.next_id(Numbered.PROMOTION)
-    target = txn.next_id(Numbered.OBJECT) if plan.target is None else plan.target.id
-    draft = _draft(txn, plan, act, txn.at, event=event, number=number, target=target)
-    records = counted(draft, limits)
-    draft.write(txn)
-    return _done(plan, act, txn.at, number, records)
+    writing = _Writing(txn, plan, event, txn.at, partial(txn.next_id, Numbered.OBJECT))
+    writing.begin()
+    for whole in plan.wholes:
+        if whole.way is Way.COPY:
+            _copy_rows(txn, whole.source.id, writing.made[whole.target_name].id)
+    if plan.parts is not None:
+        for route, part in plan.parts:
+            telling.tell(route, part)
+            writing.take(route, part)
+        writing.end(telling)
+        writing.close(act, number, telling.linked)
+        records = counted(writing.draft.records + plan.records, limits)
+        writing.draft.write(txn)
+    else:
+        records = _write_big(txn, plan, act, limits, writing, telling, number)
+    return telling.promotion(act, txn.at, number, records)
 
 
 def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) -> Promotion:
@@ -59,15 +65,34 @@ def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) ->
         PromotionInvalid: it would take more records than one transaction may.
     """
     if plan.is_unchanged:
-        return _unchanged(plan, act, at)
-    target = plan.target.id if plan.target else NOT_YET
-    draft = _draft(txn, plan, act, at, event=NOT_YET, number=NOT_YET, target=target)
-    return _done(plan, act, at, None, counted(draft, limits))
+        return answers.unchanged(plan, act, at)
+    telling = Telling(plan)
+    made = count(NOT_YET, -1)
+    writing = _Writing(txn, plan, NOT_YET, at, lambda: next(made))
+    writing.begin()
+    if plan.parts is not None:
+        for route, part in plan.parts:
+            telling.tell(route, part)
+            writing.take(route, part)
+    else:
+        for route, part in iter_parts(txn, plan.request, limits, plan.routes, []):
+            telling.tell(route, part)
+    writing.end(telling)
+    writing.close(act, NOT_YET, telling.linked)
+    records = counted(writing.draft.records + plan.records, limits)
+    return telling.promotion(act, at, None, records)
 
 
-def counted(draft: Draft, limits: Limits) -> int:
-    """Return how many records a draft has; PromotionInvalid if one transaction may not."""
-    records = draft.records
+def still_holds(txn: ReadTxn, plan: Plan) -> bool:
+    """Tell whether everything that a plan rests on is as it was when it was made."""
+    return all(_seen(txn, name) == seen for name, seen in plan.rests_on.items()) and all(
+        list(names.iter_below(txn, registry, path)) == list(found)
+        for (registry, path), found in plan.listed.items()
+    )
+
+
+def counted(records: int, limits: Limits) -> int:
+    """Return `records`; PromotionInvalid if one transaction may not have so many."""
     if records > limits.transaction_records_max:
         raise PromotionInvalid(
             f"it takes {records} records, and one transaction at most "
@@ -76,103 +101,178 @@ def counted(draft: Draft, limits: Limits) -> int:
     return records
 
 
-def _draft(
-    txn: ReadTxn, plan: Plan, act: Act, at: Instant, *, event: int, number: int, target: int
-) -> Draft:
-    draft = Draft()
-    repository = plan.target or names.draft_repository(
-        draft, plan.target_registry, plan.request.target_name, target, event
-    )
-    draft_bringing(txn, draft, repository, plan.bringing, event)
-    changes: list[Change] = []
-    for removal in plan.removes:
-        links.remove_tag(draft, plan.source, removal.tag, removal.digest, at)
-        changes.append(_change(removal, plan.source.id, repository.id))
-    for setting in plan.sets:
-        if setting.outcome is Outcome.UNCHANGED:
-            # A move that finds its target right is in the target's history all the same: that is
-            # how it is known when it is asked for again.
-            if not plan.removes:
-                continue
-        elif not setting.tag:
-            links.put_hold(draft, repository.id, keys.MANIFEST, setting.digest, at)
-        elif setting.outcome is not Outcome.EXTEND:
-            links.put_tag(draft, repository, setting.tag, setting.digest, setting.old, event, at)
-        changes.append(_change(setting, repository.id, plan.source.id))
-    history.append(
-        draft,
-        event,
-        Kind.MOVE if plan.request.mode is Mode.MOVE else Kind.PROMOTE,
-        act,
-        at,
-        changes,
-        concerns=(repository.id,),
-        taken_from=(plan.source.id,),
-        promotion=number,
-    )
-    return draft
+class _Writing:
+    """A plan on its way into drafts."""
 
+    def __init__(
+        self, txn: ReadTxn, plan: Plan, event: int, at: Instant, new_id: Callable[[], int]
+    ) -> None:
+        self.txn, self.plan, self.event, self.at, self.new_id = txn, plan, event, at, new_id
+        self.is_move = plan.request.mode is Mode.MOVE
+        self.kind = kind_of(plan.request)
+        self.draft = Draft()
+        self.made: dict[RepositoryName, FoundRepository] = {}
+        """Repositories that come into being."""
+        self.changes: list[Change] = []
+        self.roles: dict[int, Role] = {}
 
-def _change(change: TagChange, here: int, there: int) -> Change:
-    is_gone = change.outcome is Outcome.REMOVE
-    return Change(
-        here,
-        change.tag,
-        _ACTIONS[change.outcome],
-        change.old,
-        None if is_gone else change.digest,
-        OtherSide(there, change.counterpart),
-    )
+    def begin(self) -> None:
+        """Draft the repositories that come to be, by a copy or by another name.
 
+        Copies come first: their ids must be the highest when their rows are put.
+        """
+        for whole in self.plan.wholes:
+            if whole.way is Way.COPY:
+                self.copy(whole)
+        for whole in self.plan.wholes:
+            if whole.way is Way.RENAME:
+                self.rename(whole)
+        for route in self.plan.routes:
+            if route.target is None and route.target_name not in self.made:
+                made = draft_target(self.draft, route, self.new_id(), self.event)
+                self.made[route.target_name] = made
 
-def _done(plan: Plan, act: Act, at: Instant, number: int | None, records: int) -> Promotion:
-    return Promotion(
-        id=number,
-        at=at,
-        by=act.by,
-        mode=plan.request.mode,
-        comment=act.comment,
-        items=_items(plan),
-        manifests=tuple(Digest(member.digest) for member in plan.bringing.manifests),
-        referrers=tuple(
-            Digest(member.digest) for member in plan.bringing.manifests if member.is_referrer
-        ),
-        records=records,
-        changed=True,
-    )
-
-
-def _unchanged(plan: Plan, act: Act, at: Instant) -> Promotion:
-    """Answer like the promotion that did it, if one did."""
-    done = plan.answered_by.record if plan.answered_by else None
-    return Promotion(
-        id=done.promotion if done else None,
-        at=done.at if done else at,
-        by=done.by if done else act.by,
-        mode=plan.request.mode,
-        comment=done.comment if done else act.comment,
-        items=_items(plan),
-        manifests=(),
-        referrers=(),
-        records=0,
-        changed=False,
-    )
-
-
-def _items(plan: Plan) -> tuple[PromotionItem, ...]:
-    source, target = plan.request.source.name, plan.request.target_name
-    return tuple(
-        PromotionItem(
-            source=_named(source, change.counterpart, change.digest),
-            target=_named(target, change.tag, change.digest),
-            digest=Digest(change.digest),
-            previous_digest=Digest(change.old) if change.old else None,
-            action=change.outcome,
-            attachment=change.is_attachment,
+    def copy(self, whole: Whole) -> None:
+        source, counts = whole.source, whole.source.record.counts
+        made = names.draft_copy(
+            self.draft,
+            whole.target_registry,
+            whole.target_name.repository,
+            self.new_id(),
+            self.event,
+            counts,
         )
-        for change in plan.sets
+        self.made[whole.target_name] = made
+        names.log_whole(self.draft, source, self.event, Naming.COPIED)
+        self.say_whole(made.id, Action.COPIED, source.id, answers.whole_tally(whole))
+        self.concern(made.id, Role.CHANGED)
+        self.concern(source.id, Role.TAKEN_FROM)
+
+    def rename(self, whole: Whole) -> None:
+        names.draft_renaming(
+            self.draft,
+            whole.source,
+            whole.target_registry,
+            whole.target_name.repository,
+            self.event,
+        )
+        self.say_whole(whole.source.id, Action.RENAMED, None, answers.whole_tally(whole))
+
+    def take(self, route: Route, part: Part) -> None:
+        """Draft what happens to some images."""
+        target = self.target(route)
+        self.concern(target.id, Role.CHANGED)
+        self.concern(route.source.id, Role.TAKEN_FROM)
+        self.changes += draft_part(self.txn, self.draft, route, target, part, self.event, self.at)
+
+    def target(self, route: Route) -> FoundRepository:
+        return route.target or self.made[route.target_name]
+
+    def end(self, telling: Telling) -> None:
+        """Draft what becomes of repositories that were merged."""
+        for whole in self.plan.wholes:
+            if whole.way is Way.MERGE and whole.route is not None:
+                self.end_merge(whole, whole.route, telling.tally(whole.route))
+
+    def end_merge(self, whole: Whole, route: Route, tally: Tally) -> None:
+        source, target = route.source, self.target(route)
+        names.log_whole(self.draft, target, self.event, Naming.MERGED)
+        self.say_whole(target.id, Action.MERGED, source.id, tally)
+        if not self.is_move:
+            names.log_whole(self.draft, source, self.event, Naming.COPIED)
+            return
+        since = 0 if self.plan.request.purge else self.at
+        names.draft_death(self.draft, source, self.event, since, Naming.MOVED_OUT)
+        self.say_whole(source.id, Action.DISSOLVED, target.id, tally)
+
+    def say_whole(self, number: int, action: Action, other: int | None, tally: Tally) -> None:
+        side = OtherSide(other, "") if other is not None else None
+        self.changes.append(Change(number, "", action, None, None, side, tally=tally))
+
+    def concern(self, number: int, role: Role) -> None:
+        self.roles[number] = Role(self.roles.get(number, role) | role)
+
+    def write(self, txn: WriteTxn) -> int:
+        """Write what is drafted so far, items included; return how many records that were."""
+        history.append_items(self.draft, self.event, self.kind, self.changes)
+        for change in self.changes:
+            self.concern(change.repository, Role.CHANGED)
+        records = self.draft.records
+        self.draft.write(txn)
+        self.draft, self.changes = Draft(), []
+        return records
+
+    def close(self, act: Act, number: int, linked: int) -> None:
+        """Draft the event, with all its items."""
+        history.append(
+            self.draft,
+            self.event,
+            self.kind,
+            act,
+            self.at,
+            self.changes,
+            concerns=[number for number, role in self.roles.items() if role & Role.CHANGED],
+            taken_from=[number for number, role in self.roles.items() if role & Role.TAKEN_FROM],
+            promotion=number,
+            manifests=linked,
+            copied=self.plan.records,
+        )
+
+
+def _write_big(
+    txn: WriteTxn,
+    plan: Plan,
+    act: Act,
+    limits: Limits,
+    writing: _Writing,
+    telling: Telling,
+    number: int,
+) -> int:
+    """Write part by part, so that memory holds one of them; return how many records that were."""
+    records = sum(whole.rows for whole in plan.wholes) + writing.write(txn)
+
+    def refresh(route: Route) -> None:
+        route.source = _again(txn, route.source)
+        route.target = _again(txn, writing.target(route))
+
+    for route, part in iter_parts(txn, plan.request, limits, plan.routes, [], refresh):
+        telling.tell(route, part)
+        writing.take(route, part)
+        records += writing.write(txn)
+    for route in plan.routes:
+        refresh(route)
+    writing.end(telling)
+    records += writing.write(txn)
+    items, items_hash = history.hashed_items(txn, writing.event)
+    draft = Draft()
+    closed = Closed(items, items_hash, telling.linked, records)
+    history.close(
+        draft, writing.event, writing.kind, act, txn.at, writing.roles, closed, promotion=number
     )
+    draft.write(txn)
+    return counted(records + draft.records, limits)
 
 
-def _named(name: RepositoryName, tag: str, digest: bytes) -> str:
-    return f"{name}:{tag}" if tag else f"{name}@{Digest(digest)}"
+def _again(txn: ReadTxn, repository: FoundRepository) -> FoundRepository:
+    return FoundRepository(repository.id, names.repository_record(txn, repository.id))
+
+
+def _copy_rows(txn: WriteTxn, source: int, target: int) -> None:
+    for table in COPIED_TABLES:
+        txn.copy_range(table, keys.id_key(source), keys.id_key(target))
+
+
+def _seen(txn: ReadTxn, name: RepositoryName) -> tuple[int, int] | None:
+    registry = names.find_registry(txn, name.registry)
+    found = names.find_in(txn, registry, name.repository) if registry is not None else None
+    return None if found is None else (found.id, found.record.version)
+
+
+def _hold_again(txn: WriteTxn, plan: Plan) -> None:
+    draft = Draft()
+    for route in plan.routes:
+        if route.target is not None and not route.is_whole:
+            for pair in route.pairs:
+                if not pair.target_tag:
+                    links.put_hold(draft, route.target.id, keys.MANIFEST, pair.digest, txn.at)
+    draft.write(txn)

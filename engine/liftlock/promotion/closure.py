@@ -7,6 +7,7 @@ look-ups a level, however many layers, children or tags there are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -24,6 +25,7 @@ _SUFFIXES: Final = ("", ".sig", ".att", ".sbom")
 """Attachment tags: `<algorithm>-<hex>` is the distribution spec's fallback for referrers (there
 the hex is cut to 64 characters), those with a suffix are cosign's."""
 _HEX_IN_TAG_MAX: Final = 64
+_ATTACHMENT: Final = re.compile(r"sha(?:256|512)-[0-9a-f]{64}(?:\.sig|\.att|\.sbom)?")
 
 
 class Member(NamedTuple):
@@ -58,8 +60,9 @@ class Closure:
         reached = set(roots)
         level = set(reached)
         while level:
-            beyond = {to for at in level for to in self.named[at]}
-            for at in level:
+            known = [at for at in level if at in self.named]
+            beyond = {to for at in known for to in self.named[at]}
+            for at in known:
                 beyond.update(to for tag, to in self.attached[at].items() if tag not in without)
             level = beyond - reached
             reached |= level
@@ -77,14 +80,11 @@ def closure(
     """
     found = Closure()
     level = {root: _Step(depth=0, is_referrer=False) for root in roots}
+    images = tuple(level)
     while level:
         fresh = _read_level(txn, repository, name, level)
         found.members.update((member.digest, member) for member in fresh)
-        if len(found.members) > limits.closure_manifests_max:
-            raise PromotionInvalid(
-                f"the image has more than {limits.closure_manifests_max} manifests "
-                "with its referrers (closure_manifests_max)"
-            )
+        _refuse_too_many(found, images, limits)
         digests = [member.digest for member in fresh]
         attached = attachment_tags(txn, repository, digests)
         beyond: dict[bytes, _Step] = {}
@@ -109,6 +109,17 @@ def closure(
     return found
 
 
+def _refuse_too_many(found: Closure, images: Sequence[bytes], limits: Limits) -> None:
+    """Raise PromotionInvalid if one image reaches more than it may, as far as is known by now."""
+    most = limits.closure_manifests_max
+    if len(found.members) <= most:
+        return
+    if len(images) == 1 or any(len(found.reached_from((image,))) > most for image in images):
+        raise PromotionInvalid(
+            f"the image has more than {most} manifests with its referrers (closure_manifests_max)"
+        )
+
+
 def attachment_tags(
     txn: ReadTxn, repository: int, digests: Sequence[bytes]
 ) -> list[dict[str, bytes]]:
@@ -128,6 +139,11 @@ def attachment_tags(
         {stem + suffix: found[stem + suffix] for suffix in _SUFFIXES if stem + suffix in found}
         for stem in stems
     ]
+
+
+def is_attachment(tag: str) -> bool:
+    """Tell whether a tag has the form of an attachment tag."""
+    return _ATTACHMENT.fullmatch(tag) is not None
 
 
 def attachment_stem(digest: bytes) -> str:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from liftlock import history, links
+from liftlock import history, links, names
 from liftlock.config import Limits
 from liftlock.history import Act, Change, Event
-from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, Numbered, ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, Kind, OtherSide
+from liftlock.metadata.records import Action, Kind, Naming, OtherSide
 from liftlock.model import Mode, Outcome, Promotion, PromotionItem
-from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
-from liftlock.promotion.applying import NOT_YET, counted
+from liftlock.promotion.applying import counted
 from liftlock.promotion.bringing import draft_bringing
-from liftlock.promotion.closure import Member
+from liftlock.promotion.drafting import NOT_YET
 from liftlock.promotion.undo_planning import Restoring, UndoPlan
+from liftlock.promotion.undo_wholes import WholeUndo
+from liftlock.promotion.unlinking import draft_unlinking
 
 
 def apply_undo(txn: WriteTxn, plan: UndoPlan, act: Act, limits: Limits) -> Promotion:
@@ -30,7 +28,7 @@ def apply_undo(txn: WriteTxn, plan: UndoPlan, act: Act, limits: Limits) -> Promo
         return _answered(plan, plan.done_by)
     event, number = history.next_event(txn), txn.next_id(Numbered.PROMOTION)
     draft = _draft(txn, plan, act, txn.at, event=event, number=number)
-    records = counted(draft, limits)
+    records = counted(draft.records, limits)
     draft.write(txn)
     return _done(plan, act, txn.at, number, records)
 
@@ -44,7 +42,7 @@ def rehearse_undo(txn: ReadTxn, plan: UndoPlan, act: Act, at: Instant, limits: L
     if plan.done_by is not None:
         return _answered(plan, plan.done_by)
     draft = _draft(txn, plan, act, at, event=NOT_YET, number=NOT_YET)
-    return _done(plan, act, at, None, counted(draft, limits))
+    return _done(plan, act, at, None, counted(draft.records, limits))
 
 
 def _draft(
@@ -52,8 +50,8 @@ def _draft(
 ) -> Draft:
     draft = Draft()
     for repository, bringing in plan.returns:
-        draft_bringing(txn, draft, repository, bringing, event)
-    changes = []
+        draft_bringing(txn, draft, repository, bringing, event, at)
+    changes = _draft_wholes(draft, plan, event, at)
     for restoring in plan.restorings:
         repository, tag, now, before, other = restoring
         if before is None:
@@ -63,7 +61,7 @@ def _draft(
             links.put_tag(draft, repository, tag, before, now, event, at)
         changes.append(Change(repository.id, tag, _action(restoring), now, before, other))
     for repository, members in plan.taken_back:
-        _draft_taking_back(txn, draft, repository, members, at)
+        draft_unlinking(txn, draft, repository, members, at, with_holds=False)
         changes += [
             Change(repository.id, "", Action.DELETED, member.digest, None) for member in members
         ]
@@ -76,40 +74,24 @@ def _draft(
         changes,
         promotion=number,
         undoes=plan.undone.record.promotion,
+        manifests=sum(len(members) for _, members in plan.taken_back),
     )
     return draft
 
 
-def _draft_taking_back(
-    txn: ReadTxn,
-    draft: Draft,
-    repository: FoundRepository,
-    members: Sequence[Member],
-    at: Instant,
-) -> None:
-    """Unlink what nobody needs, with the blobs that nothing else in the repository has."""
-    own = {member.digest for member in members}
-    rows = links.parent_rows(
-        txn, repository.id, [(member.digest, member.edges) for member in members]
-    )
-    lost: dict[tuple[bytes, bytes], None] = {}
-    referrers = links.referrers_of(txn, repository.id, [member.digest for member in members])
-    for member, present, of_one in zip(members, rows, referrers, strict=True):
-        for kind, digest in links.unlink_manifest(
-            draft, repository, member.digest, member.edges, present, of_one
-        ):
-            if digest not in own:
-                lost[kind, digest] = None
-    gone = links.without_other_holder(
-        txn,
-        repository.id,
-        [digest for kind, digest in lost if kind == keys.BLOB],
-        {key for present in rows for key, _ in present},
-    )
-    links.discount_blobs(draft, repository, links.blob_sizes(txn, gone))
-    for kind, digest in lost:
-        if kind == keys.MANIFEST:
-            links.put_hold(draft, repository.id, kind, digest, at)
+def _draft_wholes(draft: Draft, plan: UndoPlan, event: int, at: Instant) -> list[Change]:
+    """Draft that repositories go back; names that are given are put after those that are taken."""
+    changes = []
+    for whole in plan.wholes:
+        repository = whole.repository
+        if whole.action is Action.REMOVED:
+            names.draft_death(draft, repository, event, at, Naming.DELETED)
+        elif whole.action is Action.RENAMED:
+            names.draft_renaming(draft, repository, whole.registry, whole.name, event)
+        else:
+            names.draft_revival(draft, repository, event)
+        changes.append(Change(repository.id, "", whole.action, None, None))
+    return changes
 
 
 def _action(restoring: Restoring) -> Action:
@@ -140,16 +122,16 @@ def _done(plan: UndoPlan, act: Act, at: Instant, number: int | None, records: in
                 action=outcomes[_action(restoring)],
             )
         )
+    taken = tuple(Digest(member.digest) for _, members in plan.taken_back for member in members)
     return Promotion(
         id=number,
         at=at,
         by=act.by,
         mode=_mode(plan.undone),
         comment=act.comment,
-        items=tuple(items),
-        manifests=tuple(
-            Digest(member.digest) for _, members in plan.taken_back for member in members
-        ),
+        items=(*items, *(_whole_item(plan, whole) for whole in plan.wholes)),
+        linked=len(taken),
+        manifests=taken,
         referrers=(),
         records=records,
         changed=True,
@@ -166,11 +148,23 @@ def _answered(plan: UndoPlan, done_by: Event) -> Promotion:
         mode=_mode(plan.undone),
         comment=record.comment,
         items=(),
+        linked=0,
         manifests=(),
         referrers=(),
         records=0,
         changed=False,
         undoes=record.undoes,
+    )
+
+
+def _whole_item(plan: UndoPlan, whole: WholeUndo) -> PromotionItem:
+    is_gone = whole.action is Action.REMOVED
+    return PromotionItem(
+        source=plan.names[whole.repository.id],
+        target=plan.whole_names[whole.repository.id],
+        digest=None,
+        previous_digest=None,
+        action=Outcome.REMOVE if is_gone else Outcome.CREATE,
     )
 
 

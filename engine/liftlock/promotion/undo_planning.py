@@ -10,21 +10,23 @@ stays, with its signatures, and so does what was pushed or untagged since.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from liftlock import history, links, names
+from liftlock import bearers, history, links, names
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid, PromotionUnknown, UndoRefused
 from liftlock.history import Event, Item
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
-from liftlock.metadata.records import Action, OtherSide, TagRecord
+from liftlock.metadata.records import WHOLE, Action, OtherSide, TagRecord
 from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
 from liftlock.promotion.bringing import Bringing, bring
 from liftlock.promotion.closure import Closure, Member, closure, reached_by_tags
 from liftlock.promotion.deciding import refuse
+from liftlock.promotion.undo_wholes import WholesUndoing, WholeUndo
+from liftlock.promotion.unlinking import unneeded
 
 
 class Restoring(NamedTuple):
@@ -49,6 +51,9 @@ class UndoPlan:
     """What a moved tag's repository must get back first."""
     taken_back: tuple[tuple[FoundRepository, tuple[Member, ...]], ...] = ()
     """Manifests that the promotion linked and nobody needs."""
+    wholes: tuple[WholeUndo, ...] = ()
+    whole_names: Mapping[int, str] = field(default_factory=dict)
+    """What repositories that go back as wholes are called then."""
     done_by: Event | None = None
     """The undo that did it before."""
 
@@ -69,7 +74,9 @@ def plan_undo(txn: ReadTxn, number: int, limits: Limits) -> UndoPlan:
         raise UndoRefused(number, reason)
     # What was right already, the promotion did not make: whatever became of it does not matter.
     items = [
-        item for item in history.iter_items(txn, undone.id) if item.record.action is not Action.KEPT
+        item
+        for item in history.iter_items(txn, undone.id)
+        if item.record.action not in {Action.KEPT, Action.BROUGHT, Action.MERGED}
     ]
     done_by = _undone_before(txn, undone, items)
     if done_by is not None:
@@ -84,7 +91,9 @@ class _Undoing:
     """The decision, and what it knows of the repositories concerned."""
 
     def __init__(self, txn: ReadTxn, undone: Event, items: Sequence[Item], limits: Limits) -> None:
-        self.txn, self.undone, self.items, self.limits = txn, undone, items, limits
+        self.txn, self.undone, self.limits = txn, undone, limits
+        self.items = [item for item in items if item.record.action not in WHOLE]
+        self.whole_items = [item for item in items if item.record.action in WHOLE]
         self.number = undone.record.promotion
         sides = [item.record.other for item in items if item.record.other is not None]
         concerned = {item.repository for item in items} | {side.repository for side in sides}
@@ -96,18 +105,30 @@ class _Undoing:
 
     def plan(self) -> UndoPlan:
         refuse(self.deleted_since())
-        restorings, refusals = self.restorings()
-        refuse(refusals)
+        wholes, refusals = WholesUndoing(self.txn, self.undone, self.whole_items).plan()
+        restorings, moved = self.restorings()
+        refuse(refusals + moved)
         restorings, taken_back = self.taken_back(restorings)
         returns = self.returns()
         changes = any(restoring.now != restoring.before for restoring in restorings)
-        if not (changes or returns or taken_back):
+        if not (changes or returns or taken_back or wholes):
             raise UndoRefused(
                 self.number,
                 "nothing is left of it to take back: what it linked is gone, "
                 "or is needed by what came since",
             )
-        return UndoPlan(self.undone, self.names, tuple(restorings), returns, taken_back)
+        return UndoPlan(
+            self.undone,
+            self.names,
+            tuple(restorings),
+            returns,
+            taken_back,
+            tuple(wholes),
+            {whole.repository.id: self.called(whole) for whole in wholes},
+        )
+
+    def called(self, whole: WholeUndo) -> str:
+        return f"{names.registry_record(self.txn, whole.registry).name}/{whole.name}"
 
     def deleted_since(self) -> list[LiftlockError]:
         needed = {item.repository for item in self.items}
@@ -246,35 +267,39 @@ class _Undoing:
             for restoring in restorings
             if restoring.repository.id == repository and restoring.now != restoring.before
         }
-        linked = [
-            digest
+        linked = {
+            digest: member
             for digest, member in found.members.items()
             if member.event == self.undone.id and digest not in relied_on
-        ]
-        tags = links.tags_of(self.txn, repository, linked, limit=len(leaving) + 1)
-        held_at = links.held_at(self.txn, repository, keys.MANIFEST, linked)
-        parents = links.parents_of(
-            self.txn, repository, keys.MANIFEST, linked, limit=self.limits.closure_manifests_max
-        )
+        }
+        held_at = links.held_at(self.txn, repository, keys.MANIFEST, list(linked))
         # What was promoted without a tag, the promotion itself held.
         own_holds = {item.record.new for item in self.items if not item.tag}
-        needless = {
-            digest: set(of_one)
-            for digest, own_tags, at, of_one in zip(linked, tags, held_at, parents, strict=True)
+        ours = {
+            digest: linked[digest]
+            for digest, at in zip(linked, held_at, strict=True)
             # With a hold of its own, it was pushed by its digest, or lost a tag, since.
-            if all((tag, digest) in leaving for tag in own_tags)
-            and (at is None or (digest in own_holds and at <= self.undone.record.at))
+            if at is None or (digest in own_holds and at <= self.undone.record.at)
         }
-        while kept := [digest for digest, of_one in needless.items() if of_one - needless.keys()]:
-            for digest in kept:
-                del needless[digest]
-        return [found.members[digest] for digest in needless]
+        digests = unneeded(
+            self.txn,
+            repository,
+            ours,
+            is_leaving=lambda tag, digest: (tag, digest) in leaving,
+            limits=self.limits,
+            by_subject=False,
+        )
+        return [ours[digest] for digest in digests]
 
 
 def _undone_before(txn: ReadTxn, undone: Event, items: Sequence[Item]) -> Event | None:
     """Return the undo of this promotion, if nothing has happened to its items since."""
     number = undone.record.promotion
     for item in items:
+        if item.record.action in WHOLE:
+            last = next(bearers.iter_log(txn, item.repository), None)
+            event = history.get_event(txn, last.event) if last is not None else undone
+            return event if event.record.undoes == number else None
         if item.tag:
             latest = history.latest_of_tag(txn, item.repository, item.tag)
             event = history.get_event(txn, latest) if latest is not None else undone

@@ -1,39 +1,100 @@
-"""What is asked of a promotion, and what it would write: the values that planning makes."""
+"""What planning makes of a request: images on routes, repositories as wholes, and what to write."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
+from liftlock.errors import LiftlockError
 from liftlock.history import Event
-from liftlock.model import ANYTHING, Expected, Mode, Outcome, Side
+from liftlock.model import Expected, Outcome
 from liftlock.names import FoundRepository
-from liftlock.oci.reference import Reference, RepositoryName, Target
+from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.bringing import Bringing
+from liftlock.promotion.closure import Member
+from liftlock.promotion.request import PromotionRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What somebody asks to be promoted, where to, and what they took for granted."""
+class Leg(NamedTuple):
+    """One repository's way, as an item means it."""
 
-    source: Reference
-    target: Target
-    mode: Mode = Mode.COPY
-    expect_source: Expected = ANYTHING
-    expect_target: Expected = ANYTHING
-    attachments: Side | None = None
+    source: RepositoryName
+    target: RepositoryName
 
-    target_name: RepositoryName = field(init=False)
-    """The target repository; what the target leaves out is the source's."""
-    target_tag: str | None = field(init=False)
-    """The target tag, likewise; None if an untagged digest stays untagged."""
 
-    def __post_init__(self) -> None:
-        """Fill in what the target leaves out."""
-        repository = self.target.repository or self.source.name.repository
-        name = RepositoryName(self.target.registry, repository)
-        object.__setattr__(self, "target_name", name)
-        object.__setattr__(self, "target_tag", self.target.tag or self.source.tag)
+class Pair(NamedTuple):
+    """One image on its way."""
+
+    source_tag: str
+    """Empty if it was named by its digest."""
+    target_tag: str
+    """Empty if it stays untagged."""
+    digest: bytes
+    old: bytes | None
+    """Where the target tag is now (of an untagged image: its digest, if it is there)."""
+
+
+class Expectation(NamedTuple):
+    """Where a caller saw the tags of a pair."""
+
+    source: Expected
+    target: Expected
+
+
+@dataclass(slots=True)
+class Route:
+    """Images that go from one repository to another."""
+
+    source_name: RepositoryName
+    source: FoundRepository
+    target_name: RepositoryName
+    target_registry: int
+    target: FoundRepository | None
+    """None: it is made."""
+    pairs: list[Pair] = field(default_factory=list)
+    expectations: dict[int, Expectation] = field(default_factory=dict)
+    """By the pair's place in the list; most have none."""
+    loose: dict[str, bytes] = field(default_factory=dict)
+    """Attachment tags that a glob has found, whatever they are attached to."""
+    blobs: list[bytes] = field(default_factory=list)
+    """Blobs that come without a manifest."""
+    is_whole: bool = False
+    """Whether it is all of the source that comes: then it is told with counts."""
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether source and target are the same repository."""
+        return self.target is not None and self.target.id == self.source.id
+
+
+class Way(Enum):
+    """How a whole repository goes."""
+
+    COPY = "copy"
+    """Its rows are copied under a fresh id."""
+    RENAME = "rename"
+    """It gets another name."""
+    MERGE = "merge"
+    """Its content is brought into a repository that is there: see its route."""
+    STAY = "stay"
+    """It is there already."""
+
+
+@dataclass(slots=True)
+class Whole:
+    """A repository that goes as a whole."""
+
+    source_name: RepositoryName
+    source: FoundRepository
+    target_name: RepositoryName
+    target_registry: int
+    target: FoundRepository | None
+    way: Way = Way.MERGE
+    rows: int = 0
+    """Rows to be copied, if they are."""
+    route: Route | None = None
+    """Of a merge."""
 
 
 class TagChange(NamedTuple):
@@ -49,23 +110,18 @@ class TagChange(NamedTuple):
     is_attachment: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What would be written."""
+@dataclass(slots=True)
+class Part:
+    """What is to be written for some of a route's pairs."""
 
-    request: Request
-    source: FoundRepository
-    target: FoundRepository | None
-    """None: it is made."""
-    target_registry: int
-    digest: bytes
-    sets: tuple[TagChange, ...]
-    """Tags at the target, the one asked for first; it is here also if it stays where it is."""
-    removes: tuple[TagChange, ...]
+    sets: list[TagChange]
+    """Tags at the target, those asked for first; also those that stay where they are."""
+    removes: list[TagChange]
     """Tags that a move takes from the source."""
     bringing: Bringing
-    answered_by: Event | None = None
-    """If nothing is to be done: the promotion that did it before, if one did."""
+    violations: list[LiftlockError]
+    purged: list[Member] = field(default_factory=list)
+    """What a move unlinks at the source at once."""
 
     @property
     def is_unchanged(self) -> bool:
@@ -75,3 +131,36 @@ class Plan:
             and not self.removes
             and all(change.outcome is Outcome.UNCHANGED for change in self.sets)
         )
+
+
+class Repeated(NamedTuple):
+    """An item of a move that was done before, told by what it is about."""
+
+    source: str
+    target: str
+    digest: bytes | None
+    event: Event
+
+
+@dataclass(slots=True)
+class Plan:
+    """What would be written, and on what that rests."""
+
+    request: PromotionRequest
+    routes: list[Route]
+    parts: list[tuple[Route, Part]] | None
+    """None for a plan so big that they are made again when they are written."""
+    wholes: list[Whole]
+    repeated: list[Repeated]
+    rests_on: dict[RepositoryName, tuple[int, int] | None]
+    """Id and version of each repository that a big plan looked at; None: the name was free."""
+    listed: dict[tuple[int, str], tuple[str, ...]]
+    """The repositories that were found below a registry's path."""
+    is_unchanged: bool
+    manifests: int
+    """How many will be linked."""
+    records: int
+    """Rows that are known already: those of copies and, of a big plan, of its parts."""
+    hash: str
+    answered_by: Event | None = None
+    """If nothing is to be done: the promotion that did it before, if one did."""

@@ -92,6 +92,10 @@ class _CountingTxn:
         self._counts.calls["scan"] += 1
         return self._txn.scan(table, prefix, after=after, reverse=reverse, limit=limit)
 
+    def count_rows(self, table: Table, prefix: bytes) -> int:
+        self._counts.calls["count_rows"] += 1
+        return self._txn.count_rows(table, prefix)
+
     def count(self, counter: bytes) -> Counts:
         self._counts.calls["count"] += 1
         return self._txn.count(counter)

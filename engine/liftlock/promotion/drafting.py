@@ -1,0 +1,91 @@
+"""From what a part of a plan decided to rows in a draft."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftlock import history, links, names
+from liftlock.history import Change
+from liftlock.metadata import keys
+from liftlock.metadata.contract import Instant, ReadTxn
+from liftlock.metadata.draft import Draft
+from liftlock.metadata.records import Action, Kind, OtherSide
+from liftlock.model import Mode, Outcome
+from liftlock.names import FoundRepository
+from liftlock.promotion.bringing import draft_bringing
+from liftlock.promotion.request import PromotionRequest
+from liftlock.promotion.unlinking import draft_unlinking
+from liftlock.promotion.values import Part, Route, TagChange
+
+NOT_YET: Final = history.NUMBER_MAX
+"""Stands for the numbers that a dry run does not take."""
+ACTIONS: Final = {
+    Outcome.CREATE: Action.CREATED,
+    Outcome.OVERWRITE: Action.UPDATED,
+    Outcome.EXTEND: Action.EXTENDED,
+    Outcome.REMOVE: Action.MOVED_OUT,
+    Outcome.UNCHANGED: Action.KEPT,
+}
+
+
+def draft_part(
+    txn: ReadTxn,
+    draft: Draft,
+    route: Route,
+    target: FoundRepository,
+    part: Part,
+    event: int,
+    at: Instant,
+) -> list[Change]:
+    """Draft what happens to some images; return it as the history has it."""
+    draft_bringing(txn, draft, target, part.bringing, event, at)
+    changes: list[Change] = []
+    removed = {removal.tag for removal in part.removes}
+    for removal in part.removes:
+        links.remove_tag(draft, route.source, removal.tag, removal.digest, at)
+        changes.append(_change(removal, route.source.id, target.id))
+    for setting in part.sets:
+        if setting.outcome is Outcome.UNCHANGED:
+            # A move that finds its target right is in the target's history all the same: that is
+            # how it is known when it is asked for again.
+            if setting.counterpart not in removed:
+                continue
+        elif not setting.tag:
+            links.put_hold(draft, target.id, keys.MANIFEST, setting.digest, at)
+        elif setting.outcome is not Outcome.EXTEND:
+            links.put_tag(draft, target, setting.tag, setting.digest, setting.old, event, at)
+        changes.append(_change(setting, target.id, route.source.id))
+    if part.purged:
+        draft_unlinking(txn, draft, route.source, part.purged, at, with_holds=True)
+    said = {change.new for change in changes if not change.tag}
+    for member in part.bringing.manifests:
+        if member.is_referrer and member.digest not in said:
+            side = OtherSide(route.source.id, "")
+            digest = member.digest
+            changes.append(Change(target.id, "", Action.BROUGHT, None, digest, side))
+    return changes
+
+
+def kind_of(request: PromotionRequest) -> Kind:
+    """Return what a promotion's event is."""
+    return Kind.MOVE if request.mode is Mode.MOVE else Kind.PROMOTE
+
+
+def draft_target(draft: Draft, route: Route, number: int, event: int) -> FoundRepository:
+    """Draft the target of a route that is not there yet."""
+    return names.draft_repository(
+        draft, route.target_registry, route.target_name.repository, number, event
+    )
+
+
+def _change(change: TagChange, here: int, there: int) -> Change:
+    is_gone = change.outcome is Outcome.REMOVE
+    return Change(
+        here,
+        change.tag,
+        ACTIONS[change.outcome],
+        change.old,
+        None if is_gone else change.digest,
+        OtherSide(there, change.counterpart),
+        change.is_attachment,
+    )

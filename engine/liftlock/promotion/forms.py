@@ -1,0 +1,103 @@
+"""The form of a request: what is wrong with it whatever the store holds, its globs and templates."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from liftlock.config import Limits
+from liftlock.errors import LiftlockError, NameInvalid, PromotionInvalid
+from liftlock.model import ANYTHING, Mode
+from liftlock.oci.reference import TAG_CHARACTERS_MAX, parse_tag
+from liftlock.promotion.request import PromotionRequest, RequestItem
+
+_PLACE: Final = "{tag}"
+_GLOB_CHARACTERS: Final = re.compile(r"[*?\[]")
+
+
+def faults(request: PromotionRequest, limits: Limits) -> list[LiftlockError]:
+    """Return everything that is wrong with the form of a request."""
+    if not request.items:
+        return [PromotionInvalid("it has no items; name at least one source and target")]
+    if len(request.items) > limits.promotion_items_max:
+        return [
+            PromotionInvalid(
+                f"it has {len(request.items)} items, and may have {limits.promotion_items_max} "
+                "(promotion_items_max); name whole repositories, or split it"
+            )
+        ]
+    found: list[LiftlockError] = []
+    if request.purge and request.mode is not Mode.MOVE:
+        found.append(PromotionInvalid("purge goes with a move: a copy leaves the source alone"))
+    for item in request.items:
+        if item.tags is not None or item.retag is not None or not item.source.is_image:
+            found += map(PromotionInvalid, _selection_faults(item))
+            found += _tag_faults(item)
+        elif request.mode is Mode.MOVE and item.source.tag is None:
+            reason = "a move takes a tag away, and the source names none; name the tag, or copy"
+            found.append(PromotionInvalid(reason))
+    return found
+
+
+def retagged(template: str | None, tag: str) -> str:
+    """Return what a tag is called at the target."""
+    return tag if template is None else template.replace(_PLACE, tag)
+
+
+def tag_filter(glob: str) -> tuple[str, Callable[[str], bool]]:
+    """Return what all tags that match a glob begin with, and what tells whether one matches."""
+    found = _GLOB_CHARACTERS.search(glob)
+    prefix = glob[: found.start()] if found else glob
+    if glob == prefix + "*":
+        return prefix, lambda _: True
+    pattern = re.compile(fnmatch.translate(glob))
+    return prefix, lambda tag: pattern.match(tag) is not None
+
+
+def _selection_faults(item: RequestItem) -> Iterator[str]:
+    source = item.source
+    if source.is_image and item.tags is not None:
+        yield f"{source} names an image, and `tags` select others; give one of them"
+    if source.is_image and source.tag is None and item.retag is not None:
+        yield f"{source} has no tag to put into the template; name the target's tag"
+    if (source.is_deep or source.repository is None) and source.is_image:
+        yield f"{source} selects several repositories; `tags` say which tags of them"
+    if item.target.tag is not None and not source.is_image:
+        yield (
+            f"target {item.target} names one tag, and {source} may select several; leave the tag "
+            "out, or name the source's too"
+        )
+    if item.target.tag is not None and item.retag is not None:
+        yield f"target {item.target} names its tag, and a template makes another; give one of them"
+    if item.retag is not None and item.tags is None and not source.is_image:
+        yield "a template renames tags; select them with `tags`"
+    if not source.is_image and not (
+        item.expect_source is ANYTHING and item.expect_target is ANYTHING
+    ):
+        yield "an expectation is about one tag; name it in the source"
+
+
+def _tag_faults(item: RequestItem) -> Iterator[LiftlockError]:
+    if isinstance(item.tags, str):
+        if not 0 < len(item.tags) <= TAG_CHARACTERS_MAX:
+            yield PromotionInvalid(f"a glob has 1 to {TAG_CHARACTERS_MAX} characters")
+    elif item.tags is not None:
+        if not item.tags:
+            yield PromotionInvalid("`tags` is an empty list; leave it out for the whole repository")
+        for tag in item.tags:
+            try:
+                parse_tag(tag)
+            except NameInvalid as error:
+                yield error
+    if item.retag is None:
+        return
+    rest = item.retag.replace(_PLACE, "")
+    if "{" in rest or "}" in rest or not item.retag:
+        yield PromotionInvalid(f"template {item.retag!r:.80} knows only {_PLACE}")
+        return
+    try:
+        parse_tag(retagged(item.retag, "x"))
+    except NameInvalid as error:
+        yield error

@@ -1,0 +1,134 @@
+"""Promotions that were done before: what answers for them when they are asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from liftlock import bearers, history, links, names
+from liftlock.history import Event
+from liftlock.metadata.contract import ReadTxn
+from liftlock.metadata.records import Action, Kind, Naming, OtherSide, Role
+from liftlock.names import FoundRepository
+from liftlock.promotion.request import RequestItem
+from liftlock.promotion.values import Leg, Pair, Repeated, Route, Whole
+
+_CAME_WHOLE: Final = frozenset({Action.COPIED, Action.MERGED})
+
+
+def repeated_tag(
+    txn: ReadTxn,
+    item: RequestItem,
+    leg: Leg,
+    source: FoundRepository,
+    target: FoundRepository,
+    tag: str,
+    target_tag: str,
+    there: bytes,
+) -> Repeated | None:
+    """Return the move that took `tag` to where it is, if nothing has happened to it since."""
+    wanted = item.source.digest
+    if wanted is not None and wanted.key != there:
+        return None
+    if links.find_tag(txn, source.id, tag) is not None:
+        return None
+    event = _latest_from(txn, target.id, target_tag, OtherSide(source.id, tag))
+    if event is None or event.record.kind is not Kind.MOVE:
+        return None
+    return Repeated(f"{leg.source}:{tag}", f"{leg.target}:{target_tag}", there, event)
+
+
+def repeated_glob(
+    txn: ReadTxn,
+    leg: Leg,
+    source: FoundRepository,
+    target: FoundRepository | None,
+    matches: Callable[[str], bool],
+) -> list[Repeated]:
+    """Return the tags that a move took away, if that is the last that happened to the source."""
+    if target is None:
+        return []
+    events = history.iter_repository_events(txn, source.id)
+    number = next((number for number, role in events if role is not Role.TAKEN_FROM), None)
+    if number is None:
+        return []
+    event = history.get_event(txn, number)
+    if event.record.kind is not Kind.MOVE:
+        return []
+    return [
+        Repeated(f"{leg.source}:{item.tag}", f"{leg.target}:{other.tag}", item.record.old, event)
+        for item in history.iter_items(txn, number)
+        if item.repository == source.id
+        and item.record.action is Action.MOVED_OUT
+        and not item.record.is_attachment
+        and matches(item.tag)
+        and (other := item.record.other) is not None
+        and other.repository == target.id
+        and history.latest_of_tag(txn, target.id, other.tag) == number
+    ]
+
+
+def repeated_whole(txn: ReadTxn, leg: Leg, home: int, registry: int) -> Repeated | None:
+    """Return the move that took a whole repository to where it is, if it still is there."""
+    last = bearers.last_naming(txn, home, leg.source.repository)
+    target = names.find_in(txn, registry, leg.target.repository)
+    if last is None or last[1].naming is not Naming.MOVED_OUT or target is None:
+        return None
+    number, record = last
+    event = history.get_event(txn, number)
+    if event.record.kind is not Kind.MOVE:
+        return None
+    if target.id != record.id:
+        item = history.find_whole_item(txn, target.id, number)
+        other = item.record.other if item is not None else None
+        if other is None or other.repository != record.id:
+            return None
+    return Repeated(str(leg.source), str(leg.target), None, event)
+
+
+def answering(
+    txn: ReadTxn, routes: Iterable[Route], wholes: Iterable[Whole], repeated: Iterable[Repeated]
+) -> Event | None:
+    """Return the one promotion that made everything as it is, if there is one."""
+    events = {item.event.id: item.event for item in repeated}
+    found: list[Event | None] = []
+    for route in routes:
+        if not route.is_whole:
+            found += [_pair_event(txn, route, pair) for pair in route.pairs]
+    found += [_whole_event(txn, whole) for whole in wholes]
+    for event in found:
+        if event is None:
+            return None
+        events[event.id] = event
+    return next(iter(events.values())) if len(events) == 1 else None
+
+
+def _pair_event(txn: ReadTxn, route: Route, pair: Pair) -> Event | None:
+    if route.target is None or not pair.target_tag:
+        return None
+    side = OtherSide(route.source.id, pair.source_tag)
+    return _latest_from(txn, route.target.id, pair.target_tag, side)
+
+
+def _latest_from(txn: ReadTxn, target: int, tag: str, side: OtherSide) -> Event | None:
+    """Return a tag's latest event, if it is a promotion from this very source."""
+    number = history.latest_of_tag(txn, target, tag)
+    if number is None:
+        return None
+    items = history.find_items(txn, target, tag, (number,))
+    event = history.get_event(txn, number)
+    is_it = event.record.promotion and any(item.record.other == side for item in items)
+    return event if is_it else None
+
+
+def _whole_event(txn: ReadTxn, whole: Whole) -> Event | None:
+    """Return the latest event by which the target got all of the source."""
+    if whole.target is None:
+        return None
+    for logged in bearers.iter_log(txn, whole.target.id):
+        item = history.find_whole_item(txn, whole.target.id, logged.event)
+        if item is not None and item.record.action in _CAME_WHOLE:
+            other = item.record.other
+            if other is not None and other.repository == whole.source.id:
+                return history.get_event(txn, logged.event)
+    return None

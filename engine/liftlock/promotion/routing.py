@@ -1,0 +1,306 @@
+"""Deciding what happens to some images on their way from one repository to another.
+
+All of it by reading one snapshot: what comes along, where each tag goes, what a move takes away,
+and what stands against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from liftlock import links
+from liftlock.config import Limits
+from liftlock.errors import LiftlockError, TagMoved
+from liftlock.metadata.contract import ReadTxn
+from liftlock.model import ABSENT, ANYTHING, Expected, Mode, Outcome
+from liftlock.oci.digest import Digest
+from liftlock.promotion.attachments import settle_attachments
+from liftlock.promotion.bringing import NOTHING, Arrivals, Bringing, bring
+from liftlock.promotion.closure import (
+    Closure,
+    Member,
+    attachment_stem,
+    closure,
+    reached_by_tags,
+)
+from liftlock.promotion.request import PromotionRequest
+from liftlock.promotion.unlinking import unneeded
+from liftlock.promotion.values import Pair, Part, Route, TagChange
+
+_NOBODY = Closure()
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What the whole request means for each of its parts."""
+
+    arrivals: Arrivals | None = None
+    """What other parts bring to the same target; None if this is the only one."""
+    leaving: Collection[str] = ()
+    """Tags that the request takes from the source."""
+    staying: Collection[str] = ()
+    """Tags of the source that the request sets: what is set is not removed."""
+    named: Collection[str] = ()
+    """Tags of the target that the request names: these are no attachments of others."""
+
+
+def plan_part(
+    txn: ReadTxn,
+    route: Route,
+    start: int,
+    pairs: Sequence[Pair],
+    request: PromotionRequest,
+    limits: Limits,
+    around: Surroundings,
+    *,
+    is_last: bool,
+) -> Part:
+    """Decide what happens to `pairs`, which stand in the route's list from `start` on.
+
+    With the last of them come the route's attachment tags and blobs that belong to no pair.
+
+    Raises:
+        LiftlockError: what comes along cannot be followed.
+    """
+    attached: list[TagChange] = []
+    violations: list[LiftlockError] = []
+    found, bringing = _NOBODY, NOTHING
+    loose = route.loose if is_last and not route.is_inside else {}
+    if not route.is_inside:
+        roots = dict.fromkeys([pair.digest for pair in pairs])
+        roots.update(dict.fromkeys(loose.values()))
+        found = closure(txn, route.source.id, str(route.source_name), roots, limits)
+        coming: Iterable[bytes] = found.members
+        if loose or found.attachments:
+            attached, coming, violations = _attachments(
+                txn, route, request, found, loose, tuple(roots), around
+            )
+        bringing = bring(
+            txn,
+            route.source.id,
+            route.target.id if route.target else None,
+            [found.members[digest] for digest in coming],
+            around.arrivals,
+            route.blobs if is_last else (),
+        )
+    touched = _touched(found, bringing, pairs)
+    mains = [
+        TagChange(
+            pair.target_tag,
+            pair.digest,
+            pair.old,
+            pair.source_tag,
+            _outcome(pair, touched),
+            False,  # noqa: FBT003 - whether it is an attachment
+        )
+        for pair in pairs
+    ]
+    removes: list[TagChange] = []
+    if request.mode is Mode.MOVE and not route.is_whole:
+        removes = _removes(txn, route, pairs, found, loose, limits, around)
+    if route.expectations:
+        going = {removal.tag for removal in removes}
+        violations = [*_disappointments(route, start, mains, going), *violations]
+    purged = _purged(txn, route, found, removes, limits, around) if request.purge else []
+    return Part([*mains, *attached], removes, bringing, violations, purged)
+
+
+def _touched(found: Closure, bringing: Bringing, pairs: Sequence[Pair]) -> Collection[bytes]:
+    """Return which of the images that are there already get something that they lack there."""
+    if bringing.is_empty:
+        return ()
+    there = {pair.digest for pair in pairs if pair.old == pair.digest}
+    if len(pairs) == 1 or not there:
+        return there
+    changed = {member.digest for member in bringing.manifests}
+    filled = {*bringing.waiting, *(blob for blob, _ in bringing.completed)}
+    if filled:
+        changed |= {
+            member.digest
+            for member in found.members.values()
+            if not filled.isdisjoint(member.edges.foreign)
+        }
+    return {digest for digest in there if not changed.isdisjoint(found.reached_from((digest,)))}
+
+
+def _outcome(pair: Pair, touched: Collection[bytes]) -> Outcome:
+    if pair.old is None:
+        return Outcome.CREATE
+    if pair.old != pair.digest:
+        return Outcome.OVERWRITE
+    return Outcome.EXTEND if pair.digest in touched else Outcome.UNCHANGED
+
+
+def _attachments(
+    txn: ReadTxn,
+    route: Route,
+    request: PromotionRequest,
+    found: Closure,
+    loose: Mapping[str, bytes],
+    roots: Sequence[bytes],
+    around: Surroundings,
+) -> tuple[list[TagChange], Collection[bytes], list[LiftlockError]]:
+    """Decide which attachment tags are set at the target, and what then comes along."""
+    attachments = {**loose, **found.attachments}
+    there: dict[str, bytes] = {}
+    if route.target is not None:
+        tags = tuple(attachments)
+        records = zip(tags, links.find_tags(txn, route.target.id, tags), strict=True)
+        there = {tag: record.digest for tag, record in records if record is not None}
+    if around.arrivals is not None:
+        there |= {tag: at for tag, at in around.arrivals.tags.items() if tag in attachments}
+    wanted, violations = settle_attachments(
+        txn, str(route.target_name), attachments, there, request.attachments
+    )
+    outdone = {tag for tag, at in attachments.items() if tag not in wanted and there.get(tag) != at}
+    coming: Collection[bytes] = found.members
+    if outdone:
+        kept = [root for root in roots if root not in loose.values()]
+        kept += [at for tag, at in loose.items() if tag not in outdone]
+        coming = found.reached_from(kept, outdone)
+    # What is attached to an attachment that stays behind stays behind with it.
+    owned = {tag for member in coming for tag in found.attached[member]} | loose.keys()
+    changes = [
+        TagChange(
+            tag,
+            at,
+            there.get(tag),
+            tag,
+            Outcome.OVERWRITE if tag in there else Outcome.CREATE,
+            True,  # noqa: FBT003 - whether it is an attachment
+        )
+        for tag, at in sorted(wanted.items())
+        if tag in owned and tag not in around.named
+    ]
+    if around.arrivals is not None:
+        around.arrivals.tags.update((change.tag, change.digest) for change in changes)
+    return changes, coming, [error for tag, error in violations.items() if tag in owned]
+
+
+def _removes(
+    txn: ReadTxn,
+    route: Route,
+    pairs: Sequence[Pair],
+    found: Closure,
+    loose: Mapping[str, bytes],
+    limits: Limits,
+    around: Surroundings,
+) -> list[TagChange]:
+    """Decide which tags a move takes from the source."""
+    gone = [
+        TagChange(
+            pair.source_tag,
+            pair.digest,
+            pair.digest,
+            pair.target_tag,
+            Outcome.REMOVE,
+            False,  # noqa: FBT003 - whether it is an attachment
+        )
+        for pair in pairs
+        if pair.source_tag and pair.source_tag not in around.staying
+    ]
+    attachments = {**loose, **found.attachments}
+    if not attachments:
+        return gone
+    mains = {pair.source_tag for pair in pairs}
+    leaving = _attachments_without_subject(txn, route.source.id, found, limits, around.leaving)
+    return gone + [
+        TagChange(
+            tag,
+            at,
+            at,
+            tag,
+            Outcome.REMOVE,
+            True,  # noqa: FBT003 - whether it is an attachment
+        )
+        for tag, at in sorted(attachments.items())
+        # What a glob selected by itself leaves by itself.
+        if (tag in leaving or tag in around.leaving) and tag not in {*mains, *around.staying}
+    ]
+
+
+def _attachments_without_subject(
+    txn: ReadTxn, repository: int, found: Closure, limits: Limits, going: Collection[str]
+) -> set[str]:
+    """Return the attachment tags that nobody needs once the tags `going` are gone.
+
+    They leave with the last tag that reaches what they are attached to. One that stays may be
+    what others are attached to, so this is asked until nothing changes.
+    """
+    leaving = {tag for tag in found.attachments if tag not in going}
+    while leaving:
+        kept = reached_by_tags(txn, repository, found.members, {*going, *leaving}, limits)
+        subjects = tuple(attachment_stem(member) for member in kept)
+        staying = {name for name in leaving if name.startswith(subjects)}
+        if not staying:
+            break
+        leaving -= staying
+    return leaving
+
+
+def _purged(
+    txn: ReadTxn,
+    route: Route,
+    found: Closure,
+    removes: Sequence[TagChange],
+    limits: Limits,
+    around: Surroundings,
+) -> list[Member]:
+    """Return what nothing at the source needs once the move has taken its tags."""
+    gone = {removal.tag for removal in removes}
+    digests = unneeded(
+        txn,
+        route.source.id,
+        found.members,
+        is_leaving=lambda tag, _: tag in gone or tag in around.leaving,
+        limits=limits,
+        by_subject=True,
+    )
+    return [found.members[digest] for digest in digests]
+
+
+def _disappointments(
+    route: Route, start: int, mains: Sequence[TagChange], going: Collection[str]
+) -> list[LiftlockError]:
+    """Return what the caller expected and did not find, unless all is as asked already."""
+    violations = []
+    for place, change in enumerate(mains, start):
+        expected = route.expectations.get(place)
+        is_done = change.outcome is Outcome.UNCHANGED and change.counterpart not in going
+        if expected is None or is_done:
+            continue
+        violations += disappointments(
+            [
+                (expected.source, _named(route.source_name, change.counterpart), change.digest),
+                (expected.target, _named(route.target_name, change.tag), change.old),
+            ]
+        )
+    return violations
+
+
+def disappointments(
+    expectations: Iterable[tuple[Expected, str, bytes | None]],
+) -> list[LiftlockError]:
+    """Return an error for each thing that is not where it was expected."""
+    return [
+        TagMoved(
+            name,
+            "absent" if expected is ABSENT else str(expected),
+            "absent" if found is None else str(Digest(found)),
+        )
+        for expected, name, found in expectations
+        if not _agrees(found, expected)
+    ]
+
+
+def _agrees(found: bytes | None, expected: Expected) -> bool:
+    if expected is ANYTHING:
+        return True
+    if expected is ABSENT:
+        return found is None
+    return found is not None and Digest(found) == expected
+
+
+def _named(name: object, tag: str) -> str:
+    return f"{name}:{tag}" if tag else str(name)

@@ -1,0 +1,97 @@
+"""Undoing what a promotion did to whole repositories: names go back, copies go, the dead return.
+
+As long as nothing else has happened to them: their own history says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from liftlock import bearers, history, names
+from liftlock.errors import LiftlockError, UndoRefused
+from liftlock.history import Event, Item
+from liftlock.metadata import keys
+from liftlock.metadata.contract import ReadTxn, Table
+from liftlock.metadata.records import Action, DeadRecord, Role, decoded
+from liftlock.names import FoundRepository
+
+
+class WholeUndo(NamedTuple):
+    """One repository that goes back to what it was as a whole."""
+
+    repository: FoundRepository
+    action: Action
+    """RENAMED, REVIVED or REMOVED."""
+    registry: int
+    name: str
+    """Where it goes (of one that is removed: where it is)."""
+
+
+class WholesUndoing:
+    """The decision about the repositories of one promotion."""
+
+    def __init__(self, txn: ReadTxn, undone: Event, items: Sequence[Item]) -> None:
+        self.txn, self.undone, self.items = txn, undone, items
+        self.number = undone.record.promotion
+        self.refusals: list[LiftlockError] = []
+
+    def plan(self) -> tuple[list[WholeUndo], list[LiftlockError]]:
+        """Return what goes back, and what stands against it."""
+        wholes = [self.turned(item) for item in self.items]
+        self.require_names(wholes)
+        return wholes, self.refusals
+
+    def turned(self, item: Item) -> WholeUndo:
+        record = names.repository_record(self.txn, item.repository)
+        repository = FoundRepository(item.repository, record)
+        if item.record.action is Action.DISSOLVED:
+            self.require_whole(repository)
+            return WholeUndo(repository, Action.REVIVED, record.registry, record.name)
+        self.require_unchanged(repository)
+        if item.record.action is Action.COPIED:
+            return WholeUndo(repository, Action.REMOVED, record.registry, record.name)
+        before = next(bearers.iter_log(self.txn, item.repository, before=self.undone.id)).record
+        return WholeUndo(repository, Action.RENAMED, before.registry, before.name)
+
+    def require_unchanged(self, repository: FoundRepository) -> None:
+        name = names.full_name(self.txn, repository.id)
+        if not names.is_reachable(self.txn, repository.id, repository.record):
+            self.refuse(f"{name} was deleted since")
+            return
+        events = history.iter_repository_events(self.txn, repository.id)
+        latest = next(number for number, role in events if role is not Role.TAKEN_FROM)
+        if latest != self.undone.id:
+            self.refuse(
+                f"{name} was changed since, by event {latest}; look at `liftlock history {name}`, "
+                "and promote what you want where"
+            )
+
+    def require_whole(self, repository: FoundRepository) -> None:
+        """Refuse unless a repository that is gone can come back with all that it had."""
+        key = keys.id_key(repository.id)
+        value = self.txn.get(Table.DEAD, key)
+        if value is None or decoded(DeadRecord.decode, Table.DEAD, key, value).is_going:
+            name = names.full_name(self.txn, repository.id)
+            self.refuse(f"what {name} had is swept, or about to be")
+
+    def require_names(self, wholes: Sequence[WholeUndo]) -> None:
+        """Refuse unless every name that is wanted is free, or becomes so by this undo."""
+        leaving = {
+            (whole.repository.record.registry, whole.repository.record.name)
+            for whole in wholes
+            if whole.action is not Action.REVIVED
+        }
+        for whole in wholes:
+            if whole.action is Action.REMOVED:
+                continue
+            registry = names.registry_record(self.txn, whole.registry).name
+            if names.find_registry(self.txn, registry) != whole.registry:
+                self.refuse(f"registry {registry} was deleted since")
+            elif (whole.registry, whole.name) not in leaving and names.find_in(
+                self.txn, whole.registry, whole.name
+            ):
+                self.refuse(f"the name {registry}/{whole.name} was taken since")
+
+    def refuse(self, reason: str) -> None:
+        self.refusals.append(UndoRefused(self.number, reason))

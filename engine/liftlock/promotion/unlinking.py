@@ -1,0 +1,91 @@
+"""Unlinking what nobody needs: after an undo, and after a move that purges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from liftlock import links
+from liftlock.config import Limits
+from liftlock.metadata import keys
+from liftlock.metadata.contract import Instant, ReadTxn
+from liftlock.metadata.draft import Draft
+from liftlock.names import FoundRepository
+from liftlock.promotion.closure import Member
+
+
+def unneeded(
+    txn: ReadTxn,
+    repository: int,
+    members: Mapping[bytes, Member],
+    *,
+    is_leaving: Callable[[str, bytes], bool],
+    limits: Limits,
+    by_subject: bool,
+) -> list[bytes]:
+    """Return those of `members` that nothing holds but holds, once some tags are gone.
+
+    Args:
+        txn: the snapshot.
+        repository: which.
+        members: manifests that it has.
+        is_leaving: tells whether a tag will no longer be at a digest.
+        limits: how far to look.
+        by_subject: whether a subject that stays keeps its referrers.
+    """
+    digests = list(members)
+    tags = links.tags_of(txn, repository, digests, limit=limits.closure_manifests_max)
+    parents = links.parents_of(
+        txn, repository, keys.MANIFEST, digests, limit=limits.closure_manifests_max
+    )
+    subjects = links.subjects_of(txn, repository, digests) if by_subject else [[] for _ in digests]
+    found = {
+        digest: {*over, *subject}
+        for digest, own_tags, over, subject in zip(digests, tags, parents, subjects, strict=True)
+        if len(own_tags) < limits.closure_manifests_max
+        and all(is_leaving(tag, digest) for tag in own_tags)
+    }
+    while kept := [digest for digest, holders in found.items() if holders - found.keys()]:
+        for digest in kept:
+            del found[digest]
+    return list(found)
+
+
+def draft_unlinking(
+    txn: ReadTxn,
+    draft: Draft,
+    repository: FoundRepository,
+    members: Sequence[Member],
+    at: Instant,
+    *,
+    with_holds: bool,
+) -> None:
+    """Unlink manifests, with the blobs that nothing else in the repository holds.
+
+    With `with_holds`, a hold is no reason to keep such a blob; referrers that are left without
+    their subject get a hold all the same.
+    """
+    own = {member.digest for member in members}
+    rows = links.parent_rows(
+        txn, repository.id, [(member.digest, member.edges) for member in members]
+    )
+    lost: dict[tuple[bytes, bytes], None] = {}
+    referrers = links.referrers_of(txn, repository.id, [member.digest for member in members])
+    for member, present, of_one in zip(members, rows, referrers, strict=True):
+        for kind, digest in links.unlink_manifest(
+            draft, repository, member.digest, member.edges, present, of_one
+        ):
+            if digest not in own:
+                lost[kind, digest] = None
+    blobs = [digest for kind, digest in lost if kind == keys.BLOB]
+    leaving: Collection[bytes] = {key for present in rows for key, _ in present}
+    if with_holds:
+        holds = keys.holder_keys(repository.id, keys.BLOB, blobs, keys.GRANTS, keys.BY_HOLD)
+        leaving = {*leaving, *holds}
+    gone = links.without_other_holder(txn, repository.id, blobs, leaving)
+    if with_holds:
+        for blob in gone:
+            links.drop_hold(draft, repository.id, keys.BLOB, blob)
+    links.discount_blobs(draft, repository, links.blob_sizes(txn, gone))
+    for kind, digest in lost:
+        if kind == keys.MANIFEST:
+            links.put_hold(draft, repository.id, kind, digest, at)
