@@ -746,8 +746,10 @@ class Engine:
         return checking.check(self._store, self._blobs, content=content)
 
     def sweep(self) -> Swept:
-        """Remove what is over: idle upload sessions, old files without a record, rows of
-        repositories that were deleted long ago, and answers that nobody will ask for again.
+        """Remove what is over, and return how much.
+
+        Upload sessions that idled too long, old files without a record, rows of what was deleted
+        longer ago than the hold time, answers that were kept for long enough.
         """
         rows = removal.sweep(self._store, self._clock, self.limits)
         rows += idempotency.sweep(self._store, self._clock, self.limits)

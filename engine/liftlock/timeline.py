@@ -144,9 +144,8 @@ def _whole_entries(
     if item.repository in concerned:
         told = _told(event, action.name.lower(), here, there)
         yield from _of_tag(txn, told, item.repository, of)
-    elif other is not None and other.repository in concerned and there is not None:
-        if action in _TAKING:
-            yield from _of_tag(txn, _told(event, "taken", there, here), other.repository, of)
+    elif action in _TAKING and there and other and other.repository in concerned:
+        yield from _of_tag(txn, _told(event, "taken", there, here), other.repository, of)
 
 
 def _of_tag(

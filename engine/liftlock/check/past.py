@@ -116,29 +116,20 @@ def _roles(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
 
 def _replay(txn: ReadTxn, number: int) -> list[Finding]:
     """The last thing that happened to a tag must be where it is."""
+    try:
+        born = _Birth(txn, number)
+        if _is_swept(txn, number):
+            return []
+    except RecordCorrupt:  # found where names and repositories are checked
+        return []
     findings: list[Finding] = []
-    key = keys.id_key(number)
-    gone = txn.get(Table.DEAD, key)
-    if gone is not None and decoded(DeadRecord.decode, Table.DEAD, key, gone).is_going:
-        return findings  # what is being swept need not add up
-    last: dict[str, int] = {}
-    for row in txn.scan(Table.TAG_HISTORY, key):
-        readable(BareRecord.decode, Table.TAG_HISTORY, row, findings)
-        tag, is_changed, event = keys.split_tag_history(row[0])
-        if is_changed:
-            last[tag] = event
+    last = _last_events(txn, number, findings)
     there: dict[str, bytes] = {}
     for key, value in txn.scan(Table.TAGS, keys.id_key(number)):
         try:
             there[key[8:].decode()] = decoded(TagRecord.decode, Table.TAGS, key, value).digest
         except RecordCorrupt as corrupt:
             findings.append(damaged(corrupt))
-    try:
-        born = _Birth(txn, number)
-    except RecordCorrupt:  # found where repositories are checked
-        return findings
-    if not there and _is_swept(txn, number):
-        return findings
     for tag in sorted(there.keys() | last.keys()):
         try:
             items = history.find_items(txn, number, tag, (last[tag],)) if tag in last else []
@@ -154,6 +145,17 @@ def _replay(txn: ReadTxn, number: int) -> list[Finding]:
                 )
             )
     return findings
+
+
+def _last_events(txn: ReadTxn, number: int, findings: list[Finding]) -> dict[str, int]:
+    """Return the last event that changed each tag."""
+    last: dict[str, int] = {}
+    for row in txn.scan(Table.TAG_HISTORY, keys.id_key(number)):
+        readable(BareRecord.decode, Table.TAG_HISTORY, row, findings)
+        tag, is_changed, event = keys.split_tag_history(row[0])
+        if is_changed:
+            last[tag] = event
+    return last
 
 
 class _Birth:
@@ -174,6 +176,11 @@ class _Birth:
 
 
 def _is_swept(txn: ReadTxn, number: int) -> bool:
+    """Tell whether a repository is gone, wholly or in part: then its rows need not add up."""
+    key = keys.id_key(number)
+    value = txn.get(Table.DEAD, key)
+    if value is not None:
+        return decoded(DeadRecord.decode, Table.DEAD, key, value).is_going
     record = names.repository_record(txn, number)
     return not names.is_reachable(txn, number, record) and record.counts == NO_COUNTS
 

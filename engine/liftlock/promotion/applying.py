@@ -77,6 +77,7 @@ def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) ->
     else:
         for route, part in iter_parts(txn, plan.request, limits, plan.routes, []):
             telling.tell(route, part)
+            writing.concern_route(route)
     writing.end(telling)
     writing.close(act, NOT_YET, telling.linked)
     records = counted(writing.draft.records + plan.records, limits)
@@ -161,9 +162,12 @@ class _Writing:
     def take(self, route: Route, part: Part) -> None:
         """Draft what happens to some images."""
         target = self.target(route)
-        self.concern(target.id, Role.CHANGED)
-        self.concern(route.source.id, Role.TAKEN_FROM)
+        self.concern_route(route)
         self.changes += draft_part(self.txn, self.draft, route, target, part, self.event, self.at)
+
+    def concern_route(self, route: Route) -> None:
+        self.concern(self.target(route).id, Role.CHANGED)
+        self.concern(route.source.id, Role.TAKEN_FROM)
 
     def target(self, route: Route) -> FoundRepository:
         return route.target or self.made[route.target_name]
@@ -172,9 +176,9 @@ class _Writing:
         """Draft what becomes of repositories that were merged."""
         for whole in self.plan.wholes:
             if whole.way is Way.MERGE and whole.route is not None:
-                self.end_merge(whole, whole.route, telling.tally(whole.route))
+                self.end_merge(whole.route, telling.tally(whole.route))
 
-    def end_merge(self, whole: Whole, route: Route, tally: Tally) -> None:
+    def end_merge(self, route: Route, tally: Tally) -> None:
         source, target = route.source, self.target(route)
         names.log_whole(self.draft, target, self.event, Naming.MERGED)
         self.say_whole(target.id, Action.MERGED, source.id, tally)

@@ -1,4 +1,4 @@
-"""The form of a request: what is wrong with it whatever the store holds, its globs and templates."""
+"""The form of a request: its globs, its templates, and what can never be right about it."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def iter_parts(
     Whoever writes a part before asking for the next one brings a route's repositories up to date
     with `refresh`, before the next part of it is decided.
     """
-    around = _surroundings(request, routes, limits)
+    around = _surroundings(request, routes)
     removed: set[tuple[int, str]] = set()
     unlinked: set[tuple[int, bytes]] = set()
     for route in routes:
@@ -174,9 +174,7 @@ def iter_parts(
             yield route, part
 
 
-def _surroundings(
-    request: PromotionRequest, routes: list[Route], limits: Limits
-) -> dict[int, Surroundings]:
+def _surroundings(request: PromotionRequest, routes: list[Route]) -> dict[int, Surroundings]:
     """Return what the request as a whole means for each of its routes."""
     if len(routes) == 1 and len(routes[0].pairs) == 1 and not routes[0].loose:
         # Most promotions are of one image, and this is on everybody's way.

@@ -38,44 +38,44 @@ class WholesUndoing:
 
     def plan(self) -> tuple[list[WholeUndo], list[LiftlockError]]:
         """Return what goes back, and what stands against it."""
-        wholes = [self.turned(item) for item in self.items]
-        self.require_names(wholes)
+        wholes = [self._turned(item) for item in self.items]
+        self._require_names(wholes)
         return wholes, self.refusals
 
-    def turned(self, item: Item) -> WholeUndo:
+    def _turned(self, item: Item) -> WholeUndo:
         record = names.repository_record(self.txn, item.repository)
         repository = FoundRepository(item.repository, record)
         if item.record.action is Action.DISSOLVED:
-            self.require_whole(repository)
+            self._require_whole(repository)
             return WholeUndo(repository, Action.REVIVED, record.registry, record.name)
-        self.require_unchanged(repository)
+        self._require_unchanged(repository)
         if item.record.action is Action.COPIED:
             return WholeUndo(repository, Action.REMOVED, record.registry, record.name)
         before = next(bearers.iter_log(self.txn, item.repository, before=self.undone.id)).record
         return WholeUndo(repository, Action.RENAMED, before.registry, before.name)
 
-    def require_unchanged(self, repository: FoundRepository) -> None:
+    def _require_unchanged(self, repository: FoundRepository) -> None:
         name = names.full_name(self.txn, repository.id)
         if not names.is_reachable(self.txn, repository.id, repository.record):
-            self.refuse(f"{name} was deleted since")
+            self._refuse(f"{name} was deleted since")
             return
         events = history.iter_repository_events(self.txn, repository.id)
         latest = next(number for number, role in events if role is not Role.TAKEN_FROM)
         if latest != self.undone.id:
-            self.refuse(
+            self._refuse(
                 f"{name} was changed since, by event {latest}; look at `liftlock history {name}`, "
                 "and promote what you want where"
             )
 
-    def require_whole(self, repository: FoundRepository) -> None:
+    def _require_whole(self, repository: FoundRepository) -> None:
         """Refuse unless a repository that is gone can come back with all that it had."""
         key = keys.id_key(repository.id)
         value = self.txn.get(Table.DEAD, key)
         if value is None or decoded(DeadRecord.decode, Table.DEAD, key, value).is_going:
             name = names.full_name(self.txn, repository.id)
-            self.refuse(f"what {name} had is swept, or about to be")
+            self._refuse(f"what {name} had is swept, or about to be")
 
-    def require_names(self, wholes: Sequence[WholeUndo]) -> None:
+    def _require_names(self, wholes: Sequence[WholeUndo]) -> None:
         """Refuse unless every name that is wanted is free, or becomes so by this undo."""
         leaving = {
             (whole.repository.record.registry, whole.repository.record.name)
@@ -87,11 +87,11 @@ class WholesUndoing:
                 continue
             registry = names.registry_record(self.txn, whole.registry).name
             if names.find_registry(self.txn, registry) != whole.registry:
-                self.refuse(f"registry {registry} was deleted since")
+                self._refuse(f"registry {registry} was deleted since")
             elif (whole.registry, whole.name) not in leaving and names.find_in(
                 self.txn, whole.registry, whole.name
             ):
-                self.refuse(f"the name {registry}/{whole.name} was taken since")
+                self._refuse(f"the name {registry}/{whole.name} was taken since")
 
-    def refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str) -> None:
         self.refusals.append(UndoRefused(self.number, reason))
