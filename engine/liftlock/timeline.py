@@ -26,7 +26,6 @@ Subject = Reference | RepositoryName | str
 """Whose history: an image's, a repository's, or a registry's (by name)."""
 
 _FEW_ITEMS: Final = 100
-_TAKING: Final = frozenset({Action.COPIED, Action.MERGED})
 
 
 def timeline(txn: ReadTxn, of: Subject, before: int | None, limit: int) -> Page[HistoryEntry]:
@@ -96,7 +95,7 @@ def _entries(
         is_bare = False
         other = item.record.other
         if item.record.action in WHOLE:
-            yield from _whole_entries(txn, event, item, of, concerned)
+            yield from _whole_entries(txn, event, item, of, concerned, is_copy=is_copy)
         elif item.repository in concerned and _is_meant(item.tag, item, of):
             side = bearers.side_at(txn, other, event.id) if other else None
             yield _entry(txn, event, item, OtherSide(item.repository, item.tag), side)
@@ -130,7 +129,7 @@ def _items(txn: ReadTxn, event: Event, of: Subject, concerned: set[int]) -> Iter
 
 
 def _whole_entries(
-    txn: ReadTxn, event: Event, item: Item, of: Subject, concerned: set[int]
+    txn: ReadTxn, event: Event, item: Item, of: Subject, concerned: set[int], *, is_copy: bool
 ) -> Iterator[HistoryEntry]:
     """Yield what became of a whole repository, also as seen from one of its tags."""
     action, other = item.record.action, item.record.other
@@ -144,7 +143,7 @@ def _whole_entries(
     if item.repository in concerned:
         told = _told(event, action.name.lower(), here, there)
         yield from _of_tag(txn, told, item.repository, of)
-    elif action in _TAKING and there and other and other.repository in concerned:
+    elif is_copy and there and other and other.repository in concerned:
         yield from _of_tag(txn, _told(event, "taken", there, here), other.repository, of)
 
 

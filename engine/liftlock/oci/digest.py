@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from liftlock.errors import DigestInvalid
 
@@ -25,8 +24,7 @@ _KEY_BYTES: Final = {1: 33, 2: 65}
 _WELL_FORMED: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(NamedTuple):
     """The name of immutable content: an algorithm and its hash."""
 
     key: bytes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from liftlock.errors import NameIncomplete, NameInvalid
 from liftlock.oci.digest import Digest
@@ -25,8 +25,7 @@ _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _GRAMMAR: Final = "lower-case letters and digits, joined by single . or _, by __ or by dashes"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RepositoryName:
+class RepositoryName(NamedTuple):
     """Where images live: a repository of a registry."""
 
     registry: str

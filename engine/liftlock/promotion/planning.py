@@ -42,10 +42,11 @@ def plan(txn: ReadTxn, request: PromotionRequest, limits: Limits, *, hashed: boo
         LiftlockError: the gravest of what is wrong; all of it is in its `violations`.
     """
     selected = select(txn, request, limits)
-    wholes = without_repeats(selected.wholes)
-    routes = list(selected.routes.values())
     violations = selected.violations
-    violations += choose_ways(wholes, routes, is_move=request.mode is Mode.MOVE)
+    routes = list(selected.routes.values())
+    wholes = without_repeats(selected.wholes) if selected.wholes else []
+    if wholes:
+        violations += choose_ways(wholes, routes, is_move=request.mode is Mode.MOVE)
     for whole in wholes:
         if whole.way is Way.MERGE:
             whole.route = merging_route(txn, whole, limits)
@@ -75,14 +76,7 @@ class _Planning:
     def plan(self, *, hashed: bool) -> Plan:
         selected, routes, wholes = self.selected, self.routes, self.wholes
         violations = selected.violations
-        # Written in parts, a repository would be read after it was written: then all at once.
-        sources = {route.source_name for route in routes}
-        overlap = not sources.isdisjoint(
-            route.target_name for route in routes if not route.is_inside
-        )
-        is_big = (
-            not overlap and sum(len(route.pairs) for route in routes) > self.limits.part_pairs_max
-        )
+        is_big = _is_big(routes, self.limits)
         mark = Fingerprint(self.request) if hashed else None
         parts: list[tuple[Route, Part]] = []
         changes_nothing = all(whole.way in {Way.STAY, Way.MERGE} for whole in wholes)
@@ -111,7 +105,7 @@ class _Planning:
             None if is_big else parts,
             wholes,
             selected.repeated,
-            self.rests_on(),
+            {} if self.request.is_small else self.rests_on(),
             selected.listed_below,
             is_unchanged,
             manifests,
@@ -125,6 +119,15 @@ class _Planning:
             name: (found.id, found.record.version) if found is not None else None
             for name, found in self.selected.repositories.items()
         }
+
+
+def _is_big(routes: list[Route], limits: Limits) -> bool:
+    """Tell whether a plan is written part by part, each made again when it is."""
+    if sum([len(route.pairs) for route in routes]) <= limits.part_pairs_max:
+        return False
+    # In parts, a repository that is source and target would be read after it was written.
+    ways = [route for route in routes if not route.is_inside]
+    return {route.source_name for route in ways}.isdisjoint(route.target_name for route in ways)
 
 
 def iter_parts(

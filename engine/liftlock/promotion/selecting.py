@@ -81,18 +81,22 @@ class Selecting:
 
     def registry(self, name: str) -> int | None:
         """Return a registry's id; None, with a violation, if there is none."""
-        if name not in self.registries:
-            self.registries[name] = self.attempt(names.get_registry, self.txn, name)
-        return self.registries[name]
+        try:
+            return self.registries[name]
+        except KeyError:
+            number = self.attempt(names.get_registry, self.txn, name)
+            self.registries[name] = number
+            return number
 
     def repository(self, name: RepositoryName) -> FoundRepository | None:
         """Return a repository; None if it, or its registry, is not there."""
-        if name not in self.repositories:
+        try:
+            return self.repositories[name]
+        except KeyError:
             registry = self.registry(name.registry)
-            self.repositories[name] = (
-                names.find_in(self.txn, registry, name.repository) if registry else None
-            )
-        return self.repositories[name]
+            found = names.find_in(self.txn, registry, name.repository) if registry else None
+            self.repositories[name] = found
+            return found
 
     def source(self, name: RepositoryName) -> FoundRepository | None:
         """Return a repository that something is taken from; None, with a violation, if absent."""
@@ -116,9 +120,9 @@ class Selecting:
 
     def is_too_long(self, name: RepositoryName) -> bool:
         """Tell, with a violation, whether a target's name is too long."""
-        text = str(name)
-        if len(text) <= NAME_CHARACTERS_MAX:
+        if len(name.registry) + 1 + len(name.repository) <= NAME_CHARACTERS_MAX:
             return False
+        text = str(name)
         reason = f"the target would be longer than {NAME_CHARACTERS_MAX} characters"
         self.refuse(NameInvalid(text, reason))
         return True

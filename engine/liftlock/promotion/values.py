@@ -153,7 +153,8 @@ class Plan:
     wholes: list[Whole]
     repeated: list[Repeated]
     rests_on: dict[RepositoryName, tuple[int, int] | None]
-    """Id and version of each repository that a big plan looked at; None: the name was free."""
+    """Id and version of each repository that it looked at, None where the name was free; kept
+    only for requests that are planned beside the writer."""
     listed: dict[tuple[int, str], tuple[str, ...]]
     """The repositories that were found below a registry's path."""
     is_unchanged: bool
