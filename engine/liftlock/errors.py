@@ -254,7 +254,7 @@ class Conflict(LiftlockError):
 
 
 class TagMoved(Conflict):
-    """A tag is not where the caller last saw it."""
+    """A tag (or a whole repository) is not where the caller last saw it."""
 
     def __init__(self, tag: str, expected: str, found: str) -> None:
         super().__init__(
@@ -426,4 +426,4 @@ def _shown(text: str, most: int = 120) -> str:
 
 
 def _at(place: str) -> str:
-    return "absent" if place == "absent" else f"at {place}"
+    return place if place in {"absent", "there"} else f"at {place}"

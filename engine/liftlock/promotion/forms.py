@@ -9,7 +9,7 @@ from typing import Final
 
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, NameInvalid, PromotionInvalid
-from liftlock.model import ANYTHING, Mode
+from liftlock.model import ABSENT, ANYTHING, Mode
 from liftlock.oci.reference import TAG_CHARACTERS_MAX, parse_tag
 from liftlock.promotion.request import PromotionRequest, RequestItem
 
@@ -73,10 +73,15 @@ def _selection_faults(item: RequestItem) -> Iterator[str]:
         yield f"target {item.target} names its tag, and a template makes another; give one of them"
     if item.retag is not None and item.tags is None and not source.is_image:
         yield "a template renames tags; select them with `tags`"
+    is_one_whole = item.tags is None and source.repository is not None and not source.is_deep
+    may_be = {ANYTHING, ABSENT} if is_one_whole else {ANYTHING}
     if not source.is_image and not (
-        item.expect_source is ANYTHING and item.expect_target is ANYTHING
+        item.expect_source is ANYTHING and item.expect_target in may_be
     ):
-        yield "an expectation is about one tag; name it in the source"
+        yield (
+            "an expectation is about one tag; name it in the source (of a whole repository, the "
+            "target may be expected to be absent)"
+        )
 
 
 def _tag_faults(item: RequestItem) -> Iterator[LiftlockError]:

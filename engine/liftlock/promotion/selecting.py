@@ -20,7 +20,7 @@ from liftlock.errors import (
     TagMoved,
 )
 from liftlock.metadata.contract import ReadTxn
-from liftlock.model import ANYTHING, Mode
+from liftlock.model import ABSENT, ANYTHING, Mode
 from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import (
@@ -220,7 +220,7 @@ class Selecting:
     def take_repository(self, item: RequestItem, leg: Leg, *, is_one: bool) -> bool:
         """Take in a repository, or some of its tags; tell whether anything was."""
         if item.tags is None:
-            return self.take_whole(leg)
+            return self.take_whole(item, leg)
         source = self.source(leg.source)
         route = self.route(leg) if source else None
         if source is None or route is None:
@@ -310,7 +310,7 @@ class Selecting:
         else:
             self.refuse(NothingSelected(str(leg.source), f"no tag that matches {glob!r:.80}"))
 
-    def take_whole(self, leg: Leg) -> bool:
+    def take_whole(self, item: RequestItem, leg: Leg) -> bool:
         """Take in a repository as a whole."""
         registry = self.registry(leg.target.registry)
         source = self.repository(leg.source)
@@ -329,6 +329,8 @@ class Selecting:
         if self.is_too_long(leg.target) or registry is None:
             return False
         target = self.repository(leg.target)
+        if target is not None and item.expect_target is ABSENT:
+            self.refuse(TagMoved(str(leg.target), "absent", "there"))
         self.wholes.append(Whole(leg.source, source, leg.target, registry, target))
         return True
 
