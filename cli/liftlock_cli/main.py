@@ -11,7 +11,16 @@ from pathlib import Path
 import click
 
 from liftlock.errors import LiftlockError
-from liftlock_cli import errors, images, promotions, registries, stores
+from liftlock_cli import (
+    errors,
+    histories,
+    images,
+    promotions,
+    recorded,
+    registries,
+    renaming,
+    stores,
+)
 from liftlock_cli.opening import Settings
 from liftlock_cli.output import visible
 
@@ -82,8 +91,11 @@ liftlock.add_command(registries.registry)
 liftlock.add_command(images.ls)
 liftlock.add_command(images.show)
 liftlock.add_command(promotions.promote)
-liftlock.add_command(promotions.history)
 liftlock.add_command(promotions.undo)
+liftlock.add_command(renaming.retag)
+liftlock.add_command(renaming.rename)
+liftlock.add_command(recorded.promotion)
+liftlock.add_command(histories.history)
 liftlock.add_command(stores.check)
 
 

@@ -147,23 +147,15 @@ def size_text(size: int) -> str:
     return f"{size / _KIB**power:.1f} {_UNITS[power - 1]}"
 
 
-def instant(at: int) -> str:
-    """Write milliseconds since 1970 as RFC 3339, in UTC."""
-    return _time(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def instant_text(at: int) -> str:
     """Write milliseconds since 1970 as RFC 3339, in UTC, to the second."""
-    return _time(at).isoformat(timespec="seconds").replace("+00:00", "Z")
+    time = _EPOCH + timedelta(milliseconds=at)
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def count_text(count: int, singular: str, plural: str | None = None) -> str:
     """Write a number with its noun: `1 manifest`, `2 manifests`."""
     return f"{count} {singular if count == 1 else plural or singular + 's'}"
-
-
-def _time(at: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=at)
 
 
 def _json(value: Document, indent: int | None = None) -> str:

@@ -1,183 +1,155 @@
-"""`promote`, `undo`, `history`: what the project is for."""
+"""`promote`, `undo`: what the project is for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
-from typing import Final
+from pathlib import Path
 
 import click
 
-from liftlock.engine import Engine
-from liftlock.model import ANYTHING, Expected, HistoryEntry, Mode, Page, Promotion, Side
-from liftlock.oci.reference import Reference, Target
-from liftlock_cli.errors import UNAVAILABLE
-from liftlock_cli.names import Place, parse_expected, parse_place, parsed_by
-from liftlock_cli.opening import Settings, actor, reading, writing
-from liftlock_cli.output import (
-    Form,
-    output_option,
-    print_document,
-    print_line,
-    print_many,
-)
-from liftlock_cli.paging import every
+from liftlock.model import ANYTHING, Expected, Side
+from liftlock.oci.reference import Selection, Target
+from liftlock.promotion import RequestItem
+from liftlock_cli.manner import Manner, dry_run_option, in_manner, quiet_option
+from liftlock_cli.names import parse_expected, parsed_by
+from liftlock_cli.opening import Settings, actor, writing
+from liftlock_cli.output import Form, output_option
+from liftlock_cli.progress import progress
+from liftlock_cli.promoting import carry_out, print_made
 from liftlock_cli.registries import comment_option
-from liftlock_cli.views import HISTORY, promotion_document, promotion_lines
+from liftlock_cli.requests import Tags, chosen_tags, given, one_item, overridden, parse_tags
+from liftlock_cli.setfiles import read_set
 
-_WITHOUT_TAG: Final = "--all-tags, --tags GLOB, --repository"
-dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Tell what would happen, and change nothing."
-)
-
-
-def _refuse_later(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Say of an option that it is not there yet, rather than that nobody knows it."""
-    if value:
-        message = f"{parameter.opts[0]} is not there yet. Promote tag by tag: SOURCE:TAG."
-        raise click.UsageError(message, context)
-
-
-@click.command()
-@click.argument("source", callback=parsed_by(Reference.parse), metavar="SOURCE")
-@click.option(
-    "--to",
-    "target",
-    callback=parsed_by(Target.parse),
-    required=True,
-    metavar="TARGET",
-    help="registry[/repository][:tag]; what is left out is the source's.",
-)
-@comment_option
-@click.option("--move", is_flag=True, help="Take the tag away from the source.")
-@click.option(
+expect_option = click.option(
     "--expect",
     "expect_source",
     callback=parsed_by(parse_expected),
     metavar="DIGEST|absent",
     help="Refuse unless the source tag is there.  [default: anywhere]",
 )
-@click.option(
+expect_target_option = click.option(
     "--expect-target",
     callback=parsed_by(parse_expected),
     metavar="DIGEST|absent",
     help="Refuse unless the target tag is there.  [default: anywhere]",
 )
+
+
+@click.command()
+@click.argument("source", callback=parsed_by(Selection.parse), required=False, metavar="[SOURCE]")
+@click.option(
+    "--to",
+    "target",
+    callback=parsed_by(Target.parse),
+    metavar="TARGET",
+    help="registry[/repository][:tag]; what is left out is the source's.",
+)
+@click.option("--all-tags", is_flag=True, help="All tags of SOURCE, with what they reach.")
+@click.option(
+    "--tags",
+    callback=parsed_by(parse_tags),
+    metavar="GLOB|TAG,TAG",
+    help="The tags of SOURCE that match, such as '1.*'; or those of these names.",
+)
+@click.option(
+    "--repository", is_flag=True, help="SOURCE as a whole, with what bears no tag as well."
+)
+@click.option(
+    "--set",
+    "set_file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="A set of items instead of SOURCE and --to, as JSON or YAML; - is stdin.",
+)
+@click.option(
+    "--retag",
+    metavar="TEMPLATE",
+    help="How the tags are named at the target, as in '{tag}-rc'.  [default: as at the source]",
+)
+@click.option("--move", is_flag=True, help="Take it away from the source.")
+@click.option(
+    "--purge",
+    is_flag=True,
+    help="With --move: unlink at once what nothing at the source needs any more.  "
+    "[default: hold it for a week]",
+)
+@expect_option
+@expect_target_option
 @click.option(
     "--attachments",
     type=click.Choice([side.value for side in Side]),
+    callback=lambda _ctx, _parameter, value: Side(value) if value else None,
     help="Which side's attachment tags count where both differ.  [default: refuse]",
 )
-@dry_run_option
-@click.option("--all-tags", is_flag=True, hidden=True, expose_value=False, callback=_refuse_later)
-@click.option("--tags", hidden=True, expose_value=False, callback=_refuse_later)
-@click.option("--repository", is_flag=True, hidden=True, expose_value=False, callback=_refuse_later)
-@output_option
+@in_manner
 @click.pass_obj
 def promote(
     settings: Settings,
     *,
-    source: Reference,
-    target: Target,
-    comment: str,
+    source: Selection | None,
+    target: Target | None,
+    all_tags: bool,
+    tags: Tags | None,
+    repository: bool,
+    set_file: Path | None,
+    retag: str | None,
     move: bool,
+    purge: bool,
     expect_source: Expected | None,
     expect_target: Expected | None,
-    attachments: str | None,
-    dry_run: bool,
-    form: Form,
+    attachments: Side | None,
+    manner: Manner,
 ) -> None:
     """Make the target be what SOURCE is now, without moving a byte.
 
-    SOURCE is registry/repository[:tag][@digest]; a tag and a digest must agree. All that the image
-    reaches comes along: an index's images, their blobs, referrers, attachment tags. It happens
-    wholly or not at all, and the same again is harmless. With -o name, prints the promotion's
-    number, which `undo` takes.
+    SOURCE is registry/repository[:tag][@digest]; a tag and a digest must agree. Or, with one of
+    --all-tags, --tags and --repository, a repository, all repositories below a path
+    (registry/path/**), or a registry. All that an image reaches comes along: an index's images,
+    their blobs, referrers, attachment tags. It happens wholly or not at all, and the same again is
+    harmless. With -o name, prints the promotion's number, which `undo` takes.
     """
-    if source.tag is None and source.digest is None:
-        message = (
-            f"{source} names no tag. Say which one, as {source}:TAG, or one of {_WITHOUT_TAG} "
-            "(these three are not there yet)."
+    if set_file is not None:
+        others: dict[str, object] = {
+            "SOURCE": source,
+            "--to": target,
+            "--retag": retag,
+            "--all-tags": all_tags,
+            "--tags": tags,
+            "--repository": repository,
+            "--expect": expect_source,
+            "--expect-target": expect_target,
+        }
+        if said := given(others):
+            raise click.UsageError(f"{said[0]} is told in the file, item by item, with --set.")
+        asked = read_set(set_file)
+    elif source is None or target is None:
+        raise click.UsageError("Say SOURCE and --to TARGET, or --set FILE.")
+    else:
+        chosen = chosen_tags(source, all_tags=all_tags, tags=tags, repository=repository)
+        asked = one_item(
+            RequestItem(
+                source, target, chosen, retag, expect_source or ANYTHING, expect_target or ANYTHING
+            )
         )
-        raise click.UsageError(message)
+    asked = overridden(asked, move=move, purge=purge, attachments=attachments)
     with writing(settings) as engine:
-        promotion = engine.promote(
-            source,
-            target,
-            by=actor(),
-            mode=Mode.MOVE if move else Mode.COPY,
-            comment=comment,
-            expect_source=ANYTHING if expect_source is None else expect_source,
-            expect_target=ANYTHING if expect_target is None else expect_target,
-            attachments=Side(attachments) if attachments else None,
-            dry_run=dry_run,
-        )
-        _print_promotion(promotion, form, dry_run=dry_run)
+        carry_out(engine, asked, manner)
 
 
 @click.command()
 @click.argument("number", type=click.IntRange(min=1))
 @comment_option
 @dry_run_option
+@quiet_option
 @output_option
 @click.pass_obj
-def undo(settings: Settings, *, number: int, comment: str, dry_run: bool, form: Form) -> None:
+def undo(
+    settings: Settings, *, number: int, comment: str, dry_run: bool, quiet: bool, form: Form
+) -> None:
     """Take back promotion NUMBER, if its target still is what it made.
 
     The undo is a promotion of its own, with a number and an entry in the history.
     """
     with writing(settings) as engine:
-        promotion = engine.undo(number, by=actor(), comment=comment, dry_run=dry_run)
-        _print_promotion(promotion, form, dry_run=dry_run)
-
-
-@click.command()
-@click.argument("reference", callback=parsed_by(parse_place), metavar="REFERENCE")
-@click.option("--limit", type=click.IntRange(min=1), help="Print at most so many.  [default: all]")
-@output_option
-@click.pass_obj
-def history(settings: Settings, *, reference: Place, limit: int | None, form: Form) -> None:
-    """Tell what happened to REFERENCE, newest first.
-
-    REFERENCE is a registry, registry/repository, registry/repository:tag or
-    registry/repository@digest.
-    """
-    with reading(settings) as engine:
-        print_many(form, HISTORY, islice(_entries(engine, reference, limit), limit))
-
-
-def _entries(engine: Engine, of: Place, limit: int | None) -> Iterator[HistoryEntry]:
-    def fetch(before: int | None) -> Page[HistoryEntry]:
-        return engine.history(of, before=before, limit=limit)
-
-    return every(fetch, None, lambda entry: entry.event)
-
-
-class UntoldError(click.ClickException):
-    """A promotion was made, and its line could not be printed."""
-
-    exit_code = UNAVAILABLE
-
-
-def _print_promotion(promotion: Promotion, form: Form, *, dry_run: bool) -> None:
-    try:
-        _print_in_form(promotion, form, dry_run=dry_run)
-    except BrokenPipeError:
-        raise
-    except (OSError, AttributeError) as error:  # AttributeError: there is no stdout at all
-        if dry_run or not promotion.changed:
-            raise
-        message = f"promotion {promotion.id} was made, but could not be printed ({error})."
-        raise UntoldError(message) from error
-
-
-def _print_in_form(promotion: Promotion, form: Form, *, dry_run: bool) -> None:
-    match form:
-        case Form.TABLE:
-            for line in promotion_lines(promotion, dry_run=dry_run):
-                print_line(line)
-        case Form.JSON:
-            print_document(promotion_document(promotion, dry_run=dry_run))
-        case Form.NAME:
-            if promotion.id is not None:
-                print_line(str(promotion.id))
+        with progress("undoing", quiet=quiet):
+            promotion = engine.undo(number, by=actor(), comment=comment, dry_run=dry_run)
+        print_made(promotion, form, dry_run=dry_run)

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Final
-
 import click
 
 import liftlock
-from liftlock.model import Finding, Severity
-from liftlock_cli.errors import CORRUPT
+from liftlock_cli.findings import print_findings
 from liftlock_cli.opening import Settings, reading, signals_held_back
-from liftlock_cli.output import (
-    Column,
-    Form,
-    View,
-    count_text,
-    output_option,
-    print_document,
-    print_line,
-    print_many,
-)
-from liftlock_cli.views import finding_document
+from liftlock_cli.output import Form, output_option, print_document, print_line
 
 
 @click.command()
@@ -82,33 +67,6 @@ def check(context: click.Context, *, content: bool, form: Form) -> None:
     Findings are printed as they are made. An `error` is a broken invariant; a `remark` is nothing
     wrong. Exit code 7 if there was an error.
     """
-    found: Counter[Severity] = Counter()
     with reading(context.obj) as engine:
-        findings = _counted(engine.check(content=content), found)
-        if form is Form.TABLE:
-            for finding in findings:
-                print_line(
-                    f"{finding.severity}: {finding.rule}: {finding.subject}: {finding.detail}"
-                )
-        else:
-            print_many(form, _FINDINGS, findings)
-    errors, remarks = found[Severity.ERROR], found[Severity.REMARK]
-    click.echo(
-        f"checked: {count_text(errors, 'error')}, {count_text(remarks, 'remark')}",
-        err=form is not Form.TABLE,
-    )
-    if errors:
-        context.exit(CORRUPT)
-
-
-_FINDINGS: Final[View[Finding]] = View(
-    (Column("FINDING", lambda finding: finding.rule),),
-    finding_document,
-    lambda finding: finding.subject,
-)
-
-
-def _counted(findings: Iterable[Finding], found: Counter[Severity]) -> Iterator[Finding]:
-    for finding in findings:
-        found[finding.severity] += 1
-        yield finding
+        code = print_findings(engine.check(content=content), form)
+    context.exit(code)

@@ -7,35 +7,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftlock.model import (
-    Finding,
-    HistoryEntry,
-    Outcome,
-    Promotion,
-    PromotionItem,
-    Registry,
-    Repository,
-    Usage,
-)
+from liftlock.documents import instant
+from liftlock.model import HistoryEntry, Registry, Repository, Usage
 from liftlock.oci.digest import Digest
 from liftlock_cli.output import (
     Column,
     Document,
     View,
-    count_text,
     digest_text,
-    instant,
     instant_text,
     size_text,
 )
-
-_DONE: Final = {
-    Outcome.CREATE: "created",
-    Outcome.OVERWRITE: "overwritten",
-    Outcome.EXTEND: "extended",
-    Outcome.UNCHANGED: "unchanged",
-    Outcome.REMOVE: "removed",
-}
 
 
 def usage_document(usage: Usage) -> Document:
@@ -139,84 +121,6 @@ HISTORY: Final[View[HistoryEntry]] = View(
     history_document,
     lambda entry: entry.name,
 )
-
-
-def finding_document(finding: Finding) -> Document:
-    """Make the JSON of what `check` found."""
-    return {
-        "severity": finding.severity.value,
-        "rule": finding.rule,
-        "subject": finding.subject,
-        "detail": finding.detail,
-    }
-
-
-def promotion_document(promotion: Promotion, *, dry_run: bool) -> Document:
-    """Make the JSON of a promotion or an undo."""
-    return {
-        "id": promotion.id,
-        "at": instant(promotion.at),
-        "by": promotion.by,
-        "mode": promotion.mode.value,
-        "comment": promotion.comment,
-        "dry_run": dry_run,
-        "changed": promotion.changed,
-        "items": [
-            {
-                "source": item.source,
-                "target": item.target,
-                "digest": _whole(item.digest),
-                "previous_digest": _whole(item.previous_digest),
-                "action": item.action.value,
-            }
-            for item in promotion.items
-        ],
-        "manifests": [str(digest) for digest in promotion.manifests],
-        "referrers": [str(digest) for digest in promotion.referrers],
-        "records": promotion.records,
-        "undoes": promotion.undoes,
-    }
-
-
-def promotion_lines(promotion: Promotion, *, dry_run: bool) -> list[str]:
-    """Tell of a promotion or an undo: one line, or one and another for each of several items."""
-    if promotion.undoes is not None and not promotion.changed:
-        return [f"promotion {promotion.undoes} was undone already, by promotion {promotion.id}"]
-    if dry_run:
-        head = "dry run"
-    elif promotion.id is not None:
-        head = f"promotion {promotion.id}"
-    else:
-        head = "nothing to do"
-    if promotion.undoes is not None:
-        head += f" (undoes {promotion.undoes})"
-    items = [_item_text(item, promotion, dry_run=dry_run) for item in promotion.items]
-    sums = ", ".join(
-        (
-            count_text(len(promotion.manifests), "manifest"),
-            count_text(len(promotion.referrers), "referrer"),
-            count_text(promotion.records, "record"),
-        )
-    )
-    if len(items) == 1:
-        return [f"{head}: {items[0]}; {sums}"]
-    return [f"{head}: {count_text(len(items), 'tag')}; {sums}", *(f"  {item}" for item in items)]
-
-
-def _item_text(item: PromotionItem, promotion: Promotion, *, dry_run: bool) -> str:
-    # An undo goes no way: it puts its target back.
-    way = item.target if promotion.undoes is not None else f"{item.source} -> {item.target}"
-    digest = f" {digest_text(item.digest)}" if item.digest else ""
-    done = _DONE[item.action]
-    if dry_run and item.action is not Outcome.UNCHANGED:
-        done = f"would be {done}"
-    was = (
-        f" (was {digest_text(item.previous_digest)})"
-        if item.previous_digest and item.previous_digest != item.digest
-        else ""
-    )
-    attached = " (attachment)" if item.attachment else ""
-    return f"{way}{digest} {done}{was}{attached}"
 
 
 def _whole(digest: Digest | None) -> str | None:

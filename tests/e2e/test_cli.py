@@ -141,8 +141,14 @@ def test_init_leaves_a_folder_with_other_things_alone(tmp_path):
         ("registry", "list"),
         ("show", "dev/app:1"),
         ("promote", "dev/app:1", "--to", "prod"),
+        ("promote", "dev/app", "--repository", "--to", "prod"),
+        ("retag", "dev/app:1", "2"),
+        ("rename", "dev/app", "dev/new"),
         ("undo", "1"),
+        ("promotion", "list"),
+        ("promotion", "show", "1"),
         ("history", "dev"),
+        ("history", "verify"),
     ],
 )
 def test_only_init_and_serve_make_a_store(tmp_path, words):
@@ -355,7 +361,7 @@ def test_promote_in_json_has_all_of_it(shell):
     document = shell.json("promote", "dev/team/tool:3.0", "--to", "prod", "--comment", "Ready")
     assert set(document) == {
         *("id", "at", "by", "mode", "comment", "dry_run", "changed", "items", "manifests"),
-        *("referrers", "records", "undoes"),
+        *("referrers", "records", "undoes", "plan"),
     }
     assert document["id"] == 1
     assert document["by"].startswith("os:")
@@ -369,6 +375,7 @@ def test_promote_in_json_has_all_of_it(shell):
             "digest": str(TOOL.top.digest),
             "previous_digest": None,
             "action": "create",
+            "attachment": False,
         }
     ]
     everything = (TOOL.top, *TOOL.children, *TOOL.referrers)
@@ -418,14 +425,19 @@ def test_a_digest_can_be_promoted(shell):
 
 def test_a_dry_run_changes_nothing(shell):
     out = shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--dry-run")
-    assert out.startswith("dry run: dev/team/app:1.2 -> prod/team/app:1.2 ")
-    assert "would be created" in out
+    head, title, row, *_ = out.splitlines()
+    assert head.startswith("dry run, nothing was changed: 1 item; 1 manifest, 0 referrers, ")
+    assert title.split() == ["SOURCE", "TARGET", "ACTION", "OLD", "NEW"]
+    digest = str(APP.top.digest)
+    assert row.split() == ["dev/team/app:1.2", "prod/team/app:1.2", "create", "-", digest]
     document = shell.json("promote", "dev/team/app:1.2", "--to", "prod", "--dry-run")
     assert (document["id"], document["dry_run"], document["changed"]) == (None, True, True)
     assert shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--dry-run", "-o", "name") == ""
     assert shell.json("ls", "prod") == []
     assert shell.out("promote", "dev/team/app:1.2", "--to", "prod", "-o", "name") == "1\n"
-    assert "would be removed" in shell.out("undo", "1", "--dry-run")
+    head, _, row = shell.out("undo", "1", "--dry-run").splitlines()
+    assert head.startswith("dry run, nothing was changed (undoes 1): 1 item; ")
+    assert " remove " in row
     assert shell.json("ls", "prod/team/app")
 
 
@@ -461,15 +473,58 @@ def test_an_undo_of_what_has_changed_since_is_a_conflict(shell):
     assert shell.json("show", "prod/team/app:stable")["digest"] == str(APP.top.digest)
 
 
-@pytest.mark.parametrize("option", [("--all-tags",), ("--tags", "1.*"), ("--repository",)])
-def test_promoting_more_than_a_tag_is_not_there_yet(fixed, option):
-    said = fixed.fails(2, "promote", "dev/team/app", "--to", "prod", *option)
-    assert f"{option[0]} is not there yet" in said
-
-
-def test_promoting_without_a_tag_names_the_ways_to_say_which(fixed):
+def test_promoting_without_a_tag_names_the_ways_to_say_what_is_meant(fixed):
     said = fixed.fails(2, "promote", "dev/team/app", "--to", "prod")
-    assert "--all-tags, --tags GLOB, --repository" in said
+    assert "dev/team/app:TAG, --all-tags, --tags GLOB or --repository" in said
+    for source in ("dev", "dev/**", "dev/team/**"):
+        said = fixed.fails(2, "promote", source, "--to", "prod")
+        assert "meant: --all-tags, --tags GLOB or --repository." in said
+
+
+def test_a_set_comes_from_stdin_and_the_command_line_goes_before_it(shell):
+    text = "comment: from the file\nitems:\n- {source: dev/team/app:1.2, target: prod}\n"
+    command_line = ["--root", str(shell.root), "promote", "--set", "-", "-o", "json"]
+    result = CliRunner().invoke(command, [*command_line, "--comment", "here", "--move"], text)
+    assert (result.exit_code, result.stderr) == (0, "")
+    document = json.loads(result.stdout)
+    assert (document["comment"], document["mode"]) == ("here", "move")
+    assert document["items"][0]["target"] == "prod/team/app:1.2"
+
+
+def test_a_set_says_how_unless_the_command_line_does(shell, tmp_path):
+    file = tmp_path / "set.json"
+    items = [{"source": "dev/team/app:1.2", "target": "prod"}]
+    file.write_text(json.dumps({"items": items, "comment": "filed", "dry_run": True}))
+    document = shell.json("promote", "--set", str(file))
+    assert (document["comment"], document["dry_run"]) == ("filed", True)
+    assert shell.json("ls", "prod") == []
+
+
+def test_every_name_of_a_set_that_is_wrong_is_told(fixed, tmp_path):
+    file = tmp_path / "set.yaml"
+    file.write_text("- {source: DEV/a:1, target: prod}\n- {source: dev/a:1, target: PROD}\n")
+    said = fixed.fails(2, "promote", "--set", str(file))
+    assert [line.split()[1] for line in said.splitlines()] == ["'DEV/a'", "'PROD'"]
+    file.write_text("- {source: dev/a:1, target: prod, sauce: none}\n")
+    assert "`sauce`" in fixed.fails(2, "promote", "--set", str(file))
+
+
+def test_a_retag_is_a_promotion_in_the_same_repository(shell):
+    out = shell.out("retag", "dev/team/app:1.2", "stable")
+    assert out.startswith("promotion 1: dev/team/app:1.2 -> dev/team/app:stable ")
+    shell.out("retag", "dev/team/app:1.3", "edge", "--move")
+    tags = shell.out("ls", "dev/team/app", "-o", "name").split()
+    assert tags == [f"dev/team/app:{tag}" for tag in ("1.2", "edge", "stable")]
+    said = shell.fails(4, "retag", "dev/team/app:edge", "stable", "--expect-target", "absent")
+    assert "dev/team/app:stable" in said
+    shell.out("undo", "1")
+    shell.fails(3, "show", "dev/team/app:stable")
+
+
+def test_a_rename_to_a_name_that_is_taken_is_a_conflict(fixed):
+    said = fixed.fails(4, "rename", "dev/team/app", "dev/team/tool")
+    assert "dev/team/tool exists already" in said
+    assert "promote dev/team/app --repository --move --to dev/team/tool" in said
 
 
 # --- history --------------------------------------------------------------------------------
@@ -502,6 +557,16 @@ def test_history_is_told_of_registries_repositories_tags_and_digests(shell):
     for place in (*places, f"prod/team/app@{APP.top.digest}"):
         assert shell.json("history", place), place
     assert shell.out("history", "prod/team/app", "-o", "name")
+
+
+def test_history_show_may_be_left_out_but_for_a_registry_with_a_commands_name(shell):
+    shell.out("registry", "create", "verify")
+    assert shell.json("history", "show", "dev") == shell.json("history", "dev")
+    assert shell.json("history", "--limit", "1", "dev") == shell.json("history", "dev")[:1]
+    (entry,) = shell.json("history", "show", "verify")
+    assert (entry["kind"], entry["name"]) == ("create", "verify")
+    for words in (("--help",), ("-h",)):
+        assert "REFERENCE | COMMAND" in shell.out("history", *words)
 
 
 def test_history_pages_through_all_of_it(shell, monkeypatch):
@@ -553,11 +618,41 @@ def test_a_comment_cannot_steer_the_terminal(shell, words):
         ("promote", "dev/app:1", "--to", "Prod"),
         ("promote", "dev/app:1", "--to", f"prod@{NOWHERE}"),
         ("promote", "dev:1", "--to", "prod"),
+        ("promote",),
+        ("promote", "--to", "prod"),
+        ("promote", "dev/app:1", "--to", "prod", "--all-tags"),
+        ("promote", "dev/app:1", "--to", "prod", "--tags", "1.*"),
+        ("promote", f"dev/app@{NOWHERE}", "--to", "prod", "--repository"),
+        ("promote", "dev/app", "--to", "prod", "--all-tags", "--repository"),
+        ("promote", "dev/app", "--to", "prod", "--tags", "1,2", "--all-tags"),
+        ("promote", "dev/app", "--to", "prod", "--tags", "1.*,2.*"),
+        ("promote", "dev/app", "--to", "prod", "--tags", "1,-2"),
+        ("promote", "dev/app", "--to", "prod", "--tags", ""),
+        ("promote", "dev/app:1", "--to", "prod", "--purge"),
+        ("promote", "dev/app:1", "--to", "prod", "--plan", "none.json"),
+        ("promote", "--set", "none.yaml"),
+        ("promote", "--set", "."),
+        ("promote", "--set", "/dev/null", "--to", "prod"),
+        ("promote", "--set", "/dev/null", "--expect-target", "absent"),
+        ("promote", "dev/app:1", "--set", "/dev/null"),
+        ("retag", "dev/app", "new"),
+        ("retag", "dev/app:1"),
+        ("retag", "dev/app:1", "-new"),
+        ("retag", "dev/app:1", "dev/app:2"),
+        ("rename", "dev/app"),
+        ("rename", "dev/app:1", "dev/new"),
+        ("rename", "dev/app", "new"),
+        ("promotion", "show", "0"),
+        ("promotion", "list", "--limit", "0"),
         ("promote", "dev/app:1", "--to", "prod", "--expect", "latest"),
         ("promote", "dev/app:1", "--to", "prod", "--attachments", "both"),
         ("undo", "one"),
         ("undo", "0"),
         ("undo", "-1"),
+        ("history",),
+        ("history", "show"),
+        ("history", "Dev"),
+        ("history", "verify", "dev"),
         ("history", "dev", "--limit", "0"),
         ("serve", "--port", "99999"),
     ],

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from liftlock.documents import instant
 from liftlock.oci.digest import Digest
 from liftlock_cli import output
 from liftlock_cli.output import Column, Form, View
@@ -126,8 +127,8 @@ def test_sizes_are_written_for_people(size, text, monkeypatch):
 
 
 def test_instants_are_rfc_3339_in_utc():
-    assert output.instant(0) == "1970-01-01T00:00:00.000Z"
-    assert output.instant(1_782_907_200_123) == "2026-07-01T12:00:00.123Z"
+    assert instant(0) == "1970-01-01T00:00:00.000Z"
+    assert instant(1_782_907_200_123) == "2026-07-01T12:00:00.123Z"
     assert output.instant_text(1_782_907_200_123) == "2026-07-01T12:00:00Z"
 
 

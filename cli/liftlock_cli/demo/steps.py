@@ -15,7 +15,7 @@ from liftlock_cli.demo.client import Client
 from liftlock_cli.demo.images import Image
 from liftlock_cli.opening import actor
 from liftlock_cli.output import print_line
-from liftlock_cli.views import promotion_lines
+from liftlock_cli.promotionviews import promotion_line
 
 T = TypeVar("T")
 
@@ -90,8 +90,7 @@ class Demo:
         require(blob_files(self.blobs) == before, f"{what} left the blob files as they were")
         self.promotions += 1
         self.steps.append(Step(what, seconds, f"{promotion.records} records"))
-        for line in promotion_lines(promotion, dry_run=False):
-            print_line(f"  {line}")
+        print_line(f"  {promotion_line(promotion)}")
         return promotion
 
 

@@ -1,0 +1,77 @@
+"""The options that every promoting command has: how it is done and told, not what is promoted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Final
+from uuid import uuid4
+
+import click
+
+from liftlock_cli.names import parsed_by
+from liftlock_cli.output import Form, output_option
+from liftlock_cli.plans import ExpectedPlan, parse_plan
+from liftlock_cli.registries import comment_option
+
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Tell what would happen, and change nothing."
+)
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, help="Show no progress on the terminal while it takes long."
+)
+_OPTIONS: Final = (
+    comment_option,
+    dry_run_option,
+    click.option(
+        "--plan",
+        callback=parsed_by(parse_plan),
+        metavar="HASH|FILE",
+        help="Refuse unless this very plan would be carried out: its hash, or the file that "
+        "--dry-run -o json was written to.",
+    ),
+    click.option(
+        "--key",
+        metavar="TEXT",
+        help="An idempotency key: for a day, the same call with it answers what the first did.  "
+        "[default: a new one]",
+    ),
+    quiet_option,
+    output_option,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a promotion is done and told."""
+
+    comment: str
+    dry_run: bool
+    plan: ExpectedPlan | None
+    key: str
+    quiet: bool
+    form: Form
+
+
+def in_manner(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command these options, as one parameter `manner`."""
+
+    @wraps(command)
+    def gathered(
+        *args: object,
+        comment: str,
+        dry_run: bool,
+        plan: ExpectedPlan | None,
+        key: str | None,
+        quiet: bool,
+        form: Form,
+        **rest: object,
+    ) -> None:
+        # A key for each call, so that whatever repeats it on the way cannot promote twice.
+        manner = Manner(comment, dry_run, plan, key or str(uuid4()), quiet, form)
+        command(*args, manner=manner, **rest)
+
+    for option in reversed(_OPTIONS):
+        gathered = option(gathered)
+    return gathered
