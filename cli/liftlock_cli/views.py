@@ -97,7 +97,7 @@ def history_document(entry: HistoryEntry) -> Document:
 def _way(entry: HistoryEntry) -> str:
     if entry.other is None:
         return entry.name
-    if entry.action in {"taken", "moved_out"}:
+    if entry.action in {"taken", "moved_out", "dissolved"}:
         return f"{entry.name} -> {entry.other}"
     return f"{entry.other} -> {entry.name}"
 
