@@ -49,8 +49,8 @@ def test_one_item_is_a_sentence(lines):
     ]
     assert lines(made(WHOLE)) == [
         (
-            "promotion 7: dev/app -> prod/app created (5 tags: 2 created, 3 unchanged; 9 manifests); "
-            "2 manifests, 1 referrer, 23 records"
+            "promotion 7: dev/app -> prod/app created (5 tags: 2 created, 3 unchanged; "
+            "9 manifests); 2 manifests, 1 referrer, 23 records"
         )
     ]
 

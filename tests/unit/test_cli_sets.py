@@ -117,7 +117,7 @@ def test_stdin_is_read(monkeypatch, written):
         ("a mapping it is not", "Expected `object`, got `str`"),
         ("- target: prod", "missing required field `source`"),
         ("items: []\nmode: copy\nmode: move", "line 3: the key 'mode' is there twice"),
-        ("items: []\ndry_run: perhaps", "Expected `bool`, got `str`"),
+        ("items: [{source: a, target: b}]\ndry_run: perhaps", "Expected `bool`, got `str`"),
         ("- {source: a, target: true}", "Expected `str`, got `bool`"),
         ("- &one {source: a, target: b}", "line 1: &one is an anchor"),
         ("- {source: a, target: b}\n- *one", "line 2: *one is an alias"),
