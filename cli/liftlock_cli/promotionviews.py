@@ -119,7 +119,7 @@ def _title(promotion: Promotion, *, dry_run: bool) -> str:
 def _sums(promotion: Promotion) -> str:
     return ", ".join(
         (
-            count_text(len(promotion.manifests), "manifest"),
+            count_text(promotion.linked, "manifest"),
             count_text(len(promotion.referrers), "referrer"),
             count_text(promotion.records, "record"),
         )

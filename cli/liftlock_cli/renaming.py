@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import click
 
-from liftlock.engine import Engine
-from liftlock.errors import Conflict, NotFound
-from liftlock.model import ANYTHING, Expected
+from liftlock.errors import Conflict, TagMoved
+from liftlock.model import ABSENT, ANYTHING, Expected
 from liftlock.oci.reference import Reference, RepositoryName, Selection, Target, parse_tag
 from liftlock.promotion import RequestItem
 from liftlock_cli.manner import Manner, in_manner
@@ -67,27 +64,16 @@ def rename(settings: Settings, *, old: RepositoryName, new: RepositoryName, mann
     exists, use `promote --repository --move`.
     """
     item = RequestItem(
-        Selection(old.registry, old.repository), Target(new.registry, new.repository)
+        Selection(old.registry, old.repository),
+        Target(new.registry, new.repository),
+        expect_target=ABSENT,
     )
     asked = overridden(one_item(item), move=True, purge=False, attachments=None)
     with writing(settings) as engine:
-        _require_free(engine, old, new)
-        carry_out(engine, asked, manner)
-
-
-def _require_free(engine: Engine, old: RepositoryName, new: RepositoryName) -> None:
-    """Refuse a name that is taken, unless the old one has gone: then it was renamed before.
-
-    This is against slips. Whoever takes the name in the moment between this and the promotion
-    makes it a merge, which `undo` takes back.
-
-    Raises:
-        Conflict: there are repositories of both names.
-    """
-    with suppress(NotFound):
-        engine.get_repository(old)
-        engine.get_repository(new)
-        raise Conflict(
-            f"{new} exists already. Take a name that is free, or merge {old} into it with "
-            f"`liftlock promote {old} --repository --move --to {new}`."
-        )
+        try:
+            carry_out(engine, asked, manner)
+        except TagMoved as taken:
+            raise Conflict(
+                f"{new} exists already. Take a name that is free, or merge {old} into it with "
+                f"`liftlock promote {old} --repository --move --to {new}`."
+            ) from taken

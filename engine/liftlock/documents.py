@@ -100,6 +100,7 @@ def promotion_document(promotion: Promotion, *, dry_run: bool = False) -> Docume
         "changed": promotion.changed,
         "plan": promotion.plan or None,
         "items": [_item_document(item) for item in promotion.items],
+        "linked": promotion.linked,
         "manifests": [str(digest) for digest in promotion.manifests],
         "referrers": [str(digest) for digest in promotion.referrers],
         "records": promotion.records,

@@ -28,7 +28,8 @@ def item(tag: str, **more) -> PromotionItem:
 def planned(*items: PromotionItem, **more) -> Promotion:
     fields = {"manifests": (NEW,), "mode": Mode.COPY, **more}
     return Promotion(
-        id=None, at=0, by="test", comment="", items=items, referrers=(), records=1, changed=True,
+        id=None, at=0, by="test", comment="", items=items, linked=1, referrers=(),
+        records=1, changed=True,
         plan=HASH, **fields,
     )  # fmt: skip
 

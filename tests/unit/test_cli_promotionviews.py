@@ -26,7 +26,8 @@ def item(tag: str, **more) -> PromotionItem:
 def made(*items: PromotionItem, **more) -> Promotion:
     fields = {"id": 7, "changed": True, "plan": PLAN, "undoes": None, **more}
     return Promotion(
-        at=0, by="test", mode=Mode.COPY, comment="", items=items, manifests=(NEW, OLD),
+        at=0, by="test", mode=Mode.COPY, comment="", items=items, linked=2,
+        manifests=(NEW, OLD),
         referrers=(OLD,), records=23, **fields,
     )  # fmt: skip
 
