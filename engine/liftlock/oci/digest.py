@@ -69,6 +69,11 @@ def key_length(first_byte: int) -> int:
     return _KEY_BYTES[first_byte]
 
 
+def algorithm_of(key: bytes) -> str:
+    """Return the algorithm of a digest's key."""
+    return _NAMES[key[0]]
+
+
 def key_of(text: str) -> bytes:
     """Return the key of a digest that is known to be well-formed: half the price of `parse`."""
     return _PREFIXES[text[:6]] + bytes.fromhex(text[7:])

@@ -18,13 +18,14 @@ from liftlock.errors import ManifestUnknown, PromotionInvalid
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.oci import manifest as manifests
-from liftlock.oci.digest import Digest
+from liftlock.oci.digest import Digest, algorithm_of
 from liftlock.oci.manifest import Edges
 
 _SUFFIXES: Final = ("", ".sig", ".att", ".sbom")
 """Attachment tags: `<algorithm>-<hex>` is the distribution spec's fallback for referrers (there
 the hex is cut to 64 characters), those with a suffix are cosign's."""
-_HEX_IN_TAG_MAX: Final = 64
+_STEM_BYTES: Final = 33
+"""Of a digest: its algorithm, and the part of the hash that is written out."""
 _ATTACHMENT: Final = re.compile(r"sha(?:256|512)-[0-9a-f]{64}(?:\.sig|\.att|\.sbom)?")
 
 
@@ -46,9 +47,9 @@ class Closure:
 
     members: dict[bytes, Member] = field(default_factory=dict)
     named: dict[bytes, set[bytes]] = field(default_factory=dict)
-    """Each member's children and referrers."""
+    """Children and referrers of those members that have some."""
     attached: dict[bytes, dict[str, bytes]] = field(default_factory=dict)
-    """Each member's attachment tags."""
+    """Attachment tags of those members that have some."""
 
     @property
     def attachments(self) -> dict[str, bytes]:
@@ -60,13 +61,23 @@ class Closure:
         reached = set(roots)
         level = set(reached)
         while level:
-            known = [at for at in level if at in self.named]
-            beyond = {to for at in known for to in self.named[at]}
-            for at in known:
-                beyond.update(to for tag, to in self.attached[at].items() if tag not in without)
+            beyond = {to for at in level for to in self.named.get(at, ())}
+            for at in level:
+                tags = self.attached.get(at)
+                if tags:
+                    beyond.update(to for tag, to in tags.items() if tag not in without)
             level = beyond - reached
             reached |= level
         return reached
+
+
+class _Step(NamedTuple):
+    depth: int
+    is_referrer: bool
+
+
+_ROOT: Final = _Step(0, is_referrer=False)
+_REFERRER: Final = _Step(0, is_referrer=True)
 
 
 def closure(
@@ -79,32 +90,39 @@ def closure(
         PromotionInvalid: it nests deeper, or has more manifests, than the limits allow.
     """
     found = Closure()
-    level = {root: _Step(depth=0, is_referrer=False) for root in roots}
+    level = dict.fromkeys(roots, _ROOT)
     images = tuple(level)
+    most = limits.closure_manifests_max
     while level:
-        fresh = _read_level(txn, repository, name, level)
-        found.members.update((member.digest, member) for member in fresh)
-        _refuse_too_many(found, images, limits)
-        digests = [member.digest for member in fresh]
+        digests = list(level)
+        referrers = links.referrers_of(txn, repository, digests, limit=most + 1)
         attached = attachment_tags(txn, repository, digests)
         beyond: dict[bytes, _Step] = {}
-        for member in fresh:
-            depth = level[member.digest].depth + 1
-            if member.edges.children and depth > limits.closure_nesting_max:
-                raise PromotionInvalid(
-                    f"indexes nest deeper than {limits.closure_nesting_max} levels "
-                    "(closure_nesting_max)"
-                )
-            for child in member.edges.children:
-                beyond.setdefault(child, _Step(depth, is_referrer=False))
-        referrers = links.referrers_of(
-            txn, repository, digests, limit=limits.closure_manifests_max + 1
-        )
-        for member, of_one, tags in zip(fresh, referrers, attached, strict=True):
-            for digest in (*of_one, *tags.values()):
-                beyond.setdefault(digest, _Step(depth=0, is_referrer=True))
-            found.named[member.digest] = {*member.edges.children, *of_one}
-            found.attached[member.digest] = tags
+        for member in _read_level(txn, repository, name, level):
+            digest, children = member.digest, member.edges.children
+            found.members[digest] = member
+            if children:
+                depth = level[digest].depth + 1
+                if depth > limits.closure_nesting_max:
+                    raise PromotionInvalid(
+                        f"indexes nest deeper than {limits.closure_nesting_max} levels "
+                        "(closure_nesting_max)"
+                    )
+                step = _Step(depth, is_referrer=False)
+                for child in children:
+                    beyond.setdefault(child, step)
+                found.named[digest] = set(children)
+        if len(found.members) > most:
+            _refuse_too_many(found, images, limits)
+        for digest, of_one in zip(digests, referrers, strict=True):
+            if of_one:
+                found.named.setdefault(digest, set()).update(of_one)
+                for referrer in of_one:
+                    beyond.setdefault(referrer, _REFERRER)
+        for digest, tags in attached.items():
+            found.attached[digest] = tags
+            for at in tags.values():
+                beyond.setdefault(at, _REFERRER)
         level = {digest: step for digest, step in beyond.items() if digest not in found.members}
     return found
 
@@ -122,23 +140,24 @@ def _refuse_too_many(found: Closure, images: Sequence[bytes], limits: Limits) ->
 
 def attachment_tags(
     txn: ReadTxn, repository: int, digests: Sequence[bytes]
-) -> list[dict[str, bytes]]:
-    """Return, for each manifest, its attachment tags and where they point."""
+) -> dict[bytes, dict[str, bytes]]:
+    """Return the attachment tags of those manifests that have some, and where they point."""
     stems = [attachment_stem(digest) for digest in digests]
     # Most have none, which one seek tells; people may have other tags that begin like this.
     rows = txn.first_many(Table.TAGS, [keys.tag_key(repository, stem) for stem in stems])
-    tags = [
-        stem + suffix
-        for stem, row in zip(stems, rows, strict=True)
-        if row is not None
-        for suffix in _SUFFIXES
-    ]
+    some = [(digest, stem) for digest, stem, row in zip(digests, stems, rows, strict=True) if row]
+    if not some:
+        return {}
+    tags = [stem + suffix for _, stem in some for suffix in _SUFFIXES]
     records = zip(tags, links.find_tags(txn, repository, tags), strict=True)
     found = {tag: record.digest for tag, record in records if record is not None}
-    return [
-        {stem + suffix: found[stem + suffix] for suffix in _SUFFIXES if stem + suffix in found}
-        for stem in stems
-    ]
+    attached = {
+        digest: {
+            stem + suffix: found[stem + suffix] for suffix in _SUFFIXES if stem + suffix in found
+        }
+        for digest, stem in some
+    }
+    return {digest: own for digest, own in attached.items() if own}
 
 
 def is_attachment(tag: str) -> bool:
@@ -148,8 +167,7 @@ def is_attachment(tag: str) -> bool:
 
 def attachment_stem(digest: bytes) -> str:
     """Return what all attachment tags of a manifest begin with."""
-    text = Digest(digest)
-    return f"{text.algorithm}-{text.hex[:_HEX_IN_TAG_MAX]}"
+    return f"{algorithm_of(digest)}-{digest[1:_STEM_BYTES].hex()}"
 
 
 def reached_by_tags(
@@ -206,11 +224,6 @@ def _counted(
         return set(asked)
     records = zip(asked, links.find_tags(txn, repository, asked), strict=True)
     return {tag for tag, record in records if record is not None and record.event > since}
-
-
-class _Step(NamedTuple):
-    depth: int
-    is_referrer: bool
 
 
 def _climbs_to(start: bytes, goals: set[bytes], above: dict[bytes, set[bytes]]) -> bool:

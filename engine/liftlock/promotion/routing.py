@@ -160,7 +160,7 @@ def _attachments(
         kept += [at for tag, at in loose.items() if tag not in outdone]
         coming = found.reached_from(kept, outdone)
     # What is attached to an attachment that stays behind stays behind with it.
-    owned = {tag for member in coming for tag in found.attached[member]} | loose.keys()
+    owned = {tag for member in coming for tag in found.attached.get(member, ())} | loose.keys()
     changes = [
         TagChange(
             tag,

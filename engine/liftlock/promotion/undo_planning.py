@@ -232,7 +232,7 @@ class _Undoing:
             roots = [digest for digest in made if digest not in gone]
             found = closure(self.txn, number, self.names[number], roots, self.limits)
             relied_on = self.relied_on(number, found, restorings)
-            kept_tags = {tag for member in relied_on for tag in found.attached[member]}
+            kept_tags = {tag for member in relied_on for tag in found.attached.get(member, ())}
             restorings = [
                 restoring
                 for restoring in restorings
