@@ -22,7 +22,7 @@ LONG_MODULES = {
     "engine/liftlock/history.py": 266,
     "engine/liftlock/links.py": 456,
     "engine/liftlock/metadata/groupcommit.py": 302,
-    "engine/liftlock/metadata/lmdb.py": 395,
+    "engine/liftlock/metadata/lmdb.py": 324,
     "engine/liftlock/metadata/records.py": 440,
     "engine/liftlock/names.py": 273,
     "engine/liftlock/oci/manifest.py": 352,

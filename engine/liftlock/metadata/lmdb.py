@@ -13,11 +13,10 @@ import os
 import random
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from itertools import takewhile
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import lmdb
 
@@ -35,16 +34,12 @@ from liftlock.metadata.contract import (
     added,
 )
 from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
+from liftlock.metadata.lmdbread import Handle, LmdbReadTxn, Txn
 from liftlock.metadata.records import CountsRecord, decoded, protect
 from liftlock.metadata.writerturn import WriterTurn
 from liftlock.points import Reach, nowhere
 
 T = TypeVar("T")
-
-# Any: the stubs say `bytes | memoryview` everywhere, after a `buffers=` that we never set (L26).
-_Txn = Any
-_Cursor = Any
-_Handle = Any
 
 _TURN_FILE: Final = "writer.lock"
 FILE_FORMAT: Final = "lmdb-0.9"
@@ -114,7 +109,7 @@ class LmdbMetadataStore:
         self._refuse_after_fork()
         try:
             with self._env.begin() as txn:
-                return operation(_LmdbReadTxn(txn, self._tables))
+                return operation(LmdbReadTxn(txn, self._tables))
         except lmdb.Error as error:
             raise self._translated(error) from error
 
@@ -170,101 +165,13 @@ class LmdbMetadataStore:
         return error
 
 
-class _LmdbReadTxn:
-    """A view of one LMDB transaction."""
-
-    def __init__(self, txn: _Txn, tables: dict[Table, _Handle]) -> None:
-        self._txn = txn
-        self._tables = tables
-        self._cursors: dict[Table, _Cursor] = {}
-
-    def _cursor(self, table: Table) -> _Cursor:
-        """Return the transaction's own cursor of a table; for look-ups, not for streams."""
-        cursor = self._cursors.get(table)
-        if cursor is None:
-            self._cursors[table] = cursor = self._txn.cursor(self._tables[table])
-        return cursor
-
-    def get(self, table: Table, key: bytes) -> bytes | None:
-        value: bytes | None = self._txn.get(key, db=self._tables[table])
-        return value
-
-    def get_many(self, table: Table, keys: Sequence[bytes]) -> list[bytes | None]:
-        get, handle = self._txn.get, self._tables[table]
-        return [get(key, None, handle) for key in keys]
-
-    def first_many(self, table: Table, prefixes: Sequence[bytes]) -> list[Row | None]:
-        rows: list[Row | None] = []
-        cursor = self._cursor(table)
-        for prefix in prefixes:
-            row = cursor.item() if cursor.set_range(prefix) else None
-            rows.append(row if row is not None and row[0].startswith(prefix) else None)
-        return rows
-
-    def scan_many(
-        self, table: Table, prefixes: Sequence[bytes], *, limit: int | None = None
-    ) -> list[list[Row]]:
-        lists: list[list[Row]] = []
-        cursor = self._cursor(table)
-        for prefix in prefixes:
-            rows: list[Row] = []
-            found = cursor.set_range(prefix)
-            while found and len(rows) != limit:
-                row = cursor.item()
-                if not row[0].startswith(prefix):
-                    break
-                rows.append(row)
-                found = cursor.next()
-            lists.append(rows)
-        return lists
-
-    def scan(
-        self,
-        table: Table,
-        prefix: bytes = b"",
-        *,
-        after: bytes | None = None,
-        reverse: bool = False,
-        limit: int | None = None,
-    ) -> Iterator[Row]:
-        if limit == 0:
-            return
-        with self._txn.cursor(self._tables[table]) as cursor:
-            place = _place_before if reverse else _place_after
-            if not place(cursor, prefix, after):
-                return
-            step = cursor.iterprev if reverse else cursor.iternext
-            left = limit
-            for key, value in step(keys=True, values=True):
-                if not key.startswith(prefix):
-                    return
-                yield key, value
-                if left is not None:
-                    left -= 1
-                    if left == 0:
-                        return
-
-    def count_rows(self, table: Table, prefix: bytes) -> int:
-        with self._txn.cursor(self._tables[table]) as cursor:
-            if not cursor.set_range(prefix):
-                return 0
-            keys = cursor.iternext(keys=True, values=False)
-            return sum(1 for _ in takewhile(lambda key: key.startswith(prefix), keys))
-
-    def count(self, counter: bytes) -> Counts:
-        value = self._txn.get(counter, db=self._tables[Table.COUNTERS])
-        if value is None:
-            return NO_COUNTS
-        return decoded(CountsRecord.decode, Table.COUNTERS, counter, value).counts
-
-
-class _LmdbWriteTxn(_LmdbReadTxn):
+class _LmdbWriteTxn(LmdbReadTxn):
     """A view of one LMDB write transaction; counters and numbers are written once, at its end."""
 
     def __init__(
         self,
-        txn: _Txn,
-        tables: dict[Table, _Handle],
+        txn: Txn,
+        tables: dict[Table, Handle],
         now: Instant,
         ended: Callable[[], None],
     ) -> None:
@@ -378,26 +285,3 @@ def _open(folder: Path, limits: Limits) -> lmdb.Environment:
                 raise StoreBusy(f"LMDB does not open it ({error})") from error
             time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - jitter, no secret
     raise AssertionError
-
-
-def _place_after(cursor: _Cursor, prefix: bytes, after: bytes | None) -> bool:
-    """Put the cursor on the first row from `prefix` on that is beyond `after`."""
-    if after is None or after < prefix:
-        return bool(cursor.set_range(prefix) if prefix else cursor.first())
-    return bool(cursor.set_range(after) and (cursor.key() != after or cursor.next()))
-
-
-def _place_before(cursor: _Cursor, prefix: bytes, after: bytes | None) -> bool:
-    """Put the cursor on the last row of `prefix` that is before `after`."""
-    beyond = _successor(prefix)
-    if after is not None and (beyond is None or after < beyond):
-        beyond = after
-    if beyond is None or not cursor.set_range(beyond):
-        return bool(cursor.last())
-    return bool(cursor.prev())
-
-
-def _successor(prefix: bytes) -> bytes | None:
-    """Return the first key after all that begin with `prefix`; None if there is none."""
-    stripped = prefix.rstrip(b"\xff")
-    return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
