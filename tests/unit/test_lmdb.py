@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import lmdb
@@ -29,7 +30,7 @@ from liftlock.errors import (
 )
 from liftlock.metadata import keys
 from liftlock.metadata import lmdb as lmdb_module
-from liftlock.metadata.contract import Numbered, ReadTxn, Table, WriteTxn
+from liftlock.metadata.contract import Numbered, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.oci.digest import SHA512, Digest
 from liftlock.testing.clock import FakeClock
@@ -286,6 +287,104 @@ def test_a_map_that_is_full_at_the_commit_is_the_same_refusal(tmp_path: Path, wa
         run(store, way, lambda txn: txn.put_many(Table.TAGS, [(b"key", b"")]))
     assert get(store, b"key") is None
     store.close()
+
+
+def too_much(txn: WriteTxn) -> None:
+    txn.put_many(Table.EVENTS, [(b"large %d" % n, bytes(4096)) for n in range(400)])
+
+
+def key_too_long(txn: WriteTxn) -> None:
+    txn.put_many(Table.EVENTS, [(b"k" * 512, b"")])
+
+
+def look(txn: WriteTxn) -> int:
+    return len(list(txn.scan(Table.EVENTS)))
+
+
+def look_away(txn: WriteTxn) -> None:
+    with suppress(lmdb.Error):
+        look(txn)
+
+
+def put_small(txn: WriteTxn) -> None:
+    txn.put_many(Table.EVENTS, [(b"small", b"")])
+
+
+@pytest.mark.parametrize("others", [(put_small,), (look, put_small), (look_away, put_small)])
+@pytest.mark.parametrize(
+    ("wrong", "error"), [(too_much, StoreFull), (key_too_long, lmdb.BadValsizeError)]
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_wrong_with_a_row_is_the_error_of_who_put_it(
+    tmp_path: Path,
+    wrong: Callable[[WriteTxn], None],
+    error: type[Exception],
+    others: tuple[Callable[[WriteTxn], object], ...],
+    order: int,
+) -> None:
+    """Rows are kept back, so LMDB complains in a neighbour's look, or in the commit of all."""
+    store = open_store(tmp_path, map_bytes=MIB, batch_ms_max=60_000)
+    running, release = threading.Event(), threading.Event()
+
+    def wait(txn: WriteTxn) -> None:
+        running.set()
+        assert release.wait(WAIT_SECONDS)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(store.write, wait)
+        assert running.wait(WAIT_SECONDS)
+        queued = [store.submit(operation) for operation in (wrong, *others)[::order]][::order]
+        release.set()
+        first.result(WAIT_SECONDS)
+        assert isinstance(queued[0].exception(WAIT_SECONDS), error)
+        assert [future.exception(WAIT_SECONDS) for future in queued[1:]] == [None] * len(others)
+    assert store.read(lambda txn: list(txn.scan(Table.EVENTS))) == [(b"small", b"")]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"), [(too_much, StoreFull), (key_too_long, lmdb.BadValsizeError)]
+)
+def test_who_swallows_an_error_of_lmdbs_gets_it_again_at_the_commit(
+    tmp_path: Path, wrong: Callable[[WriteTxn], None], error: type[Exception]
+) -> None:
+    """Nothing is committed of a transaction that has lost a row."""
+
+    def write_and_look_away(txn: WriteTxn) -> None:
+        put_small(txn)
+        wrong(txn)
+        look_away(txn)
+
+    store = open_store(tmp_path, map_bytes=MIB)
+    with pytest.raises((error, lmdb.BadTxnError)):
+        store.write(write_and_look_away)
+    assert store.read(look) == 0
+    store.write(put_small)
+    assert store.read(look) == 1
+    store.close()
+
+
+def test_a_row_that_a_batch_rewrites_is_given_to_lmdb_once(
+    store: LmdbMetadataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Table, int]] = []
+    original = lmdb_module._LmdbWriteTxn._give
+
+    def watched(txn: lmdb_module._LmdbWriteTxn, table: Table, rows: list[Row]) -> None:
+        given.append((table, len(rows)))
+        original(txn, table, rows)
+
+    monkeypatch.setattr(lmdb_module._LmdbWriteTxn, "_give", watched)
+
+    def rewrite(txn: WriteTxn) -> None:
+        for number in range(64):
+            txn.put_many(Table.REPOSITORIES, [(b"target", b"%d" % number)])
+            txn.put_many(Table.EVENTS, [(b"%d" % number, b"")])
+            assert txn.get(Table.REPOSITORIES, b"target") == b"%d" % number
+
+    store.write(rewrite)
+    assert dict(given) == {Table.REPOSITORIES: 1, Table.EVENTS: 64, Table.META: 1}
+    assert len(given) == 3
 
 
 def test_an_engine_on_a_full_map_still_reads_and_deletes(tmp_path: Path) -> None:

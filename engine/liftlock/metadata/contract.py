@@ -10,7 +10,7 @@ transaction hands out is valid memory of the store: keys and values are `bytes` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from enum import StrEnum
 from typing import Final, Protocol, TypeVar
@@ -124,7 +124,11 @@ class WriteTxn(ReadTxn, Protocol):
         ...
 
     def put_many(self, table: Table, rows: Iterable[Row]) -> None:
-        """Set every row, replacing what was there. Ascending keys are fastest."""
+        """Set every row, replacing what was there."""
+        ...
+
+    def put_all(self, rows: Mapping[Table, dict[bytes, bytes]]) -> None:
+        """Set every row of every table: `put_many` of each, at once."""
         ...
 
     def delete_many(self, table: Table, keys: Iterable[bytes]) -> None:

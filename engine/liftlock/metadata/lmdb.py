@@ -13,7 +13,7 @@ import os
 import random
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
@@ -35,6 +35,7 @@ from liftlock.metadata.contract import (
 )
 from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
 from liftlock.metadata.lmdbread import Handle, LmdbReadTxn, Txn
+from liftlock.metadata.pending import Pending
 from liftlock.metadata.records import CountsRecord, decoded, protect
 from liftlock.metadata.writerturn import WriterTurn
 from liftlock.points import Reach, nowhere
@@ -166,7 +167,12 @@ class LmdbMetadataStore:
 
 
 class _LmdbWriteTxn(LmdbReadTxn):
-    """A view of one LMDB write transaction; counters and numbers are written once, at its end."""
+    """A view of one LMDB write transaction, which gets most rows, counters and numbers at its end.
+
+    A row that is kept back has not been judged by LMDB: what is wrong with it (no room, above all)
+    comes out later, in another operation's read or at the commit. Either way the commit fails,
+    and each operation is run alone.
+    """
 
     def __init__(
         self,
@@ -178,6 +184,8 @@ class _LmdbWriteTxn(LmdbReadTxn):
         super().__init__(txn, tables)
         self._ended = ended
         self.writes = 0
+        self._pending = Pending(self._give)
+        self._kept = self._pending.tables
         self._deltas: dict[bytes, Counts] = {}
         self._is_committing = False
         value = txn.get(_STATE_KEY, db=tables[Table.META])
@@ -188,9 +196,34 @@ class _LmdbWriteTxn(LmdbReadTxn):
         self._numbers = dict(zip(_NUMBERED, numbers, strict=True))
         self.at = max(now, last_at)
 
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        kept = self._kept.get(table)
+        if kept and key in kept:
+            return kept[key]
+        value: bytes | None = self._txn.get(key, None, self._tables[table])
+        return value
+
+    def get_many(self, table: Table, keys: Sequence[bytes]) -> list[bytes | None]:
+        get, handle, kept = self._txn.get, self._tables[table], self._kept.get(table)
+        if kept:
+            return [kept[key] if key in kept else get(key, None, handle) for key in keys]
+        return [get(key, None, handle) for key in keys]
+
     def put_many(self, table: Table, rows: Iterable[Row]) -> None:
-        rows = rows if isinstance(rows, list) else list(rows)
-        self.writes += len(rows)
+        some = dict(rows)
+        self.writes += len(some)
+        self._pending.put(table, some)
+
+    def put_all(self, rows: Mapping[Table, dict[bytes, bytes]]) -> None:
+        put = self._pending.put
+        for table, some in rows.items():
+            self.writes += len(some)
+            put(table, some)
+
+    def _settle(self, table: Table) -> None:
+        self._pending.settle(table)
+
+    def _give(self, table: Table, rows: list[Row]) -> None:
         if len(rows) > _FEW_ROWS:
             self._cursor(table).putmulti(rows)
             return
@@ -202,6 +235,7 @@ class _LmdbWriteTxn(LmdbReadTxn):
         delete, handle = self._txn.delete, self._tables[table]
         for key in keys:
             self.writes += 1
+            self._pending.drop(table, key)
             delete(key, db=handle)
 
     def copy_range(self, table: Table, source: bytes, target: bytes) -> int:
@@ -209,6 +243,8 @@ class _LmdbWriteTxn(LmdbReadTxn):
         cut = len(source)
         # Counted before: what fails half-way has written, and must not be committed.
         self.writes += 1
+        # Not left to the scan: nothing else shall write to the table while the cursor appends.
+        self._settle(table)
         with self._txn.cursor(self._tables[table]) as cursor:
             given, written = cursor.putmulti(
                 ((target + key[cut:], value) for key, value in self.scan(table, source)),
@@ -251,6 +287,7 @@ class _LmdbWriteTxn(LmdbReadTxn):
         self.put_many(Table.COUNTERS, counters)
         state = _STATE.pack(self.at, *(self._numbers[sequence] for sequence in _NUMBERED))
         self.put_many(Table.META, [protect(Table.META, _STATE_KEY, state)])
+        self._pending.settle_all()
         self._is_committing = True
         try:
             self._txn.commit()

@@ -7,7 +7,7 @@ tables that it touches, and a reader keeps the versions that were current when i
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice
 from typing import TypeVar
@@ -152,6 +152,10 @@ class _MemoryWriteTxn(_MemoryReadTxn):
         for key, value in rows:
             self.writes += 1
             own.rows[key] = value
+
+    def put_all(self, rows: Mapping[Table, dict[bytes, bytes]]) -> None:
+        for table, some in rows.items():
+            self.put_many(table, some.items())
 
     def delete_many(self, table: Table, keys: Iterable[bytes]) -> None:
         own = self._writable(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TypeVar, cast
 
@@ -105,6 +105,11 @@ class _CountingTxn:
         listed = list(rows)
         self._counts.written += len(listed)
         self._txn.put_many(table, listed)
+
+    def put_all(self, rows: Mapping[Table, dict[bytes, bytes]]) -> None:
+        self._counts.calls["put_all"] += 1
+        self._counts.written += sum(map(len, rows.values()))
+        self._txn.put_all(rows)
 
     def delete_many(self, table: Table, keys: Iterable[bytes]) -> None:
         self._counts.calls["delete_many"] += 1
