@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import codec, records
+from liftlock.metadata.checksum import SCOPED
 from liftlock.metadata.contract import Table
-from liftlock.metadata.records import SCOPED, Action, Kind, Naming, Role, decoded, protect
+from liftlock.metadata.records import Action, Kind, Naming, Role, decoded, protect
 from liftlock.model import Tally
 from liftlock.oci.digest import ALGORITHMS, Digest
 

@@ -1,7 +1,7 @@
 """A draft: what one operation will write, collected while it decides, written at its end.
 
 That is what keeps deciding and writing apart: an operation that refuses has written nothing, a dry
-run is a draft that nobody writes, and what is written goes out as one ordered batch a table.
+run is a draft that nobody writes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from liftlock.metadata import keys
+from liftlock.metadata.checksum import protected, protected_bare
 from liftlock.metadata.contract import NO_COUNTS, Counts, Table, WriteTxn, added
-from liftlock.metadata.records import RepositoryRecord, protect_all
+from liftlock.metadata.records import RepositoryRecord
 
 
 class Draft:
@@ -25,7 +26,7 @@ class Draft:
 
     def put(self, table: Table, key: bytes, body: bytes = b"") -> None:
         """Set a row; a delete of it that was drafted before is forgotten."""
-        self._puts[table][key] = body
+        self._puts[table][key] = protected(table, key, body)
         if table in self._deletes:
             self._deletes[table].pop(key, None)
 
@@ -35,8 +36,11 @@ class Draft:
 
     def put_bare(self, table: Table, row_keys: Iterable[bytes]) -> None:
         """Set rows that say all with their keys."""
-        for key in row_keys:
-            self.put(table, key)
+        rows = protected_bare(table, row_keys)
+        self._puts[table].update(rows)
+        if table in self._deletes:
+            for key in rows:
+                self._deletes[table].pop(key, None)
 
     def delete(self, table: Table, key: bytes) -> None:
         """Remove a row, absent or not; a put of it that was drafted before is forgotten."""
@@ -58,27 +62,17 @@ class Draft:
         """How many rows this writes or deletes, a registry's counters among them."""
         changed = {record.registry for record, delta in self._repositories.values() if any(delta)}
         changed |= self._counters.keys()
-        records = len(self._repositories) + len(changed)
-        for rows in self._puts.values():
-            records += len(rows)
-        for gone in self._deletes.values():
-            records += len(gone)
-        return records
+        rows = sum(map(len, self._puts.values())) + sum(map(len, self._deletes.values()))
+        return rows + len(self._repositories) + len(changed)
 
     def write(self, txn: WriteTxn) -> None:
-        """Write it all: the rows of each table in the order of their keys."""
+        """Write it all, once."""
         for table, gone in self._deletes.items():
             txn.delete_many(table, sorted(gone))
-        for table, rows in self._puts.items():
-            ordered = sorted(rows.items()) if len(rows) > 1 else rows.items()
-            txn.put_many(table, protect_all(table, ordered))
-        changed = []
-        for number, (record, delta) in sorted(self._repositories.items()):
-            counts = added(record.counts, delta)
-            now = record._replace(version=record.version + 1, counts=counts)
-            changed.append((keys.id_key(number), now.encode()))
+        for number, (record, delta) in self._repositories.items():
+            self.put(Table.REPOSITORIES, keys.id_key(number), record.touched(delta).encode())
             if any(delta):
                 txn.add(keys.id_key(record.registry), delta)
-        txn.put_many(Table.REPOSITORIES, protect_all(Table.REPOSITORIES, changed))
         for registry, delta in self._counters.items():
             txn.add(keys.id_key(registry), delta)
+        txn.put_all(self._puts)

@@ -1,51 +1,29 @@
 """Every value of every table: bytes in, record out, each with a checksum.
 
-A value ends with a CRC-32 over the table's name, the key and the value, so that a flipped bit, or
-a value that got under another key, is seen when the row is read: LMDB 0.9 has no checksums of
-its own. In tables whose keys begin with a repository id the checksum leaves that id out, and no
-value contains it: so a repository is copied by copying its rows to another id as they are.
+So a flipped bit, or a value that got under another key, is seen when the row is read: LMDB 0.9
+has no checksums of its own (`checksum.py`). In tables whose keys begin with a repository id no
+value contains that id: so a repository is copied by copying its rows to another id as they are.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple, Self, TypeVar
 
 from liftlock.errors import RecordCorrupt
-from liftlock.metadata.contract import Counts, Row, Table
+from liftlock.metadata.checksum import CHECKSUM_BYTES, COVERED, encoded, protected
+from liftlock.metadata.contract import Counts, Row, Table, added
 from liftlock.model import Tally
 
-SCOPED: Final = frozenset(
-    {
-        Table.TAGS,
-        Table.LINKS,
-        Table.HOLDERS,
-        Table.REFERRERS,
-        Table.TAG_HISTORY,
-        Table.REPOSITORY_HISTORY,
-    }
-)
-"""Tables whose keys begin with a repository id that the checksum leaves out."""
-
 R = TypeVar("R")
-
-_SEEDS: Final = {table: zlib.crc32(table.encode()) for table in Table}
-_KEY_FROM: Final = {table: 8 if table in SCOPED else 0 for table in Table}
-_CHECKSUM_BYTES: Final = 4
 
 
 def protect(table: Table, key: bytes, body: bytes = b"") -> Row:
     """Return the row `key`, `body` with its checksum."""
-    return protect_all(table, ((key, body),))[0]
-
-
-def protect_all(table: Table, rows: Iterable[tuple[bytes, bytes]]) -> list[Row]:
-    """Return `protect` of each key and body."""
-    seed, start, crc32 = _SEEDS[table], _KEY_FROM[table], zlib.crc32
-    return [(key, body + crc32(key[start:] + body, seed).to_bytes(4, "big")) for key, body in rows]
+    return key, protected(table, key, body)
 
 
 class Action(IntEnum):
@@ -168,6 +146,11 @@ class RepositoryRecord(NamedTuple):
     """The event that made it; no row of it is older in effect."""
     counts: Counts
     name: str
+
+    def touched(self, delta: Counts) -> Self:
+        """Return it with its version raised and `delta` added to its counts."""
+        registry, version, born, counts, name = self
+        return type(self)(registry, version + 1, born, added(counts, delta), name)
 
     def encode(self) -> bytes:
         return (
@@ -498,9 +481,9 @@ def decoded(decode: Callable[[bytes], R], table: Table, key: bytes, value: bytes
     Raises:
         RecordCorrupt: the checksum or the layout is wrong.
     """
-    body = value[:-_CHECKSUM_BYTES]
-    checksum = zlib.crc32(key[_KEY_FROM[table] :] + body, _SEEDS[table])
-    if value[-_CHECKSUM_BYTES:] != checksum.to_bytes(4, "big"):
+    seed, start = COVERED[table]
+    body = value[:-CHECKSUM_BYTES]
+    if value[-CHECKSUM_BYTES:] != encoded(zlib.crc32(key[start:] + body, seed)):
         raise RecordCorrupt(table, key, "its checksum is wrong")
     try:
         return decode(body)
