@@ -2,7 +2,7 @@
 
 Operations that share a commit write to the same few places: next to each other, or the very same
 row. So what they put is kept back until the commit, or until somebody asks for an order, which
-only the store knows. Whoever reads a key must look here first.
+only the store knows. Whoever reads a key must look here first (docs/decisions/0010).
 
 Invariants: a row is kept until the store has it, so what failed is tried again, and fails again,
 at the latest at the commit; and at most `rows_max` rows are kept back.
