@@ -43,9 +43,13 @@ def asked_cursor(request: Request, characters_max: int) -> str:
     return cut
 
 
-def next_page(path: str, *, last: str, entries: int, **others: str | None) -> Header:
-    """Make the Link header to the page that follows `last`: relative, for any proxy in front."""
-    asked = {"n": str(entries), "last": last} | {
-        name: text for name, text in others.items() if text is not None
-    }
+def next_page(path: str, *, entries: int, **others: str | None) -> Header:
+    """Make the Link header to the next page: relative, for any proxy in front.
+
+    Args:
+        path: the list's.
+        entries: how many a page has.
+        others: the cursor by its name, and what else the client asked for.
+    """
+    asked = {"n": str(entries)} | {name: text for name, text in others.items() if text is not None}
     return (b"link", f'<{path}?{urlencode(asked)}>; rel="next"'.encode("ascii"))
