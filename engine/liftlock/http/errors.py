@@ -16,6 +16,7 @@ import msgspec
 from liftlock import errors
 from liftlock.errors import LiftlockError, ManifestBlobUnknown
 from liftlock.http.answers import Answer, Header, json_answer
+from liftlock.model import Promotion
 
 log = logging.getLogger("liftlock.http")
 
@@ -70,6 +71,8 @@ TABLE: Final[Mapping[type[LiftlockError], Said]] = {
 
 _RETRY_SECONDS: Final = b"1"
 _FOUND_BUT_FAILED: Final = 500
+_MAY_WORK_LATER: Final = frozenset({503, 507})
+_FACT_CHARACTERS_MAX: Final = 512
 # RFC 9110, 15.5.6: a 405 names the methods. What the engine will not do is a DELETE.
 _STILL_ALLOWED: Final = b"GET, HEAD"
 
@@ -86,32 +89,76 @@ class RequestRefused(Exception):
         self.headers = tuple(headers)
 
 
+def kind_of(error: BaseException) -> type[LiftlockError] | None:
+    """Return the class in the table that speaks for `error`; None for a failure of ours."""
+    return next((cls for cls in type(error).__mro__ if cls in TABLE), None)
+
+
 def said(error: BaseException) -> Said:
     """Look up how `error` is said; what stands nowhere in the table is a failure of ours."""
-    for cls in type(error).__mro__:
-        found = TABLE.get(cls)
-        if found is not None:
-            return found
-    return Said(_FOUND_BUT_FAILED, "UNKNOWN")
+    kind = kind_of(error)
+    return Said(_FOUND_BUT_FAILED, "UNKNOWN") if kind is None else TABLE[kind]
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether nothing may be told of `error` but where to look for it."""
+    return said(error).status == _FOUND_BUT_FAILED
+
+
+def failure_sentence(request_id: str) -> str:
+    """Say where to look for what happened."""
+    return f"The server failed. Its log tells why, under request {request_id}."
+
+
+def log_error(error: BaseException, request_id: str) -> None:
+    """Log `error` if it is our failure, or the machine's; what is the client's, it hears."""
+    if is_failure(error):
+        log.error("request %s failed", request_id, exc_info=error)
+    elif isinstance(error, errors.Unavailable):
+        log.warning("request %s refused: %s", request_id, error)
+
+
+def error_headers(error: LiftlockError) -> list[Header]:
+    """Return the headers that HTTP wants beside the error's status."""
+    if said(error).status in _MAY_WORK_LATER:
+        return [(b"retry-after", _RETRY_SECONDS)]
+    if isinstance(error, errors.Unsupported):
+        return [(b"allow", _STILL_ALLOWED)]
+    return []
+
+
+def facts_of(error: LiftlockError) -> dict[str, object]:
+    """Return the error's facts, as far as they are plain and no part of its sentence already.
+
+    What a client sent is cut: it may be as long as its request was.
+    """
+    return {
+        name: fact[:_FACT_CHARACTERS_MAX] if isinstance(fact, str) else fact
+        for name, fact in vars(error).items()
+        if not name.startswith("_") and name != "reason" and isinstance(fact, str | int)
+    }
+
+
+def weight_of(error: BaseException) -> int:
+    """Return how many records saying `error` is a matter of."""
+    if isinstance(error, errors.PlanOutdated) and isinstance(error.promotion, Promotion):
+        return len(error.promotion.items) + len(error.promotion.manifests)
+    if isinstance(error, ManifestBlobUnknown):
+        return len(error.missing)
+    return len(error.violations) if isinstance(error, LiftlockError) else 1
 
 
 def error_answer(error: Exception, request_id: str) -> Answer:
     """Say `error` in the spec's envelope, one entry per violation; log what is our failure."""
     if isinstance(error, RequestRefused):
         return _envelope(error.status, [_entry(error.code, str(error), {})], error.headers)
+    log_error(error, request_id)
     status, code = said(error)
-    if status == _FOUND_BUT_FAILED or not isinstance(error, LiftlockError):
-        log.error("request %s failed", request_id, exc_info=error)
-        sentence = f"The server failed. Its log tells why, under request {request_id}."
-        return _envelope(500, [_entry(code, sentence, {"request": request_id})], ())
+    if is_failure(error) or not isinstance(error, LiftlockError):
+        entry = _entry(code, failure_sentence(request_id), {"request": request_id})
+        return _envelope(500, [entry], ())
     entries = [entry for violation in error.violations for entry in _entries(violation)]
-    headers: list[Header] = []
-    if isinstance(error, errors.Unavailable):
-        log.warning("request %s refused: %s", request_id, error)
-        headers.append((b"retry-after", _RETRY_SECONDS))
-    if isinstance(error, errors.Unsupported):
-        headers.append((b"allow", _STILL_ALLOWED))
-    return _envelope(status, entries, headers)
+    return _envelope(status, entries, error_headers(error))
 
 
 def _entries(error: LiftlockError) -> Iterator[dict[str, object]]:
@@ -120,12 +167,7 @@ def _entries(error: LiftlockError) -> Iterator[dict[str, object]]:
         for digest in error.missing:
             yield _entry(code, f"{error.repository} does not have {digest}.", {"digest": digest})
         return
-    facts = {
-        name: fact
-        for name, fact in vars(error).items()
-        if not name.startswith("_") and name != "reason" and isinstance(fact, str | int)
-    }
-    yield _entry(code, str(error), facts)
+    yield _entry(code, str(error), facts_of(error))
 
 
 def _entry(code: str, message: str, detail: Mapping[str, Any]) -> dict[str, object]:  # Any: JSON
