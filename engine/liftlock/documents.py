@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -47,13 +47,20 @@ class ItemDocument(msgspec.Struct, forbid_unknown_fields=True):
 class RequestDocument(msgspec.Struct, forbid_unknown_fields=True):
     """A promotion, as it is asked for."""
 
-    items: list[ItemDocument]
+    items: Annotated[list[ItemDocument], msgspec.Meta(min_length=1)]
     mode: Literal["copy", "move"] = "copy"
     comment: str = ""
     dry_run: bool = False
     plan: str | None = None
     purge: bool = False
     attachments: Literal["source", "target"] | None = None
+
+
+class UndoDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """What is said about an undo."""
+
+    comment: str = ""
+    dry_run: bool = False
 
 
 class Asked(NamedTuple):
@@ -72,10 +79,7 @@ def read_request(document: object) -> Asked:
         PromotionInvalid, NameInvalid, DigestInvalid: with everything that is wrong in
             `violations`.
     """
-    try:
-        read = msgspec.convert(document, RequestDocument)
-    except msgspec.ValidationError as error:
-        raise PromotionInvalid(f"the request does not have its form: {error}") from error
+    read = _convert(document, RequestDocument)
     violations: list[LiftlockError] = []
     items = [_item(item, violations) for item in read.items]
     refuse(violations)
@@ -86,6 +90,15 @@ def read_request(document: object) -> Asked:
         read.purge,
     )
     return Asked(request, read.comment, read.dry_run, read.plan)
+
+
+def read_undo(document: object) -> UndoDocument:
+    """Read what is said about an undo.
+
+    Raises:
+        PromotionInvalid: it does not have its form.
+    """
+    return _convert(document, UndoDocument)
 
 
 def promotion_document(promotion: Promotion, *, dry_run: bool = False) -> Document:
@@ -126,6 +139,13 @@ def instant(milliseconds: int) -> str:
     """Return a time as RFC 3339 in UTC, to the millisecond."""
     at = _EPOCH + timedelta(milliseconds=milliseconds)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _convert(document: object, form: type[T]) -> T:
+    try:
+        return msgspec.convert(document, form)
+    except msgspec.ValidationError as error:
+        raise PromotionInvalid(f"the request does not have its form: {error}") from error
 
 
 def _item(item: ItemDocument, violations: list[LiftlockError]) -> RequestItem | None:

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -31,6 +31,7 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 REGISTRIES = ("dev", "prod")
+ITEM_FIELDS = ("tags", "retag", "expect_source", "expect_target")
 WAIT_SECONDS = 10
 
 _LAUNCHER = """
@@ -165,6 +166,30 @@ class Server:
             assert len(entry["message"]) > 20, entry
         return entries
 
+    def problem(self, answer: httpx2.Response | Raw, status: int, rule: str | None = None) -> dict:
+        """Check that an answer is a problem of RFC 9457; return it."""
+        headers = {name.lower(): text for name, text in answer.headers.items()}
+        content = answer.body if isinstance(answer, Raw) else answer.content
+        got = answer.status if isinstance(answer, Raw) else answer.status_code
+        assert got == status, content
+        assert headers["content-type"] == "application/problem+json"
+        assert headers["x-request-id"]
+        problem = json.loads(content)
+        assert problem["status"] == status
+        assert problem["type"] == (f"urn:liftlock:error:{rule}" if rule else "about:blank")
+        assert problem["title"]
+        assert problem["detail"].endswith("."), problem
+        assert len(problem["detail"]) > 20, problem
+        return problem
+
+    def promote(
+        self, source: str, target: str, *, headers: Mapping[str, str] = {}, **more: object
+    ) -> httpx2.Response:
+        """Ask for a promotion of one item; what `more` names goes where it belongs."""
+        whole = {name: more.pop(name) for name in list(more) if name not in ITEM_FIELDS}
+        body = {"items": [{"source": source, "target": target, **more}], **whole}
+        return self.http.post("/api/v1/promotions", json=body, headers=headers)
+
     def push_blob(self, repository: str, content: bytes, algorithm: str = "sha256") -> str:
         digest = digest_of(content, algorithm)
         answer = self.http.post(
@@ -274,6 +299,14 @@ def repo(request: pytest.FixtureRequest) -> Iterator[str]:
             assert running.sessions() == []
 
 
+def becomes(look: Callable[[], object], wanted: object) -> bool:
+    """Look again and again until it is as wanted, or `WAIT_SECONDS` are over."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (found := look()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found == wanted
+
+
 class Tools:
     """The functions and names of this file: tests are no package, and cannot import it."""
 
@@ -281,6 +314,7 @@ class Tools:
     manifest = staticmethod(manifest)
     launch = staticmethod(launch)
     stop = staticmethod(stop)
+    becomes = staticmethod(becomes)
     OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG = OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG
     WAIT_SECONDS = WAIT_SECONDS
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftlock.errors import NameInvalid
-from liftlock.http import blobs, catalog, manifests, referrers, tags, uploads
+from liftlock.http import blobs, catalog, manifests, promotions, referrers, tags, uploads
 from liftlock.http.dispatch import find_handler
 from liftlock.http.errors import RequestRefused
 
@@ -57,6 +57,20 @@ def test_a_path_is_read_from_the_right(method, path, found):
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "found"),
+    [
+        ("GET", "promotions", (promotions.list_promotions, "", "")),
+        ("POST", "promotions", (promotions.promote, "", "")),
+        ("HEAD", "promotions/7", (promotions.show, "", "7")),
+        ("POST", "promotions/7/undo", (promotions.undo, "", "7")),
+        ("POST", "promotions/%37/undo", (promotions.undo, "", "%37")),
+    ],
+)
+def test_a_path_of_our_own_has_one_form(method, path, found):
+    assert find(method, f"/api/v1/{path}") == found
+
+
+@pytest.mark.parametrize(
     "path", ["/", "", "/v1/a/b/tags/list", "/v2/a/b", "/v2/a/b/tags", "/v2/a/b/tags/list/", "//v2/"]
 )
 def test_what_is_no_endpoint_is_refused(path):
@@ -84,9 +98,16 @@ def test_no_path_raises_anything_unforeseen(raw):
         find_handler(b"/v2/" + raw, Asked("GET"))
 
 
-def test_a_look_up_is_a_matter_of_microseconds():
+@given(st.binary())
+def test_no_path_of_our_own_raises_anything_but_a_refusal(raw):
+    with suppress(RequestRefused):
+        find_handler(b"/api/v1/promotions" + raw, Asked("GET"))
+
+
+@pytest.mark.parametrize("path", [b"/v2/dev/team/app/manifests/1.0", b"/api/v1/promotions/7"])
+def test_a_look_up_is_a_matter_of_microseconds(path):
     """It takes about 3; the bound leaves room for a slow machine, not for a list of patterns."""
-    asked, path = Asked("GET"), b"/v2/dev/team/app/manifests/1.0"
+    asked = Asked("GET")
     rounds = []
     for _ in range(20):
         started = time.perf_counter()

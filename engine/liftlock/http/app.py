@@ -21,9 +21,10 @@ from liftlock.config import Limits
 from liftlock.errors import LiftlockError
 from liftlock.http.answers import Answer, Courier, Header, Receive, Scope, Send
 from liftlock.http.bridge import Bridge
-from liftlock.http.dispatch import find_handler
-from liftlock.http.errors import error_answer
+from liftlock.http.dispatch import find_handler, is_api
+from liftlock.http.errors import error_answer, weight_of
 from liftlock.http.limits import HttpLimits
+from liftlock.http.problems import problem_answer
 from liftlock.http.request import Request, request_id_of, require_short_target
 from liftlock.http.worker import drop_stalled_readers, stop_with
 
@@ -57,21 +58,25 @@ class App:
 
     async def _answer(self, bridge: Bridge, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = request_id_of(scope["headers"]) or next(self._ids).encode()
-        common: list[Header] = [_API_VERSION, (b"x-request-id", request_id)]
+        ours = is_api(scope["raw_path"])
+        say = problem_answer if ours else error_answer
+        common: list[Header] = [(b"x-request-id", request_id)]
+        if not ours:
+            common.append(_API_VERSION)
         courier = Courier(scope, receive, send, common)
         request = Request(scope, receive, bridge)
         try:
             require_short_target(scope, self._limits.target_bytes_max)
             reply = await find_handler(scope["raw_path"], request)(request)
         except Exception as error:  # noqa: BLE001 - the boundary: each error has its answer
-            reply = error_answer(error, request_id.decode())
+            reply = await bridge.list(weight_of(error), say, error, request_id.decode())
         try:
             await courier.deliver(await _finished(request, reply), bridge)
         except Exception as error:
             if courier.started:  # the status is out: a body cut short is all that can be said
                 log.exception("request %s broke off", request_id.decode())
                 return
-            await courier.deliver(error_answer(error, request_id.decode()), bridge)
+            await courier.deliver(say(error, request_id.decode()), bridge)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -12,6 +12,7 @@ one call, so that `HttpLimits.connections_max` bounds it.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -43,6 +44,15 @@ class Bridge:
     ) -> asyncio.Future[R]:
         """As `write`, at once and without waiting: whoever calls must await the future."""
         return self._run(self._writers, partial(call, *args, **kwargs))
+
+    async def submit(
+        self, call: Callable[P, concurrent.futures.Future[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Do what the engine queues for its next commit; as `write`, and holds no thread.
+
+        What is queued is never withdrawn: who stops waiting has only stopped waiting.
+        """
+        return await asyncio.wrap_future(call(*args, **kwargs))
 
     async def block(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do what reads files or many records."""

@@ -3,7 +3,7 @@
 Repository names contain slashes, and any component of them may be called `blobs` or `tags`. So a
 path is read from the right, where its form is fixed: `…/<noun>/<argument>`, `…/tags/list`,
 `…/blobs/uploads/[<session>]`. What is left of that is the name. One look-up costs 3 µs;
-matching a list of path patterns cost 18.
+matching a list of path patterns cost 18. Paths below /api/ have no names in them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from liftlock.http import blobs, catalog, manifests, referrers, tags, uploads
+from liftlock.http import blobs, catalog, manifests, promotions, referrers, tags, uploads
 from liftlock.http.answers import Answer, json_answer
 from liftlock.http.errors import RequestRefused
 from liftlock.http.request import Request, path_segments
@@ -46,6 +46,14 @@ _NOUNS: Final = {
     "manifests": _methods(GET=manifests.get, PUT=manifests.put, DELETE=manifests.delete),
     "referrers": _methods(GET=referrers.list_referrers),
 }
+_PROMOTIONS: Final = _methods(GET=promotions.list_promotions, POST=promotions.promote)
+_PROMOTION: Final = _methods(GET=promotions.show)
+_UNDO: Final = _methods(POST=promotions.undo)
+
+
+def is_api(raw_path: bytes) -> bool:
+    """Whether the path belongs to our own API, whose errors have a form of their own."""
+    return raw_path.startswith(b"/api/") or raw_path == b"/api"
 
 
 def find_handler(raw_path: bytes, request: Request) -> Handler:
@@ -55,7 +63,11 @@ def find_handler(raw_path: bytes, request: Request) -> Handler:
         NameInvalid: the path cannot be decoded.
         RequestRefused: 404 for a path that is none of ours, 405 with Allow for a method.
     """
-    handlers = _find(path_segments(raw_path), request)
+    if is_api(raw_path):
+        # Nothing there needs percent-encoding, so that nothing is decoded.
+        handlers = _find_api(raw_path.decode("latin-1").split("/"), request)
+    else:
+        handlers = _find(path_segments(raw_path), request)
     handler = handlers.get(request.method)
     if handler is None:
         allowed = ", ".join(sorted(handlers))
@@ -84,6 +96,24 @@ def _find(segments: list[str], request: Request) -> Mapping[str, Handler]:
         case ["", "v2", *name, noun, argument] if noun in _NOUNS:
             found = _NOUNS[noun]
         case _:
-            raise RequestRefused(404, "NAME_UNKNOWN", "There is no such endpoint here.")
+            raise _no_endpoint()
     request.name_text, request.argument = "/".join(name), argument
     return found
+
+
+def _find_api(segments: list[str], request: Request) -> Mapping[str, Handler]:
+    match segments:
+        case ["", "api", "v1", "promotions"]:
+            return _PROMOTIONS
+        case ["", "api", "v1", "promotions", number] if number:
+            found = _PROMOTION
+        case ["", "api", "v1", "promotions", number, "undo"] if number:
+            found = _UNDO
+        case _:
+            raise _no_endpoint()
+    request.argument = number
+    return found
+
+
+def _no_endpoint() -> RequestRefused:
+    return RequestRefused(404, "NAME_UNKNOWN", "There is no such endpoint here.")

@@ -25,6 +25,10 @@ class HttpLimits:
     """Blob bytes that cross between event loop and thread at a time; two are in flight."""
     range_piece_bytes: int = 64 * KIB
     """Bytes of a range sent at a time; smaller, since the server queues four for its reader."""
+    document_bytes_max: int = 4 * MIB
+    """A promotion request below /api/: room for some ten thousand items."""
+    inline_document_bytes_max: int = 64 * KIB
+    """What of it is read in the event loop; a longer one is read in a thread."""
     drain_bytes_max: int = 16 * MIB
     """Rest of a refused body that is read and dropped, so that the connection can go on."""
     inline_records_max: int = 200
