@@ -141,11 +141,13 @@ def facts_of(error: LiftlockError) -> dict[str, object]:
 
 def weight_of(error: BaseException) -> int:
     """Return how many records saying `error` is a matter of."""
+    return sum(map(_weight, error.violations)) if isinstance(error, LiftlockError) else 1
+
+
+def _weight(error: LiftlockError) -> int:
     if isinstance(error, errors.PlanOutdated) and isinstance(error.promotion, Promotion):
         return len(error.promotion.items) + len(error.promotion.manifests)
-    if isinstance(error, ManifestBlobUnknown):
-        return len(error.missing)
-    return len(error.violations) if isinstance(error, LiftlockError) else 1
+    return len(error.missing) if isinstance(error, ManifestBlobUnknown) else 1
 
 
 def error_answer(error: Exception, request_id: str) -> Answer:

@@ -57,7 +57,7 @@ def _require_json(request: Request) -> None:
 def _parse(body: bytes) -> object:
     try:
         # The first reader finds keys that come twice, the second is strict about everything else.
-        json.loads(body.decode(), object_pairs_hook=_once_each)
+        _doubles.decode(body.decode())
         return msgspec.json.decode(body)
     except RecursionError as error:
         raise RequestRefused(400, "UNSUPPORTED", "The JSON is nested too deeply.") from error
@@ -70,3 +70,6 @@ def _once_each(pairs: list[tuple[str, object]]) -> None:
     if len(keys) != len(set(keys)):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:64]!r} comes twice in one object")
+
+
+_doubles: Final = json.JSONDecoder(object_pairs_hook=_once_each)

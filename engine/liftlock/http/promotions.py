@@ -126,7 +126,9 @@ def _idempotency_key(request: Request) -> str | None:
     if not keys:
         return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
-        raise PromotionInvalid("an Idempotency-Key is one text of 1 to 255 visible characters")
+        raise PromotionInvalid(
+            "an Idempotency-Key is one text of 1 to 255 visible ASCII characters"
+        )
     return keys[0]
 
 
