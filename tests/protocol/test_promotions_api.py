@@ -1,6 +1,7 @@
 """Promotions over HTTP: asked for, refused with reasons, undone."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -146,6 +147,22 @@ class TestPromote:
         with server.connect() as client:
             client.sendall(head + body)
         assert tools.becomes(lambda: server.http.get(f"/v2/{target}/manifests/1").status_code, 200)
+
+    def test_many_at_once_are_answered_each_with_its_own(self, server, repo, target):
+        images = {str(n): server.push_image(repo, str(n), layer=b"%d" % n) for n in range(20)}
+
+        def promote(tag):
+            refused = server.promote(f"{repo}:absent-{tag}", target)
+            return server.promote(f"{repo}:{tag}", target), refused
+
+        with ThreadPoolExecutor(10) as pool:
+            answers = dict(zip(images, pool.map(promote, images), strict=True))
+        for tag, (answer, refused) in answers.items():
+            assert answer.status_code == 201
+            assert [item["digest"] for item in answer.json()["items"]] == [images[tag].digest]
+            problem = server.problem(refused, 404, "manifest-unknown")
+            assert problem["violations"][0]["object"] == f"{repo}:absent-{tag}"
+        assert len({answer.json()["id"] for answer, _ in answers.values()}) == len(images)
 
     def test_half_a_body_promotes_nothing(self, server, repo, target, image):
         body = one(repo, target).encode()
