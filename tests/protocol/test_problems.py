@@ -9,7 +9,7 @@ from liftlock.http.errors import TABLE, RequestRefused
 from liftlock.http.problems import REMEDIES, problem_answer
 from liftlock.model import Mode, Promotion
 
-PLAN = Promotion(None, 0, "x", Mode.COPY, "", (), (), (), 0, changed=True, plan="new")
+PLAN = Promotion(None, 0, "x", Mode.COPY, "", (), 0, (), (), 0, changed=True, plan="new")
 
 EXAMPLES = {
     errors.NameInvalid: (("A", "it shouts"), 422, "A"),
@@ -29,6 +29,7 @@ EXAMPLES = {
     errors.NameIncomplete: (("dev",), 422, "dev"),
     errors.BlobUnknown: (("dev/a", "sha256:0"), 404, "dev/a"),
     errors.ManifestUnknown: (("dev/a", "1"), 404, "dev/a:1"),
+    errors.NothingSelected: (("dev/a", "no tags like x*"), 404, "dev/a"),
     errors.ManifestBlobUnknown: (("dev/a", ["sha256:0"]), 404, "dev/a"),
     errors.UploadUnknown: (("id",), 404, None),
     errors.PromotionUnknown: ((7,), 404, "7"),

@@ -50,7 +50,7 @@ class TestPromote:
             "action": "create",
             "attachment": False,
         }
-        assert told["manifests"] == [image.digest]
+        assert (told["linked"], told["manifests"]) == (1, [image.digest])
         pulled = server.http.get(f"/v2/{target}/manifests/2")
         assert pulled.content == image.body
 
@@ -210,12 +210,19 @@ class TestRefused:
         }
         server.refused(server.http.get(f"/v2/{target}/manifests/1"), 404, "NAME_UNKNOWN")
 
-    def test_every_violation_is_listed_and_the_gravest_gives_the_status(self, server, repo, image):
-        answer = server.promote(f"{repo}:1", "nowhere:1", expect_source=ABSENT)
-        problem = server.problem(answer, 404, "registry-unknown")
-        rules = sorted(violation["rule"] for violation in problem["violations"])
-        assert rules == ["registry-unknown", "tag-moved"]
-        assert problem["detail"].startswith("2 rules are broken. ")
+    def test_every_violation_is_listed_and_the_gravest_gives_the_status(
+        self, server, repo, target, image
+    ):
+        items = [
+            {"source": f"{repo}:1", "target": f"{target}:1", "expect_target": ABSENT},
+            {"source": f"{repo}:1", "target": f"{target}:2", "expect_source": ABSENT},
+            {"source": f"{repo}:absent", "target": f"{target}:3"},
+        ]
+        answer = server.http.post(PATH, json={"items": items})
+        problem = server.problem(answer, 404, "manifest-unknown")
+        rules = [violation["rule"] for violation in problem["violations"]]
+        assert sorted(rules) == ["manifest-unknown", "tag-moved", "tag-moved"]
+        assert problem["detail"].startswith("3 rules are broken. ")
 
     def test_what_does_not_fit_together_is_422(self, server, repo, target, image):
         answer = server.promote(f"{repo}@{image.digest}", f"{target}:1", mode="move")

@@ -30,6 +30,11 @@ class TestSets:
         assert tags_of(server, target) == ["1.0", "1.1", "2.0"]
         (item,) = answer.json()["items"]
         assert item["counts"]["tags"] == 3
+        assert item["counts"]["manifests"] == 3
+
+    def test_a_glob_that_selects_nothing_is_404(self, server, repo, target, images):
+        problem = server.problem(server.promote(repo, target, tags="x*"), 404, "nothing-selected")
+        assert repo in problem["violations"][0]["object"]
 
     def test_a_move_of_a_whole_repository_takes_its_name_away(self, server, repo, target, images):
         assert server.promote(repo, target, mode="move").status_code == 201
@@ -151,7 +156,9 @@ class TestLookingUp:
             told = server.http.get(answer.headers["location"])
             assert told.status_code == 200
             assert told.headers["content-type"] == "application/json"
-            assert told.json() == answer.json()
+            # Which manifests came along is told once; the history has how many.
+            unlisted = {"manifests": [], "referrers": []}
+            assert told.json() == answer.json() | unlisted
 
     def test_head_gives_the_headers_of_get(self, server, repo, target, images):
         location = server.promote(f"{repo}:1.0", target).headers["location"]

@@ -43,7 +43,17 @@ _OF_A_DOCUMENT: Final = (
 _UNPROCESSABLE: Final = 422
 _GRAVEST_FIRST: Final = (_UNPROCESSABLE, 404, 412, 409)
 
-_OBJECTS: Final = ("tag", "target", "name", "repository", "registry", "digest", "number", "key")
+_OBJECTS: Final = (
+    "tag",
+    "target",
+    "source",
+    "name",
+    "repository",
+    "registry",
+    "digest",
+    "number",
+    "key",
+)
 """The facts that can say what an error is about; the first that it has does."""
 
 REMEDIES: Final[Mapping[type[LiftlockError], str]] = {
@@ -57,6 +67,7 @@ REMEDIES: Final[Mapping[type[LiftlockError], str]] = {
     errors.RegistryUnknown: "Create the registry, or correct its name.",
     errors.RepositoryUnknown: "Push to the repository first, or correct its name.",
     errors.ManifestUnknown: "Push the image first, or correct the tag or digest.",
+    errors.NothingSelected: "Look at what the source has, then select some of it.",
     errors.StoreBusy: "Send the same request again, under the same Idempotency-Key.",
     errors.StoreFull: "Free space on the server's disk, then send the same request again.",
 }
