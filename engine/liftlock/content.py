@@ -18,9 +18,16 @@ from liftlock.history import Act, Change
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, BlobRecord, Kind, LinkRecord, TagRecord, decoded
+from liftlock.metadata.records import (
+    Action,
+    BlobRecord,
+    FoundRepository,
+    Kind,
+    LinkRecord,
+    TagRecord,
+    decoded,
+)
 from liftlock.model import ManifestContent, Page, Pushed, Referrer, Tag
-from liftlock.names import FoundRepository
 from liftlock.oci import manifest as manifests
 from liftlock.oci.digest import Digest
 from liftlock.oci.manifest import Edges, Manifest

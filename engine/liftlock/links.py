@@ -29,6 +29,7 @@ from liftlock.metadata.contract import NO_COUNTS, Counts, ReadTxn, Row, Table, W
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     BlobRecord,
+    FoundRepository,
     HoldRecord,
     Kind,
     LinkRecord,
@@ -38,7 +39,6 @@ from liftlock.metadata.records import (
     decoded,
     decoded_all,
 )
-from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
 from liftlock.oci.manifest import Edges
 from liftlock.oci.reference import RepositoryName

@@ -8,7 +8,6 @@ logs remember: which id a name stood for, and what happened to an id (`bearers.p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from liftlock import history
 from liftlock.errors import NameTaken, RegistryUnknown, RepositoryUnknown
@@ -26,6 +25,7 @@ from liftlock.metadata.contract import (
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     DeadRecord,
+    FoundRepository,
     IdRecord,
     Kind,
     Naming,
@@ -38,16 +38,14 @@ from liftlock.metadata.records import (
 from liftlock.oci.reference import RepositoryName
 
 
-class FoundRepository(NamedTuple):
-    """A repository's id and row."""
-
-    id: int
-    record: RepositoryRecord
-
-
 def find_registry(txn: ReadTxn, name: str) -> int | None:
     """Return a registry's id, or None."""
-    return _find(txn, keys.NO_REGISTRY, name)
+    memo = txn.memo
+    try:
+        number: int | None = memo[name]
+    except KeyError:
+        number = memo[name] = _find(txn, keys.NO_REGISTRY, name)
+    return number
 
 
 def get_registry(txn: ReadTxn, name: str) -> int:
@@ -56,7 +54,7 @@ def get_registry(txn: ReadTxn, name: str) -> int:
     Raises:
         RegistryUnknown: no registry bears this name.
     """
-    number = _find(txn, keys.NO_REGISTRY, name)
+    number = find_registry(txn, name)
     if number is None:
         raise RegistryUnknown(name)
     return number
@@ -95,8 +93,16 @@ def find_repository(txn: ReadTxn, name: RepositoryName) -> FoundRepository | Non
 
 def find_in(txn: ReadTxn, registry: int, name: str) -> FoundRepository | None:
     """Return a repository of a registry that is known by its id, or None."""
-    number = _find(txn, registry, name)
-    return None if number is None else FoundRepository(number, repository_record(txn, number))
+    memo, key = txn.memo, (registry, name)
+    try:
+        found: FoundRepository | None = memo[key]
+    except KeyError:
+        number = _find(txn, registry, name)
+        found = None
+        if number is not None:
+            found = FoundRepository(number, repository_record(txn, number))
+        memo[key] = found
+    return found
 
 
 def get_repository(txn: ReadTxn, name: RepositoryName) -> FoundRepository:

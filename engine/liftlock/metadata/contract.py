@@ -10,10 +10,10 @@ transaction hands out is valid memory of the store: keys and values are `bytes` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from enum import StrEnum
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -61,6 +61,10 @@ class Table(StrEnum):
     META = "meta"
 
 
+REMEMBERED: Final = frozenset({Table.NAMES, Table.REGISTRIES, Table.REPOSITORIES})
+"""Tables of which `ReadTxn.memo` may remember something."""
+
+
 class Numbered(StrEnum):
     """What is numbered from 1 up; numbers may have gaps, and are never used twice."""
 
@@ -71,6 +75,15 @@ class Numbered(StrEnum):
 
 class ReadTxn(Protocol):
     """A snapshot: whatever is committed meanwhile, it shows the same."""
+
+    @property
+    def memo(self) -> dict[Hashable, Any]:  # Any: each key has its own
+        """What operations have looked up of names, for as long as the transaction lasts.
+
+        Many operations share a write transaction, and look up the same names. It is emptied by
+        `put_many` and `delete_many` of names or repositories; who uses `put_all` sees to it.
+        """
+        ...
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """Return the value at `key`, or None."""

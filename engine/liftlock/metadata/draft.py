@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from liftlock.metadata import keys
 from liftlock.metadata.checksum import protected, protected_bare
 from liftlock.metadata.contract import NO_COUNTS, Counts, Table, WriteTxn, added
-from liftlock.metadata.records import RepositoryRecord
+from liftlock.metadata.records import FoundRepository, RepositoryRecord
 
 
 class Draft:
@@ -69,8 +69,15 @@ class Draft:
         """Write it all, once."""
         for table, gone in self._deletes.items():
             txn.delete_many(table, sorted(gone))
+        memo = txn.memo
+        if Table.NAMES in self._puts:
+            memo.clear()
         for number, (record, delta) in self._repositories.items():
-            self.put(Table.REPOSITORIES, keys.id_key(number), record.touched(delta).encode())
+            now = record.touched(delta)
+            self.put(Table.REPOSITORIES, keys.id_key(number), now.encode())
+            place = record.registry, record.name
+            if place in memo:
+                memo[place] = FoundRepository(number, now)
             if any(delta):
                 txn.add(keys.id_key(record.registry), delta)
         for registry, delta in self._counters.items():

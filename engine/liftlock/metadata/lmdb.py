@@ -24,6 +24,7 @@ from liftlock.config import Limits
 from liftlock.errors import FormatUnknown, StoreBusy, StoreDamaged, StoreFull
 from liftlock.metadata.contract import (
     NO_COUNTS,
+    REMEMBERED,
     Counts,
     Instant,
     Numbered,
@@ -210,6 +211,8 @@ class _LmdbWriteTxn(LmdbReadTxn):
         return [get(key, None, handle) for key in keys]
 
     def put_many(self, table: Table, rows: Iterable[Row]) -> None:
+        if table in REMEMBERED:
+            self.memo.clear()
         some = dict(rows)
         self.writes += len(some)
         self._pending.put(table, some)
@@ -232,6 +235,8 @@ class _LmdbWriteTxn(LmdbReadTxn):
             put(key, value, db=handle)
 
     def delete_many(self, table: Table, keys: Iterable[bytes]) -> None:
+        if table in REMEMBERED:
+            self.memo.clear()
         delete, handle = self._txn.delete, self._tables[table]
         for key in keys:
             self.writes += 1

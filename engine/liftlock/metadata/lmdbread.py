@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -22,6 +22,7 @@ class LmdbReadTxn:
         self._txn = txn
         self._tables = tables
         self._cursors: dict[Table, _Cursor] = {}
+        self.memo: dict[Hashable, Any] = {}
 
     def _settle(self, table: Table) -> None:
         """See to it that LMDB has every row of a table: a snapshot has, a writer may not."""

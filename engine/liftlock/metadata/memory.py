@@ -7,14 +7,15 @@ tables that it touches, and a reader keeps the versions that were current when i
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from liftlock.config import Limits
 from liftlock.metadata.contract import (
     NO_COUNTS,
+    REMEMBERED,
     Counts,
     Instant,
     Numbered,
@@ -93,6 +94,7 @@ class _MemoryReadTxn:
     def __init__(self, tables: dict[Table, _Version], counts: dict[bytes, Counts]) -> None:
         self._tables = tables
         self._counts = counts
+        self.memo: dict[Hashable, Any] = {}
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         return self._tables[table].rows.get(key)
@@ -148,6 +150,11 @@ class _MemoryWriteTxn(_MemoryReadTxn):
         self.writes = 0
 
     def put_many(self, table: Table, rows: Iterable[Row]) -> None:
+        if table in REMEMBERED:
+            self.memo.clear()
+        self._put(table, rows)
+
+    def _put(self, table: Table, rows: Iterable[Row]) -> None:
         own = self._writable(table)
         for key, value in rows:
             self.writes += 1
@@ -155,9 +162,11 @@ class _MemoryWriteTxn(_MemoryReadTxn):
 
     def put_all(self, rows: Mapping[Table, dict[bytes, bytes]]) -> None:
         for table, some in rows.items():
-            self.put_many(table, some.items())
+            self._put(table, some.items())
 
     def delete_many(self, table: Table, keys: Iterable[bytes]) -> None:
+        if table in REMEMBERED:
+            self.memo.clear()
         own = self._writable(table)
         for key in keys:
             self.writes += 1

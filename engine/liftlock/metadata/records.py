@@ -166,6 +166,13 @@ class RepositoryRecord(NamedTuple):
         return cls(registry, version, born, (tags, manifests, blobs, size), name)
 
 
+class FoundRepository(NamedTuple):
+    """A repository's id and row."""
+
+    id: int
+    record: RepositoryRecord
+
+
 class TagRecord(NamedTuple):
     """`tags`."""
 

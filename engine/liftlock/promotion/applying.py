@@ -13,9 +13,8 @@ from liftlock.history import Act, Change, Closed
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, Numbered, ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, Naming, OtherSide, Role
+from liftlock.metadata.records import Action, FoundRepository, Naming, OtherSide, Role
 from liftlock.model import Mode, Promotion, Tally
-from liftlock.names import FoundRepository
 from liftlock.oci.reference import RepositoryName
 from liftlock.promotion import answers
 from liftlock.promotion.answers import Telling

@@ -14,8 +14,7 @@ from liftlock import links
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, ReadTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import LinkRecord
-from liftlock.names import FoundRepository
+from liftlock.metadata.records import FoundRepository, LinkRecord
 from liftlock.promotion.closure import Member
 
 

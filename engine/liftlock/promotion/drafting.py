@@ -9,9 +9,8 @@ from liftlock.history import Change
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, ReadTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, Kind, OtherSide
+from liftlock.metadata.records import Action, FoundRepository, Kind, OtherSide
 from liftlock.model import Mode, Outcome
-from liftlock.names import FoundRepository
 from liftlock.promotion.bringing import draft_bringing
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.unlinking import draft_unlinking

@@ -8,8 +8,7 @@ from typing import Final
 from liftlock import bearers, history, links, names
 from liftlock.history import Event
 from liftlock.metadata.contract import ReadTxn
-from liftlock.metadata.records import Action, Kind, Naming, OtherSide, Role
-from liftlock.names import FoundRepository
+from liftlock.metadata.records import Action, FoundRepository, Kind, Naming, OtherSide, Role
 from liftlock.promotion.request import RequestItem
 from liftlock.promotion.values import Leg, Pair, Repeated, Route, Whole
 

@@ -20,8 +20,8 @@ from liftlock.errors import (
     TagMoved,
 )
 from liftlock.metadata.contract import ReadTxn
+from liftlock.metadata.records import FoundRepository
 from liftlock.model import ABSENT, ANYTHING, Mode
-from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import (
     NAME_CHARACTERS_MAX,

@@ -19,8 +19,7 @@ from liftlock.errors import LiftlockError, PromotionInvalid, PromotionUnknown, U
 from liftlock.history import Event, Item
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
-from liftlock.metadata.records import WHOLE, Action, OtherSide, TagRecord
-from liftlock.names import FoundRepository
+from liftlock.metadata.records import WHOLE, Action, FoundRepository, OtherSide, TagRecord
 from liftlock.oci.digest import Digest
 from liftlock.promotion.bringing import Bringing, bring
 from liftlock.promotion.closure import Closure, Member, closure, reached_by_tags

@@ -13,8 +13,7 @@ from liftlock.errors import LiftlockError, UndoRefused
 from liftlock.history import Event, Item
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
-from liftlock.metadata.records import Action, DeadRecord, Role, decoded
-from liftlock.names import FoundRepository
+from liftlock.metadata.records import Action, DeadRecord, FoundRepository, Role, decoded
 
 
 class WholeUndo(NamedTuple):

@@ -9,7 +9,7 @@ from liftlock.config import Limits
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, ReadTxn
 from liftlock.metadata.draft import Draft
-from liftlock.names import FoundRepository
+from liftlock.metadata.records import FoundRepository
 from liftlock.promotion.closure import Member
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from liftlock.errors import LiftlockError
 from liftlock.history import Event
+from liftlock.metadata.records import FoundRepository
 from liftlock.model import Expected, Outcome
-from liftlock.names import FoundRepository
 from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.bringing import Bringing
 from liftlock.promotion.closure import Member

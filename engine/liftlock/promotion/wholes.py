@@ -16,7 +16,7 @@ from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
-from liftlock.names import FoundRepository
+from liftlock.metadata.records import FoundRepository
 from liftlock.promotion.closure import is_attachment
 from liftlock.promotion.values import Pair, Route, Way, Whole
 

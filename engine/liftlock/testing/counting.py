@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from liftlock.metadata.contract import (
     Counts,
@@ -61,6 +61,10 @@ class _CountingTxn:
     @property
     def at(self) -> Instant:
         return self._txn.at
+
+    @property
+    def memo(self) -> dict[Hashable, Any]:
+        return self._txn.memo
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         self._counts.calls["get"] += 1
