@@ -30,8 +30,8 @@ lint: $(VENV)/.for-work ## Check form, types, spelling and layers
 	$(BIN)/codespell
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.for-work ## Run the benchmarks
-	@$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.for-work ## Run the benchmarks; BENCH=name says which
+	@$(BIN)/python benchmarks/run.py $(BENCH)
 
 $(VENV)/.for-use: pyproject.toml
 	@$(call install,--editable .)

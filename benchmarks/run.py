@@ -52,13 +52,13 @@ def main() -> None:
 def _run(name: str, *, small: bool) -> bool:
     """Run one benchmark; if it fails, say why, and let the others have their turn."""
     print(f"\n{name}", flush=True)
-    module = importlib.import_module(name)
     started = time.monotonic()
     RESULTS.mkdir(exist_ok=True)
     # Beside the results, since a temporary folder may be in memory, where a flush costs nothing.
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="run-") as folder:
         described = machine.describe(Path(folder))
         try:
+            module = importlib.import_module(name)
             outcome = module.measure(Path(folder), module.SMALL if small else module.FULL)
         except (Exception, SystemExit):  # noqa: BLE001 - told, and counted as failed
             traceback.print_exc()

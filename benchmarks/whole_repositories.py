@@ -117,7 +117,7 @@ def copy(root: Path) -> float:
 
 
 def move(root: Path, times: int) -> list[float]:
-    """Move the repository to and fro; return the milliseconds of each move."""
+    """Move the repository there and back; return the milliseconds of each move."""
     taken = []
     with liftlock.open(root) as engine:
         for number in range(times):
