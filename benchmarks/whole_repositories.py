@@ -27,7 +27,6 @@ import liftlock
 from liftlock import Engine, Mode, PromotionRequest, RepositoryName, RequestItem, Selection, Target
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Table
-from liftlock.metadata.records import SCOPED
 
 QUESTION: Final = "whole repositories"
 _NAME: Final = "team/app"
@@ -143,14 +142,14 @@ def copied_tables(root: Path) -> dict[str, int]:
     with closing(env), env.begin() as txn:
         source, target = _ids(txn, handles)
         found = {}
-        for table in sorted(SCOPED):
+        for table in bare_lmdb.SCOPED:
             rows = [
                 sum(1 for _ in _rows(txn, handles[table], keys.id_key(number)))
                 for number in (source, target)
             ]
             # Not those that begin anew in a copy, such as the history.
             if 0 < rows[0] <= rows[1]:
-                found[str(table)] = rows[0]
+                found[table] = rows[0]
     return found
 
 
