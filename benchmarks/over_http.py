@@ -89,6 +89,7 @@ def measure(folder: Path, sizes: Sizes) -> Outcome:
     outcome.measured.append(_ceiling(generator, sizes))
     _judge(outcome, memory.most_bytes)
     outcome.facts |= {
+        "compared with": f"{_version('docker-registry')}; {_version('skopeo')}",
         "promotions a run": f"{sizes.ours:,} by Liftlock, {sizes.mounted} by mounting, "
         f"{sizes.copied} by skopeo",
         "Liftlock's latency at the last run": f"median {run.latency['p50']:.1f} ms, "
@@ -211,6 +212,12 @@ def skopeo_copy(port: int, target: str, number: int) -> None:
     command += ["--src-tls-verify=false", "--dest-tls-verify=false"]
     command += [f"{where}/{_SOURCE}:{tag}", f"{where}/{target}:{tag}"]
     subprocess.run(command, check=True, capture_output=True, timeout=_SKOPEO_SECONDS_MAX)
+
+
+def _version(program: str) -> str:
+    command = [program, "--version"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def _ceiling(generator: LoadGenerator, sizes: Sizes) -> Measured:
