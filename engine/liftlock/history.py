@@ -86,11 +86,6 @@ def append(
     changes: Sequence[Change],
     *,
     concerns: Iterable[int] = (),
-    taken_from: Iterable[int] = (),
-    promotion: int = 0,
-    undoes: int = 0,
-    manifests: int = 0,
-    copied: int = 0,
 ) -> None:
     """Draft event number `event` with its items and the rows by which both are found.
 
@@ -102,27 +97,12 @@ def append(
         at: the transaction's time.
         changes: what happens to tags.
         concerns: further repositories (or registries) in whose history it belongs.
-        taken_from: repositories that something was copied from.
-        promotion: its promotion number, if it is a promotion.
-        undoes: the promotion number that it undoes.
-        manifests: how many manifests a promotion links.
-        copied: how many rows it writes beside the draft.
     """
     items = append_items(draft, event, kind, changes)
-    hasher = blake3()
-    for row in items:
-        _feed(hasher, row)
-    close(
-        draft,
-        event,
-        kind,
-        act,
-        at,
-        _roles(changes, concerns, taken_from),
-        Closed(len(items), hasher.digest(), manifests, draft.records + copied),
-        promotion=promotion,
-        undoes=undoes,
-    )
+    roles = dict.fromkeys(concerns, Role.CHANGED)
+    for change in changes:
+        roles[change.repository] = Role.CHANGED
+    close(draft, event, kind, act, at, roles, Closed(len(items), items_hash(items)))
 
 
 def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]) -> list[Row]:
@@ -135,8 +115,7 @@ def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]
     for key, change in items:
         repository, tag, action, old, new, other, is_attachment, tally = change
         body = ItemRecord(action, old, new, other, is_attachment, tally).encode()
-        draft.put(Table.ITEMS, key, body)
-        rows.append(protect(Table.ITEMS, key, body))
+        rows.append(draft.put(Table.ITEMS, key, body))
         if tag:
             draft.put(Table.TAG_HISTORY, keys.tag_history_key(repository, tag, event))
         if is_copy and other is not None and other.tag:
@@ -150,8 +129,8 @@ class Closed(NamedTuple):
 
     items: int
     items_hash: bytes
-    manifests: int
-    records: int
+    manifests: int = 0
+    records: int = 0
     """Rows before this event's own."""
 
 
@@ -161,7 +140,7 @@ def close(
     kind: Kind,
     act: Act,
     at: int,
-    roles: Mapping[int, Role],
+    roles: Mapping[int, int],
     closed: Closed,
     *,
     promotion: int = 0,
@@ -170,7 +149,7 @@ def close(
     """Draft an event whose items are drafted or written, and where it is found."""
     for repository, role in roles.items():
         key = keys.repository_history_key(repository, event)
-        draft.put(Table.REPOSITORY_HISTORY, key, RoleRecord(role).encode())
+        draft.put(Table.REPOSITORY_HISTORY, key, bytes((role,)))
     records = 0
     if promotion:
         draft.put(Table.PROMOTIONS, keys.id_key(promotion), IdRecord(event).encode())
@@ -188,17 +167,6 @@ def close(
         act.comment,
     )
     draft.put(Table.EVENTS, keys.id_key(event), record.encode())
-
-
-def _roles(
-    changes: Sequence[Change], concerns: Iterable[int], taken_from: Iterable[int]
-) -> dict[int, Role]:
-    roles = dict.fromkeys((change.repository for change in changes), Role.CHANGED)
-    for repository in concerns:
-        roles[repository] = Role.CHANGED
-    for repository in taken_from:
-        roles[repository] = Role.BOTH if repository in roles else Role.TAKEN_FROM
-    return roles
 
 
 def seal(txn: WriteTxn) -> None:

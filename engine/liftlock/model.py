@@ -154,8 +154,7 @@ class Tally(NamedTuple):
     manifests: int
 
 
-@dataclass(frozen=True, slots=True)
-class PromotionItem:
+class PromotionItem(NamedTuple):
     """One tag (or untagged digest) of a promotion, or a whole repository."""
 
     source: str
@@ -172,8 +171,7 @@ class PromotionItem:
     """Of a whole repository, which has no digests; its tags have no items of their own here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Promotion:
+class Promotion(NamedTuple):
     """What a promotion did or, in a dry run, would do."""
 
     id: int | None

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from liftlock.metadata import keys
 from liftlock.metadata.checksum import protected, protected_bare
-from liftlock.metadata.contract import NO_COUNTS, Counts, Table, WriteTxn, added
+from liftlock.metadata.contract import NO_COUNTS, Counts, Row, Table, WriteTxn, added
 from liftlock.metadata.records import FoundRepository, RepositoryRecord
 
 
@@ -24,11 +24,12 @@ class Draft:
         self._repositories: dict[int, tuple[RepositoryRecord, Counts]] = {}
         self._counters: dict[int, Counts] = {}
 
-    def put(self, table: Table, key: bytes, body: bytes = b"") -> None:
-        """Set a row; a delete of it that was drafted before is forgotten."""
-        self._puts[table][key] = protected(table, key, body)
+    def put(self, table: Table, key: bytes, body: bytes = b"") -> Row:
+        """Set a row, and return it; a delete of it that was drafted before is forgotten."""
+        value = self._puts[table][key] = protected(table, key, body)
         if table in self._deletes:
             self._deletes[table].pop(key, None)
+        return key, value
 
     def is_put(self, table: Table, key: bytes) -> bool:
         """Tell whether a row is drafted."""

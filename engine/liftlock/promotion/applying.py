@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from typing import Final
 
 from liftlock import history, links, names
 from liftlock.config import Limits
@@ -22,6 +23,10 @@ from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target, kind_
 from liftlock.promotion.planning import iter_parts
 from liftlock.promotion.values import Part, Plan, Route, Way, Whole
 from liftlock.promotion.wholes import COPIED_TABLES
+
+# Numbers here, to be put together; an enumeration would make each sum an object.
+_CHANGED: Final = Role.CHANGED.value
+_TAKEN_FROM: Final = Role.TAKEN_FROM.value
 
 
 def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits) -> Promotion:
@@ -114,7 +119,7 @@ class _Writing:
         self.made: dict[RepositoryName, FoundRepository] = {}
         """Repositories that come into being."""
         self.changes: list[Change] = []
-        self.roles: dict[int, Role] = {}
+        self.roles: dict[int, int] = {}
 
     def begin(self) -> None:
         """Draft the repositories that come to be, by a copy or by another name.
@@ -145,8 +150,8 @@ class _Writing:
         self.made[whole.target_name] = made
         names.log_whole(self.draft, source, self.event, Naming.COPIED)
         self.say_whole(made.id, Action.COPIED, source.id, answers.whole_tally(whole))
-        self.concern(made.id, Role.CHANGED)
-        self.concern(source.id, Role.TAKEN_FROM)
+        self.concern(made.id, _CHANGED)
+        self.concern(source.id, _TAKEN_FROM)
 
     def rename(self, whole: Whole) -> None:
         names.draft_renaming(
@@ -165,8 +170,8 @@ class _Writing:
         self.changes += draft_part(self.txn, self.draft, route, target, part, self.event, self.at)
 
     def concern_route(self, route: Route) -> None:
-        self.concern(self.target(route).id, Role.CHANGED)
-        self.concern(route.source.id, Role.TAKEN_FROM)
+        self.concern(self.target(route).id, _CHANGED)
+        self.concern(route.source.id, _TAKEN_FROM)
 
     def target(self, route: Route) -> FoundRepository:
         return route.target or self.made[route.target_name]
@@ -192,14 +197,14 @@ class _Writing:
         side = OtherSide(other, "") if other is not None else None
         self.changes.append(Change(number, "", action, None, None, side, tally=tally))
 
-    def concern(self, number: int, role: Role) -> None:
-        self.roles[number] = Role(self.roles.get(number, role) | role)
+    def concern(self, number: int, role: int) -> None:
+        self.roles[number] = self.roles.get(number, 0) | role
 
     def write(self, txn: WriteTxn) -> int:
         """Write what is drafted so far, items included; return how many records that were."""
         history.append_items(self.draft, self.event, self.kind, self.changes)
         for change in self.changes:
-            self.concern(change.repository, Role.CHANGED)
+            self.concern(change.repository, _CHANGED)
         records = self.draft.records
         self.draft.write(txn)
         self.draft, self.changes = Draft(), []
@@ -207,18 +212,16 @@ class _Writing:
 
     def close(self, act: Act, number: int, linked: int) -> None:
         """Draft the event, with all its items."""
-        history.append(
-            self.draft,
-            self.event,
-            self.kind,
-            act,
-            self.at,
-            self.changes,
-            concerns=[number for number, role in self.roles.items() if role & Role.CHANGED],
-            taken_from=[number for number, role in self.roles.items() if role & Role.TAKEN_FROM],
-            promotion=number,
-            manifests=linked,
-            copied=self.plan.records,
+        items = history.append_items(self.draft, self.event, self.kind, self.changes)
+        for change in self.changes:
+            self.concern(change.repository, _CHANGED)
+        records = self.draft.records + self.plan.records
+        closed = Closed(len(items), history.items_hash(items), linked, records)
+        self.draft_event(act, number, closed)
+
+    def draft_event(self, act: Act, number: int, closed: Closed) -> None:
+        history.close(
+            self.draft, self.event, self.kind, act, self.at, self.roles, closed, promotion=number
         )
 
 
@@ -247,13 +250,10 @@ def _write_big(
     writing.end(telling)
     records += writing.write(txn)
     items, items_hash = history.hashed_items(txn, writing.event)
-    draft = Draft()
-    closed = Closed(items, items_hash, telling.linked, records)
-    history.close(
-        draft, writing.event, writing.kind, act, txn.at, writing.roles, closed, promotion=number
-    )
-    draft.write(txn)
-    return counted(records + draft.records, limits)
+    writing.draft_event(act, number, Closed(items, items_hash, telling.linked, records))
+    records += writing.draft.records
+    writing.draft.write(txn)
+    return counted(records, limits)
 
 
 def _again(txn: ReadTxn, repository: FoundRepository) -> FoundRepository:

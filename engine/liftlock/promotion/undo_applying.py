@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from liftlock import history, links, names
 from liftlock.config import Limits
-from liftlock.history import Act, Change, Event
+from liftlock.history import Act, Change, Closed, Event
 from liftlock.metadata.contract import Instant, Numbered, ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, Kind, Naming, OtherSide
+from liftlock.metadata.records import Action, Kind, Naming, OtherSide, Role
 from liftlock.model import Mode, Outcome, Promotion, PromotionItem
 from liftlock.oci.digest import Digest
 from liftlock.promotion.applying import counted
@@ -65,16 +65,24 @@ def _draft(
         changes += [
             Change(repository.id, "", Action.DELETED, member.digest, None) for member in members
         ]
-    history.append(
+    items = history.append_items(draft, event, Kind.UNDO, changes)
+    closed = Closed(
+        len(items),
+        history.items_hash(items),
+        sum(len(members) for _, members in plan.taken_back),
+        draft.records,
+    )
+    roles = dict.fromkeys([change.repository for change in changes], Role.CHANGED)
+    history.close(
         draft,
         event,
         Kind.UNDO,
         act,
         at,
-        changes,
+        roles,
+        closed,
         promotion=number,
         undoes=plan.undone.record.promotion,
-        manifests=sum(len(members) for _, members in plan.taken_back),
     )
     return draft
 
