@@ -64,7 +64,9 @@ _NOBODY: Final = Presence(frozenset(), frozenset())
 
 def find_tag(txn: ReadTxn, repository: int, tag: str) -> TagRecord | None:
     """Return where a tag points."""
-    return find_tags(txn, repository, (tag,))[0]
+    key = keys.tag_key(repository, tag)
+    value = txn.get(Table.TAGS, key)
+    return None if value is None else decoded(TagRecord.decode, Table.TAGS, key, value)
 
 
 def find_tags(txn: ReadTxn, repository: int, tags: Sequence[str]) -> list[TagRecord | None]:
@@ -142,11 +144,16 @@ def find_blobs(txn: ReadTxn, digests: Sequence[bytes]) -> list[BlobRecord | None
     return decoded_all(BlobRecord.decode, Table.BLOBS, digests, values)
 
 
-def blob_sizes(txn: ReadTxn, digests: Sequence[bytes]) -> list[int]:
+def find_sizes(txn: ReadTxn, digests: Sequence[bytes]) -> dict[bytes, int]:
     """Return the sizes of those blobs that have a record."""
+    if not digests:
+        return {}
     values = txn.get_many(Table.BLOBS, digests)
-    sizes = decoded_all(blob_size, Table.BLOBS, digests, values)
-    return [size for size in sizes if size is not None]
+    return {
+        digest: decoded(blob_size, Table.BLOBS, digest, value)
+        for digest, value in zip(digests, values, strict=True)
+        if value is not None
+    }
 
 
 def grants(txn: ReadTxn, repository: int, kind: bytes, digest: bytes) -> bool:

@@ -6,7 +6,7 @@ target then has that too; only what a foreign layer has become since is looked a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -71,51 +71,109 @@ class Arrivals:
                     self.named.setdefault(blob, []).append(member.digest)
 
 
-def bring(
+class Known(NamedTuple):
+    """What a target has of some manifests, and of all that they name."""
+
+    linked: Collection[bytes]
+    """Manifests, their subjects among them."""
+    granted: Collection[bytes]
+    """Blobs."""
+    waiting: Collection[bytes]
+    """Blobs that are named there while absent."""
+    absent: Collection[bytes]
+    """Foreign layers that neither target nor source has."""
+    sizes: Mapping[bytes, int]
+    """Of the blobs that it lacks, in bytes."""
+    referrers: Mapping[bytes, Sequence[bytes]]
+    """Of manifests that it lacks: referrers that were there before them."""
+
+
+def look(
     txn: ReadTxn,
     source: int,
     target: int | None,
-    members: Iterable[Member],
-    arrivals: Arrivals | None = None,
-    loose: Iterable[bytes] = (),
-) -> Bringing:
-    """Find out what repository `target` lacks of `members`, which `source` has.
+    members: Collection[Member],
+    loose: Collection[bytes] = (),
+) -> Known:
+    """Find out what repository `target` has of `members`, which `source` has.
+
+    The number of look-ups does not grow with them.
 
     Args:
         txn: the snapshot.
         source: a repository id.
         target: a repository id; None for a repository that will be made.
         members: manifests with all that can be reached from them.
-        arrivals: what comes to the target besides; what this brings is noted there.
         loose: blobs of the source that shall come as well.
     """
-    if source == target:
-        return NOTHING
-    everything = tuple(members)
     number = target or 0  # no repository has id 0: nothing is there
-    linked = links.find_linked(txn, number, [member.digest for member in everything])
-    if arrivals is not None:
-        linked |= arrivals.linked
-    new = tuple(member for member in everything if member.digest not in linked)
-    foreign = {blob: None for member in everything for blob in member.edges.foreign}
-    wanted = {blob: None for member in new for blob in member.edges.blobs}
-    wanted.update(foreign)
-    wanted.update(dict.fromkeys(loose))
+    linked = links.find_linked(txn, number, [member.digest for member in members])
+    new = [member for member in members if member.digest not in linked]
+    wanted: dict[bytes, None] = {}
+    subjects: list[bytes] = []
+    for member in new:
+        edges = member.edges
+        wanted.update(dict.fromkeys(edges.blobs))
+        if edges.subject is not None:
+            subjects.append(edges.subject)
+    foreign = [blob for member in members for blob in member.edges.foreign]
+    if foreign or loose:
+        wanted.update(dict.fromkeys(foreign))
+        wanted.update(dict.fromkeys(loose))
     granted, waiting = links.presence(txn, number, keys.BLOB, list(wanted))
+    lacking = [blob for blob in wanted if blob not in granted]
+    absent: Collection[bytes] = ()
+    if foreign:
+        asked = [blob for blob in dict.fromkeys(foreign) if blob not in granted]
+        absent = frozenset(asked) - links.presence(txn, source, keys.BLOB, asked).granted
+    digests = [member.digest for member in new]
+    waiting_for = links.referrers_of(txn, number, digests)
+    return Known(
+        linked | links.find_linked(txn, number, subjects) if subjects else linked,
+        granted,
+        waiting,
+        absent,
+        links.find_sizes(txn, lacking),
+        {digest: found for digest, found in zip(digests, waiting_for, strict=True) if found},
+    )
+
+
+def bring(
+    known: Known,
+    members: Iterable[Member],
+    arrivals: Arrivals | None = None,
+    loose: Iterable[bytes] = (),
+) -> Bringing:
+    """Decide what must be linked of `members`, among which `known` was looked up.
+
+    What the same promotion brings besides is in `arrivals`, and what this brings is noted there.
+    """
+    linked, granted, waiting, absent = known[:4]
+    if arrivals is not None and arrivals.linked:
+        linked = {*linked, *arrivals.linked}
     if arrivals is not None and arrivals.granted:
-        granted = granted | arrivals.granted
-    absent = _absent_at_source(txn, source, foreign, granted) if foreign else frozenset()
+        granted = arrivals.granted.union(granted)
+    everything = tuple(members)
+    new = tuple([member for member in everything if member.digest not in linked])
+    wanted: dict[bytes, None] = {}
+    for member in new:
+        wanted.update(dict.fromkeys(member.edges.blobs))
+    for member in everything:
+        if member.edges.foreign:
+            wanted.update(dict.fromkeys(member.edges.foreign))
+    wanted.update(dict.fromkeys(loose))
     arriving = [blob for blob in wanted if blob not in granted and blob not in absent]
+    completed: list[tuple[bytes, bytes]] = []
+    if arrivals is not None and arrivals.named:
+        completed = [(b, parent) for b in arriving for parent in arrivals.named.pop(b, ())]
     brought = Bringing(
         new,
         absent,
-        tuple(links.blob_sizes(txn, arriving)) if arriving else (),
+        tuple([known.sizes[blob] for blob in arriving if blob in known.sizes]),
         [blob for blob in arriving if blob in waiting] if waiting else (),
-        _joins(txn, number, new, linked, arrivals) if new else (),
-        tuple(blob for blob in loose if blob not in granted),
-        tuple((blob, parent) for blob in arriving for parent in arrivals.named.pop(blob, ()))
-        if arrivals is not None and arrivals.named
-        else (),
+        _joins(known, new, linked, arrivals),
+        tuple([blob for blob in loose if blob not in granted]),
+        tuple(completed),
     )
     if arrivals is not None:
         arrivals.note(brought, arriving)
@@ -145,36 +203,25 @@ def draft_bringing(
     links.count_blobs(draft, target, bringing.arriving_sizes)
 
 
-def _absent_at_source(
-    txn: ReadTxn, source: int, foreign: Iterable[bytes], there: Collection[bytes]
-) -> frozenset[bytes]:
-    asked = [blob for blob in foreign if blob not in there]
-    if not asked:
-        return frozenset()
-    return frozenset(asked) - links.presence(txn, source, keys.BLOB, asked).granted
-
-
 def _joins(
-    txn: ReadTxn,
-    target: int,
+    known: Known,
     new: tuple[Member, ...],
     linked: Collection[bytes],
     arrivals: Arrivals | None,
 ) -> tuple[tuple[bytes, bytes], ...]:
     """Find the pairs of subject and referrer that the new links complete, on either side."""
-    digests = {member.digest for member in new}
-    subjects = {m.edges.subject for m in new if m.edges.subject is not None}
-    asked = sorted(subjects - digests)
-    there = {*digests, *linked, *links.find_linked(txn, target, asked)} if subjects else digests
-    joins = [
-        (member.edges.subject, member.digest)
-        for member in new
-        if member.edges.subject is not None and member.edges.subject in there
-    ]
-    waiting = links.referrers_of(txn, target, [member.digest for member in new])
-    for member, referrers in zip(new, waiting, strict=True):
-        joins += [(member.digest, referrer) for referrer in referrers]
-        if arrivals is not None and arrivals.referrers:
-            earlier = arrivals.referrers.get(member.digest, ())
-            joins += [(member.digest, referrer) for referrer in earlier]
+    joins: list[tuple[bytes, bytes]] = []
+    subjects = [member for member in new if member.edges.subject is not None]
+    if subjects:
+        there = {*linked, *(member.digest for member in new)}
+        joins += [
+            (member.edges.subject, member.digest)
+            for member in subjects
+            if member.edges.subject in there and member.edges.subject is not None
+        ]
+    earlier = arrivals.referrers if arrivals is not None else {}
+    if known.referrers or earlier:
+        for member in new:
+            before = (*known.referrers.get(member.digest, ()), *earlier.get(member.digest, ()))
+            joins += [(member.digest, referrer) for referrer in before]
     return tuple(joins)

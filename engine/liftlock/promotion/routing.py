@@ -16,7 +16,7 @@ from liftlock.metadata.contract import ReadTxn
 from liftlock.model import ABSENT, ANYTHING, Expected, Mode, Outcome
 from liftlock.oci.digest import Digest
 from liftlock.promotion.attachments import settle_attachments
-from liftlock.promotion.bringing import NOTHING, Arrivals, Bringing, bring
+from liftlock.promotion.bringing import NOTHING, Arrivals, Bringing, bring, look
 from liftlock.promotion.closure import (
     Closure,
     Member,
@@ -76,14 +76,11 @@ def plan_part(
             attached, coming, violations = _attachments(
                 txn, route, request, found, loose, tuple(roots), around
             )
-        bringing = bring(
-            txn,
-            route.source.id,
-            route.target.id if route.target else None,
-            [found.members[digest] for digest in coming],
-            around.arrivals,
-            route.blobs if is_last else (),
-        )
+        members = [found.members[digest] for digest in coming]
+        blobs = route.blobs if is_last else ()
+        target = route.target.id if route.target else None
+        known = look(txn, route.source.id, target, members, blobs)
+        bringing = bring(known, members, around.arrivals, blobs)
     touched = _touched(found, bringing, pairs)
     mains = [
         TagChange(

@@ -21,7 +21,7 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import WHOLE, Action, FoundRepository, OtherSide, TagRecord
 from liftlock.oci.digest import Digest
-from liftlock.promotion.bringing import Bringing, bring
+from liftlock.promotion.bringing import Bringing, bring, look
 from liftlock.promotion.closure import Closure, Member, closure, reached_by_tags
 from liftlock.promotion.deciding import refuse
 from liftlock.promotion.undo_wholes import WholesUndoing, WholeUndo
@@ -206,7 +206,8 @@ class _Undoing:
                 raise UndoRefused(self.number, reason)
             if missing:
                 found = closure(self.txn, holder, self.names[holder], missing, self.limits)
-                bringing = bring(self.txn, holder, repository, found.members.values())
+                members = found.members.values()
+                bringing = bring(look(self.txn, holder, repository, members), members)
                 returns.append((self.repositories[repository], bringing))
         return tuple(returns)
 

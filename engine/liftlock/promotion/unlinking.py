@@ -85,7 +85,7 @@ def draft_unlinking(
     if with_holds:
         for blob in gone:
             links.drop_hold(draft, repository.id, keys.BLOB, blob)
-    links.discount_blobs(draft, repository, links.blob_sizes(txn, gone))
+    links.discount_blobs(draft, repository, list(links.find_sizes(txn, gone).values()))
     for kind, digest in lost:
         if kind == keys.MANIFEST:
             links.put_hold(draft, repository.id, kind, digest, at)
