@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -28,6 +27,7 @@ from liftlock import (
     history,
     idempotency,
     names,
+    promoting,
     promotion,
     removal,
     timeline,
@@ -44,12 +44,12 @@ from liftlock.errors import (
     ManifestTooLarge,
     NotFound,
     PageInvalid,
-    PlanOutdated,
     StoreExists,
     TextInvalid,
 )
 from liftlock.history import Act
-from liftlock.metadata.contract import Instant, MetadataStore, ReadTxn, WriteTxn
+from liftlock.idempotency import Asked
+from liftlock.metadata.contract import Instant, MetadataStore, WriteTxn
 from liftlock.metadata.lmdb import FILE_FORMAT, LmdbMetadataStore
 from liftlock.model import (
     ANYTHING,
@@ -74,6 +74,7 @@ from liftlock.oci import manifest as manifests
 from liftlock.oci.digest import SHA256, Digest
 from liftlock.oci.reference import Reference, RepositoryName, Selection, Target, parse_registry
 from liftlock.points import Reach, nowhere
+from liftlock.promoting import Promoting
 from liftlock.promotion import PromotionRequest, RequestItem
 from liftlock.uploads import Upload
 
@@ -578,13 +579,12 @@ class Engine:
             TargetsCollide: several sources would be one target.
             AttachmentsDiffer: somebody must say whose attachments count.
         """
-        act = self._act(by, comment)
-        asked = idempotency.Asked(request, act, plan, key)
+        asked = Asked(request, self._act(by, comment), plan, key)
         if dry_run:
-            return self._rehearse(request, act, plan)
+            return promoting.rehearse(self._store, asked, self.limits, self._clock)
         if request.is_small:
-            return self._store.write(partial(self._promote, asked))
-        return self._promote_big(asked)
+            return self._store.write(Promoting(asked, self.limits))
+        return promoting.promote_big(self._store, asked, self.limits)
 
     def submit_promotion(
         self,
@@ -601,73 +601,8 @@ class Engine:
         commits, and does so best if one thread queues it all: a thread for each promotion costs
         more than the promotion (docs/decisions/0003). It cannot be withdrawn.
         """
-        asked = idempotency.Asked(request, self._act(by, comment), plan, key)
-        return self._store.submit(partial(self._promote, asked))
-
-    def _promote(self, asked: idempotency.Asked, txn: WriteTxn) -> Promotion:
-        """Plan and write a promotion in one transaction."""
-        answered = idempotency.find_answer(txn, asked)
-        if answered is not None:
-            return answered
-        wanted = asked.plan
-        planned = promotion.plan(txn, asked.request, self.limits, hashed=wanted is not None)
-        self._require_plan(txn, planned, asked.act, wanted)
-        done = promotion.apply(txn, planned, asked.act, self.limits)
-        idempotency.keep_answer(txn, asked, done, self.limits)
-        return done
-
-    def _promote_big(self, asked: idempotency.Asked) -> Promotion:
-        """Plan beside the writer, and write what still holds then; at last, plan inside.
-
-        What the plan rests on is looked at again in the transaction, so that the writer is kept
-        for the writing only.
-        """
-        answered = self._store.write(lambda txn: idempotency.find_answer(txn, asked))
-        if answered is not None:
-            return answered
-        for _ in range(self.limits.plan_tries_max):
-            planned = self._store.read(lambda txn: self._planned(txn, asked))
-            done = self._store.write(partial(self._write_planned, asked, planned))
-            if done is not None:
-                return done
-        return self._store.write(partial(self._promote, asked))
-
-    def _planned(self, txn: ReadTxn, asked: idempotency.Asked) -> promotion.Plan:
-        wanted = asked.plan
-        planned = promotion.plan(txn, asked.request, self.limits, hashed=wanted is not None)
-        self._require_plan(txn, planned, asked.act, wanted)
-        return planned
-
-    def _write_planned(
-        self, asked: idempotency.Asked, planned: promotion.Plan, txn: WriteTxn
-    ) -> Promotion | None:
-        answered = idempotency.find_answer(txn, asked)
-        if answered is not None:
-            return answered
-        if not promotion.still_holds(txn, planned):
-            return None
-        done = promotion.apply(txn, planned, asked.act, self.limits)
-        idempotency.keep_answer(txn, asked, done, self.limits)
-        return done
-
-    def _rehearse(self, request: PromotionRequest, act: Act, wanted: str | None) -> Promotion:
-        now, limits = self._clock(), self.limits
-
-        def rehearsed(txn: ReadTxn) -> Promotion:
-            planned = promotion.plan(txn, request, limits, hashed=True)
-            said = promotion.rehearse(txn, planned, act, now, limits)
-            if wanted is not None and wanted != planned.hash:
-                raise PlanOutdated(wanted, planned.hash, said)
-            return said
-
-        return self._store.read(rehearsed)
-
-    def _require_plan(
-        self, txn: ReadTxn, planned: promotion.Plan, act: Act, wanted: str | None
-    ) -> None:
-        if wanted is not None and wanted != planned.hash:
-            said = promotion.rehearse(txn, planned, act, self._clock(), self.limits)
-            raise PlanOutdated(wanted, planned.hash, said)
+        asked = Asked(request, self._act(by, comment), plan, key)
+        return self._store.submit(Promoting(asked, self.limits))
 
     def get_promotion(self, number: int) -> Promotion:
         """Return what a promotion did, as the history has it: what it changed.

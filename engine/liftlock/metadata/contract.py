@@ -136,6 +136,11 @@ class WriteTxn(ReadTxn, Protocol):
         """The transaction's time: the clock's, but never before an earlier transaction's."""
         ...
 
+    @property
+    def writes(self) -> int:
+        """Rows written or deleted so far, attempts that failed included."""
+        ...
+
     def put_many(self, table: Table, rows: Iterable[Row]) -> None:
         """Set every row, replacing what was there."""
         ...
@@ -164,6 +169,23 @@ class WriteTxn(ReadTxn, Protocol):
         ...
 
 
+class Joint(Protocol):
+    """An operation that costs less if it is run together with others of its class."""
+
+    def __call__(self, txn: WriteTxn) -> object:
+        """Run it by itself."""
+        ...
+
+    def together(self, txn: WriteTxn, operations: Sequence[Any]) -> list[object]:
+        """Run several operations of this class, of which this is the first.
+
+        Returns:
+            For each what it would have returned, or the exception that it would have raised
+            with nothing written. If this raises, nothing is kept, and each is run by itself.
+        """
+        ...
+
+
 class MetadataStore(Protocol):
     """Runs operations in transactions."""
 
@@ -174,7 +196,8 @@ class MetadataStore(Protocol):
     def write(self, operation: Callable[[WriteTxn], T]) -> T:
         """Run `operation` and return its result once its writes are durable.
 
-        It may share a commit with others that are waiting. If it raises, nothing of it is kept,
+        It may share a commit with others that are waiting, and if it is a `Joint`, its run with
+        those of its class. If it raises, nothing of it is kept,
         and the error comes out here, after that commit (it may rest on a neighbour's write).
 
         Raises:

@@ -58,6 +58,21 @@ class Draft:
         """Add to what a registry has, beside what `touch` adds."""
         self._counters[registry] = added(self._counters.get(registry, NO_COUNTS), delta)
 
+    def absorb(self, other: Draft) -> None:
+        """Take in what another operation has drafted, as if it came after this."""
+        for table, gone in other._deletes.items():
+            for key in gone:
+                self.delete(table, key)
+        for table, rows in other._puts.items():
+            self._puts[table].update(rows)
+            if table in self._deletes:
+                for key in rows:
+                    self._deletes[table].pop(key, None)
+        for number, (record, delta) in other._repositories.items():
+            self.touch(number, record, delta)
+        for registry, delta in other._counters.items():
+            self.add(registry, delta)
+
     @property
     def records(self) -> int:
         """How many rows this writes or deletes, a registry's counters among them."""

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from liftlock.config import Limits
-from liftlock.metadata.contract import WriteTxn
+from liftlock.metadata.contract import Joint, WriteTxn
 from liftlock.points import Reach, nowhere
 
 T = TypeVar("T")
@@ -29,11 +29,6 @@ T = TypeVar("T")
 
 class OpenTxn(WriteTxn, Protocol):
     """A write transaction that can be ended."""
-
-    @property
-    def writes(self) -> int:
-        """Rows written or deleted so far, attempts that failed included."""
-        ...
 
     @property
     def is_committed(self) -> bool:
@@ -202,7 +197,7 @@ class GroupCommit:
         """Run one operation after the other; False if one raised with something written."""
         limits, queue = self._limits, self._queue
         close_at = monotonic() + limits.batch_ms_max / 1000
-        while batch[-1].run(txn):
+        while self._run_next(batch, txn):
             if (
                 not queue
                 or len(batch) >= limits.batch_operations_max
@@ -212,6 +207,20 @@ class GroupCommit:
                 return True
             batch.append(queue.popleft())
         return False
+
+    def _run_next(self, batch: list[_Queued[Any]], txn: OpenTxn) -> bool:
+        """Run the last of the batch, with those that follow in the queue and can join it."""
+        first, queue = batch[-1], self._queue
+        if first.joint is None:
+            return first.run(txn)
+        group = [first]
+        most = self._limits.batch_operations_max - len(batch) + 1
+        while queue and len(group) < most and queue[0].joint is first.joint:
+            group.append(queue.popleft())
+            batch.append(group[-1])
+        if len(group) == 1:
+            return first.run(txn)
+        return first.run_together(txn, group)
 
     def _run_alone(self, queued: _Queued[Any]) -> None:
         try:
@@ -241,7 +250,7 @@ class GroupCommit:
 class _Queued(Generic[T]):
     """An operation on its way, and what became of it."""
 
-    __slots__ = ("_future", "_operation", "_translate", "_value", "error", "is_decided")
+    __slots__ = ("_future", "_translate", "error", "is_decided", "joint", "operation", "value")
 
     def __init__(
         self,
@@ -249,10 +258,12 @@ class _Queued(Generic[T]):
         translate: Callable[[BaseException], BaseException],
         future: Future[T] | None = None,
     ) -> None:
-        self._operation = operation
+        self.operation = operation
         self._translate = translate
         self._future = future
-        self._value: T | None = None
+        self.joint = type(operation) if hasattr(operation, "together") else None
+        """The class of operations that it can be run together with."""
+        self.value: T | None = None
         self.error: BaseException | None = None
         self.is_decided = False
         """Whether its transaction has ended: from then on the result can be had."""
@@ -260,14 +271,29 @@ class _Queued(Generic[T]):
     def run(self, txn: OpenTxn) -> bool:
         """Run it; False if it raised with something written, which must not be committed."""
         written = txn.writes
-        self._value, self.error = None, None
+        self.value, self.error = None, None
         try:
-            self._value = self._operation(txn)
+            self.value = self.operation(txn)
         except BaseException as error:
             if _is_interrupt(error):
                 raise
             self.error = error
             return txn.writes == written
+        return True
+
+    def run_together(self, txn: OpenTxn, group: Sequence[_Queued[Any]]) -> bool:
+        """Run a group of which this is the first; False if each must be run alone."""
+        try:
+            joint = cast(Joint, self.operation)
+            answers = joint.together(txn, [queued.operation for queued in group])
+        except BaseException as error:
+            if _is_interrupt(error):
+                raise
+            return False
+        for queued, answer in zip(group, answers, strict=True):
+            queued.value, queued.error = answer, None
+            if isinstance(answer, Exception):
+                queued.value, queued.error = None, answer
         return True
 
     def fail(self, error: Exception) -> None:
@@ -291,7 +317,7 @@ class _Queued(Generic[T]):
             if error is self.error:
                 raise error
             raise error from self.error
-        return self._value  # type: ignore[return-value] # set by run, whatever T is
+        return self.value  # type: ignore[return-value] # set by run, whatever T is
 
 
 def _is_interrupt(error: BaseException) -> bool:

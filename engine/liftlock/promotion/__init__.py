@@ -6,6 +6,7 @@ from liftlock.promotion.answers import listed, recorded
 from liftlock.promotion.applying import apply, rehearse, still_holds
 from liftlock.promotion.planning import plan
 from liftlock.promotion.request import PromotionRequest, RequestItem
+from liftlock.promotion.together import is_plain, promote_together
 from liftlock.promotion.undo_applying import apply_undo, rehearse_undo
 from liftlock.promotion.undo_planning import UndoPlan, plan_undo
 from liftlock.promotion.values import Plan
@@ -17,9 +18,11 @@ __all__ = [
     "UndoPlan",
     "apply",
     "apply_undo",
+    "is_plain",
     "listed",
     "plan",
     "plan_undo",
+    "promote_together",
     "recorded",
     "rehearse",
     "rehearse_undo",

@@ -99,6 +99,24 @@ class Telling:
             yield _repeated_item(item)
 
 
+def told(route: Route, part: Part, act: Act, at: Instant, number: int, records: int) -> Promotion:
+    """Return the answer of a copy that is one part of one route."""
+    brought = part.bringing.manifests
+    return Promotion(
+        id=number,
+        at=at,
+        by=act.by,
+        mode=Mode.COPY,
+        comment=act.comment,
+        items=tuple(_part_items(route, part)),
+        linked=len(brought),
+        manifests=tuple([Digest(member.digest) for member in brought]),
+        referrers=tuple([Digest(member.digest) for member in brought if member.is_referrer]),
+        records=records,
+        changed=True,
+    )
+
+
 def unchanged(plan: Plan, act: Act, at: Instant) -> Promotion:
     """Answer a promotion that changes nothing like the one that did it, if one did."""
     done = plan.answered_by.record if plan.answered_by else None

@@ -99,32 +99,32 @@ def closure(
         attached = attachment_tags(txn, repository, digests)
         beyond: dict[bytes, _Step] = {}
         for member in _read_level(txn, repository, name, level):
-            digest, children = member.digest, member.edges.children
-            found.members[digest] = member
-            if children:
-                depth = level[digest].depth + 1
-                if depth > limits.closure_nesting_max:
-                    raise PromotionInvalid(
-                        f"indexes nest deeper than {limits.closure_nesting_max} levels "
-                        "(closure_nesting_max)"
-                    )
-                step = _Step(depth, is_referrer=False)
-                for child in children:
+            found.members[member.digest] = member
+            if member.edges.children:
+                step = _below(level[member.digest], limits)
+                for child in member.edges.children:
                     beyond.setdefault(child, step)
-                found.named[digest] = set(children)
+                found.named[member.digest] = set(member.edges.children)
         if len(found.members) > most:
             _refuse_too_many(found, images, limits)
         for digest, of_one in zip(digests, referrers, strict=True):
             if of_one:
                 found.named.setdefault(digest, set()).update(of_one)
-                for referrer in of_one:
-                    beyond.setdefault(referrer, _REFERRER)
+                beyond = dict.fromkeys(of_one, _REFERRER) | beyond
         for digest, tags in attached.items():
             found.attached[digest] = tags
-            for at in tags.values():
-                beyond.setdefault(at, _REFERRER)
+            beyond = dict.fromkeys(tags.values(), _REFERRER) | beyond
         level = {digest: step for digest, step in beyond.items() if digest not in found.members}
     return found
+
+
+def _below(step: _Step, limits: Limits) -> _Step:
+    """Return the step to an index's children, or raise PromotionInvalid."""
+    if step.depth >= limits.closure_nesting_max:
+        raise PromotionInvalid(
+            f"indexes nest deeper than {limits.closure_nesting_max} levels (closure_nesting_max)"
+        )
+    return _Step(step.depth + 1, is_referrer=False)
 
 
 def _refuse_too_many(found: Closure, images: Sequence[bytes], limits: Limits) -> None:

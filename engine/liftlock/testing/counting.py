@@ -63,6 +63,10 @@ class _CountingTxn:
         return self._txn.at
 
     @property
+    def writes(self) -> int:
+        return self._txn.writes
+
+    @property
     def memo(self) -> dict[Hashable, Any]:
         return self._txn.memo
 
