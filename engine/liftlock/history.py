@@ -145,8 +145,12 @@ def close(
     *,
     promotion: int = 0,
     undoes: int = 0,
-) -> None:
-    """Draft an event whose items are drafted or written, and where it is found."""
+) -> int:
+    """Draft an event whose items are drafted or written, and where it is found.
+
+    Returns:
+        Of a promotion, how many rows it wrote with these; else 0.
+    """
     for repository, role in roles.items():
         key = keys.repository_history_key(repository, event)
         draft.put(Table.REPOSITORY_HISTORY, key, bytes((role,)))
@@ -167,6 +171,7 @@ def close(
         act.comment,
     )
     draft.put(Table.EVENTS, keys.id_key(event), record.encode())
+    return records
 
 
 def seal(txn: WriteTxn) -> None:

@@ -299,7 +299,7 @@ def link_manifest(
         (keys.BLOB, edges.blobs),
         (keys.BLOB, edges.foreign),
     ):
-        for grant, some in _by_grant(named, absent):
+        for grant, some in _by_grant(named, absent) if named else ():
             rows = keys.holder_keys(repository.id, kind, some, grant, holder)
             draft.put_bare(Table.HOLDERS, rows)
     if edges.subject is not None:
@@ -461,12 +461,13 @@ def drop_hold(draft: Draft, repository: int, kind: bytes, digest: bytes) -> None
 
 def _by_grant(
     named: Sequence[bytes], absent: Collection[bytes]
-) -> Iterator[tuple[bytes, Sequence[bytes]]]:
+) -> Sequence[tuple[bytes, Sequence[bytes]]]:
     if not absent:
-        yield keys.GRANTS, named
-        return
-    yield keys.GRANTS, [digest for digest in named if digest not in absent]
-    yield keys.NAMES_ONLY, [digest for digest in named if digest in absent]
+        return ((keys.GRANTS, named),)
+    return (
+        (keys.GRANTS, [digest for digest in named if digest not in absent]),
+        (keys.NAMES_ONLY, [digest for digest in named if digest in absent]),
+    )
 
 
 def _named(edges: Edges) -> list[tuple[bytes, bytes]]:

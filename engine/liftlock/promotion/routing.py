@@ -71,12 +71,14 @@ def plan_part(
         roots = dict.fromkeys([pair.digest for pair in pairs])
         roots.update(dict.fromkeys(loose.values()))
         found = closure(txn, route.source.id, str(route.source_name), roots, limits)
-        coming: Iterable[bytes] = found.members
+        coming: Collection[bytes] = found.members
         if loose or found.attachments:
             attached, coming, violations = _attachments(
                 txn, route, request, found, loose, tuple(roots), around
             )
-        members = [found.members[digest] for digest in coming]
+        members = list(found.members.values())
+        if len(coming) < len(members):
+            members = [member for member in members if member.digest in coming]
         blobs = route.blobs if is_last else ()
         target = route.target.id if route.target else None
         known = look(txn, route.source.id, target, members, blobs)

@@ -165,12 +165,13 @@ def _images(txn: WriteTxn, ways: Sequence[_Way]) -> list[tuple[Route, list[_Imag
 def _part(image: _Image, found: Closure, known: Known, arrivals: Arrivals) -> Part | None:
     """Decide what happens to one image; None if it has to be looked at more closely."""
     digest, old = image.digest, image.old
-    reached = {digest}
-    if found.named or found.attached:
+    members = [found.members[digest]]
+    if digest in found.named or digest in found.attached:
         reached = found.reached_from((digest,))
         if not reached.isdisjoint(found.attached):
             return None
-    bringing = bring(known, [found.members[member] for member in reached], arrivals)
+        members = [member for member in found.members.values() if member.digest in reached]
+    bringing = bring(known, members, arrivals)
     if old is None:
         outcome = Outcome.CREATE
     elif old != digest:
@@ -195,5 +196,5 @@ def _promoted(
     linked = len(part.bringing.manifests)
     roles = {target.id: Role.CHANGED.value, route.source.id: Role.TAKEN_FROM.value}
     closed = Closed(len(items), history.items_hash(items), linked, draft.records)
-    history.close(draft, event, Kind.PROMOTE, act, at, roles, closed, promotion=number)
-    return draft, told(route, part, act, at, number, draft.records)
+    records = history.close(draft, event, Kind.PROMOTE, act, at, roles, closed, promotion=number)
+    return draft, told(route, part, act, at, number, records)
