@@ -73,12 +73,14 @@ class Draft:
             ordered = sorted(rows.items()) if len(rows) > 1 else rows.items()
             txn.put_many(table, protect_all(table, ordered))
         changed = []
+        counters = dict(self._counters)
         for number, (record, delta) in sorted(self._repositories.items()):
             counts = added(record.counts, delta)
             now = record._replace(version=record.version + 1, counts=counts)
             changed.append((keys.id_key(number), now.encode()))
             if any(delta):
-                txn.add(keys.id_key(record.registry), delta)
+                known = counters.get(record.registry, NO_COUNTS)
+                counters[record.registry] = added(known, delta)
         txn.put_many(Table.REPOSITORIES, protect_all(Table.REPOSITORIES, changed))
-        for registry, delta in self._counters.items():
+        for registry, delta in counters.items():
             txn.add(keys.id_key(registry), delta)
