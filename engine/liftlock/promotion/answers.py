@@ -50,7 +50,7 @@ class Telling:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._items: list[PromotionItem] = []
+        self._items: dict[str, PromotionItem] = {}
         self._manifests: list[Digest] = []
         self._referrers: list[Digest] = []
         self._tallies: dict[int, Tally] = {}
@@ -64,7 +64,8 @@ class Telling:
         if route.is_whole:
             self._tallies[id(route)] = _added(self.tally(route), part)
             return
-        self._items += _part_items(route, part)
+        # Of an attachment tag that two parts set, the last one counts.
+        self._items.update((item.target, item) for item in _part_items(route, part))
         self._referrers += [Digest(member.digest) for member in brought if member.is_referrer]
         if self._plan.parts is not None:
             self._manifests += [Digest(member.digest) for member in brought]
@@ -82,7 +83,7 @@ class Telling:
             by=act.by,
             mode=plan.request.mode,
             comment=act.comment,
-            items=tuple(self._items) + tuple(self._other_items()),
+            items=(*self._items.values(), *self._other_items()),
             linked=self.linked,
             manifests=tuple(self._manifests),
             referrers=tuple(self._referrers),
@@ -255,10 +256,16 @@ def _mode(txn: ReadTxn, event: Event) -> Mode:
 
 def _recorded_items(txn: ReadTxn, event: Event, items: Iterable[Item]) -> Iterator[PromotionItem]:
     outcomes = _UNDONE if event.record.undoes else _OUTCOMES
-    merged = {item.repository for item in items if item.record.action is Action.MERGED}
+    merged = {
+        (item.repository, item.record.other.repository)
+        for item in items
+        if item.record.action is Action.MERGED and item.record.other is not None
+    }
     for item in items:
         action = item.record.action
-        if action not in outcomes or (item.repository in merged and action not in WHOLE):
+        other = item.record.other
+        came_whole = other is not None and (item.repository, other.repository) in merged
+        if action not in outcomes or (came_whole and action not in WHOLE):
             continue
         if not item.tag and action is Action.DELETED:
             continue  # a manifest that an undo took back, which was told by its tag
