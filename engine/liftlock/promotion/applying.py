@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from typing import Final
 
 from liftlock import history, links, names
 from liftlock.config import Limits
@@ -23,6 +24,9 @@ from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target, kind_
 from liftlock.promotion.planning import iter_parts
 from liftlock.promotion.values import Part, Plan, Route, Way, Whole
 from liftlock.promotion.wholes import COPIED_TABLES
+
+_OPEN: Final = Closed(0, b"", 0, 0)
+"""Of an event that nobody will close."""
 
 
 def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits) -> Promotion:
@@ -75,9 +79,17 @@ def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) ->
             telling.tell(route, part)
             writing.take(route, part)
     else:
+        records = plan.records + writing.write(None)
         for route, part in iter_parts(txn, plan.request, limits, plan.routes, []):
             telling.tell(route, part)
             writing.concern_route(route)
+        writing.end(telling)
+        records += writing.write(None)
+        draft = Draft()
+        history.close(
+            draft, NOT_YET, writing.kind, act, at, writing.roles, _OPEN, promotion=NOT_YET
+        )
+        return telling.promotion(act, at, None, counted(records + draft.records, limits))
     writing.end(telling)
     writing.close(act, NOT_YET, telling.linked)
     records = counted(writing.draft.records + plan.records, limits)
@@ -196,13 +208,17 @@ class _Writing:
     def concern(self, number: int, role: Role) -> None:
         self.roles[number] = Role(self.roles.get(number, role) | role)
 
-    def write(self, txn: WriteTxn) -> int:
-        """Write what is drafted so far, items included; return how many records that were."""
+    def write(self, txn: WriteTxn | None) -> int:
+        """Write what is drafted so far, items included; return how many records that were.
+
+        Without a transaction, only count.
+        """
         history.append_items(self.draft, self.event, self.kind, self.changes)
         for change in self.changes:
             self.concern(change.repository, Role.CHANGED)
         records = self.draft.records
-        self.draft.write(txn)
+        if txn is not None:
+            self.draft.write(txn)
         self.draft, self.changes = Draft(), []
         return records
 

@@ -57,8 +57,8 @@ class Arrivals:
     """Blobs that are only named, and the manifests that name them."""
     referrers: dict[bytes, list[bytes]] = field(default_factory=dict)
     """By subject."""
-    tags: dict[str, bytes] = field(default_factory=dict)
-    """Attachment tags that are set."""
+    tags: dict[str, tuple[bytes, bytes | None]] = field(default_factory=dict)
+    """Attachment tags that are set: where they will be, and where they were before."""
 
     def note(self, bringing: Bringing, arriving: Iterable[bytes]) -> None:
         """Remember what a part brings."""

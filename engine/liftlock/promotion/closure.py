@@ -70,16 +70,31 @@ class Closure:
 
 
 def closure(
-    txn: ReadTxn, repository: int, name: str, roots: Iterable[bytes], limits: Limits
+    txn: ReadTxn,
+    repository: int,
+    name: str,
+    roots: Collection[bytes],
+    limits: Limits,
+    *,
+    asked: Collection[bytes] | None = None,
 ) -> Closure:
     """Collect `roots`, linked in the repository, and all that can be reached from them there.
+
+    Args:
+        txn: the snapshot.
+        repository: its id.
+        name: its name, for messages.
+        roots: where to begin.
+        limits: how far to follow.
+        asked: what comes for its own sake, and is no mere referrer; None: the roots.
 
     Raises:
         ManifestUnknown: something that must be linked in the repository is not.
         PromotionInvalid: it nests deeper, or has more manifests, than the limits allow.
     """
     found = Closure()
-    level = {root: _Step(depth=0, is_referrer=False) for root in roots}
+    asked = roots if asked is None else asked
+    level = {root: _Step(depth=0, is_referrer=root not in asked) for root in roots}
     images = tuple(level)
     while level:
         fresh = _read_level(txn, repository, name, level)
@@ -102,7 +117,7 @@ def closure(
         )
         for member, of_one, tags in zip(fresh, referrers, attached, strict=True):
             for digest in (*of_one, *tags.values()):
-                beyond.setdefault(digest, _Step(depth=0, is_referrer=True))
+                beyond.setdefault(digest, _Step(depth=0, is_referrer=digest not in asked))
             found.named[member.digest] = {*member.edges.children, *of_one}
             found.attached[member.digest] = tags
         level = {digest: step for digest, step in beyond.items() if digest not in found.members}
@@ -160,16 +175,17 @@ def reached_by_tags(
     limits: Limits,
     *,
     since: int = 0,
+    tagged: Iterable[bytes] = (),
 ) -> set[bytes]:
     """Return those of `digests` that some tag, other than those to ignore, still reaches.
 
     A tag reaches its manifest, that one's children, and the referrers of all of these. It is asked
     upwards, from holder to holder, level by level. With `since`, only tags count that were set
-    after this event.
+    after this event. What is in `tagged` gets a tag besides.
     """
     asked = list(digests)
     above: dict[bytes, set[bytes]] = {digest: set() for digest in asked}
-    tagged: set[bytes] = set()
+    tagged = set(tagged)
     level = asked
     most = len(ignoring) + 1 if not since else limits.closure_manifests_max
     while level and len(above) <= limits.closure_manifests_max:

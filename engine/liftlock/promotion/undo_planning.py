@@ -22,7 +22,7 @@ from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import WHOLE, Action, OtherSide, TagRecord
 from liftlock.names import FoundRepository
 from liftlock.oci.digest import Digest
-from liftlock.promotion.bringing import Bringing, bring
+from liftlock.promotion.bringing import Arrivals, Bringing, bring
 from liftlock.promotion.closure import Closure, Member, closure, reached_by_tags
 from liftlock.promotion.deciding import refuse
 from liftlock.promotion.undo_wholes import WholesUndoing, WholeUndo
@@ -200,6 +200,7 @@ class _Undoing:
                 sides = item.repository, item.record.other.repository
                 lost.setdefault(sides, []).append(item.record.old)
         returns = []
+        arrivals: dict[int, Arrivals] = {}
         for (repository, holder), digests in lost.items():
             missing = self.unlinked(repository, digests)
             for digest in self.unlinked(holder, missing):
@@ -207,7 +208,8 @@ class _Undoing:
                 raise UndoRefused(self.number, reason)
             if missing:
                 found = closure(self.txn, holder, self.names[holder], missing, self.limits)
-                bringing = bring(self.txn, holder, repository, found.members.values())
+                arriving = arrivals.setdefault(repository, Arrivals())
+                bringing = bring(self.txn, holder, repository, found.members.values(), arriving)
                 returns.append((self.repositories[repository], bringing))
         return tuple(returns)
 
