@@ -197,8 +197,7 @@ class Selecting:
         """Take in every repository below a path."""
         selection = item.source
         registry = self.registry(selection.registry)
-        self.registry(item.target.registry)
-        if registry is None:
+        if self.registry(item.target.registry) is None or registry is None:
             return
         before = "" if selection.repository is None else f"{selection.repository}/"
         found = tuple(names.iter_below(self.txn, registry, before))
