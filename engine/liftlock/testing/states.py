@@ -8,15 +8,18 @@ assert tags_of(engine, "prod/app") == {"1": app.digest}
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from liftlock import names
-from liftlock.engine import Engine, RequestItem
+from liftlock.engine import Engine, PromotionRequest, RequestItem
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Counts, MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import TagRecord, decoded
-from liftlock.model import ANYTHING, Expected
+from liftlock.model import ANYTHING, Expected, Mode, Promotion
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName, Selection, Target
+
+_OF_REQUEST: Final = frozenset({"mode", "attachments", "purge"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,18 @@ def item(
     return RequestItem(
         Selection.parse(source), Target.parse(target), tags, retag, expect_source, expect_target
     )
+
+
+def promote(engine: Engine, *items: RequestItem, **options: Any) -> Promotion:  # noqa: ANN401 - as the engine names them
+    """Promote items as a set; what is no option of the request is one of the call."""
+    of_request = {key: options.pop(key) for key in _OF_REQUEST & options.keys()}
+    request = PromotionRequest(items, **of_request)
+    return engine.promote_all(request, **{"by": "me"} | options)
+
+
+def move(engine: Engine, *items: RequestItem, **options: Any) -> Promotion:  # noqa: ANN401 - as `promote`
+    """Promote items as a set, by moving."""
+    return promote(engine, *items, mode=Mode.MOVE, **options)
 
 
 def tags_of(engine: Engine, name: str) -> dict[str, Digest]:
