@@ -132,11 +132,16 @@ class _Writing:
     def begin(self) -> None:
         """Draft the repositories that come to be, by a copy or by another name.
 
-        Copies come first: their ids must be the highest when their rows are put.
+        Copies come first: their ids must be the highest when their rows are put. What is merged
+        away gives up its name before another gets it.
         """
         for whole in self.plan.wholes:
             if whole.way is Way.COPY:
                 self.copy(whole)
+            elif whole.way is Way.MERGE and self.is_move:
+                since = 0 if self.plan.request.purge else self.at
+                source = whole.source
+                names.draft_death(self.draft, source, self.event, since, Naming.MOVED_OUT)
         for whole in self.plan.wholes:
             if whole.way is Way.RENAME:
                 self.rename(whole)
@@ -197,8 +202,6 @@ class _Writing:
         if not self.is_move:
             names.log_whole(self.draft, source, self.event, Naming.COPIED)
             return
-        since = 0 if self.plan.request.purge else self.at
-        names.draft_death(self.draft, source, self.event, since, Naming.MOVED_OUT)
         self.say_whole(source.id, Action.DISSOLVED, target.id, tally)
 
     def say_whole(self, number: int, action: Action, other: int | None, tally: Tally) -> None:
