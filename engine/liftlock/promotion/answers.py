@@ -21,7 +21,7 @@ from liftlock.model import (
     Tally,
 )
 from liftlock.oci.digest import Digest
-from liftlock.promotion.values import Part, Plan, Repeated, Route, TagChange, Way, Whole
+from liftlock.promotion.values import Leg, Part, Plan, Repeated, Route, TagChange, Way, Whole
 
 _OUTCOMES: Final = {
     Action.CREATED: Outcome.CREATE,
@@ -53,7 +53,7 @@ class Telling:
         self._items: dict[str, PromotionItem] = {}
         self._manifests: list[Digest] = []
         self._referrers: list[Digest] = []
-        self._tallies: dict[int, Tally] = {}
+        self._tallies: dict[Leg, Tally] = {}
         self.linked = 0
         """Manifests that were newly linked."""
 
@@ -62,7 +62,8 @@ class Telling:
         brought = part.bringing.manifests
         self.linked += len(brought)
         if route.is_whole:
-            self._tallies[id(route)] = _added(self.tally(route), part)
+            leg = Leg(route.source_name, route.target_name)
+            self._tallies[leg] = _added(self.tally(route), part)
             return
         # Of an attachment tag that two parts set, the last one counts.
         self._items.update((item.target, item) for item in _part_items(route, part))
@@ -72,7 +73,7 @@ class Telling:
 
     def tally(self, route: Route) -> Tally:
         """Return the counts of a repository that is merged."""
-        return self._tallies.get(id(route), _NO_TALLY)
+        return self._tallies.get(Leg(route.source_name, route.target_name), _NO_TALLY)
 
     def promotion(self, act: Act, at: Instant, number: int | None, records: int) -> Promotion:
         """Return what all of it comes to."""

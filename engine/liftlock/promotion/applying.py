@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Final
@@ -98,9 +99,13 @@ def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) ->
 
 def still_holds(txn: ReadTxn, plan: Plan) -> bool:
     """Tell whether everything that a plan rests on is as it was when it was made."""
-    return all(_seen(txn, name) == seen for name, seen in plan.rests_on.items()) and all(
-        list(names.iter_below(txn, registry, path)) == list(found)
-        for (registry, path), found in plan.listed.items()
+    return (
+        all(names.find_registry(txn, name) == seen for name, seen in plan.registries.items())
+        and all(_seen(txn, name) == seen for name, seen in plan.rests_on.items())
+        and all(
+            list(names.iter_below(txn, registry, path)) == list(found)
+            for (registry, path), found in plan.listed.items()
+        )
     )
 
 
@@ -254,16 +259,17 @@ def _write_big(
     """Write part by part, so that memory holds one of them; return how many records that were."""
     records = sum(whole.rows for whole in plan.wholes) + writing.write(txn)
 
+    # Copies: the plan stays as it was made, since all of this may be rolled back and run again.
+    routes = [replace(route) for route in plan.routes]
+
     def refresh(route: Route) -> None:
         route.source = _again(txn, route.source)
         route.target = _again(txn, writing.target(route))
 
-    for route, part in iter_parts(txn, plan.request, limits, plan.routes, [], refresh):
+    for route, part in iter_parts(txn, plan.request, limits, routes, [], refresh):
         telling.tell(route, part)
         writing.take(route, part)
         records += writing.write(txn)
-    for route in plan.routes:
-        refresh(route)
     writing.end(telling)
     records += writing.write(txn)
     items, items_hash = history.hashed_items(txn, writing.event)

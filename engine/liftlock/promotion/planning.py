@@ -118,6 +118,7 @@ class _Planning:
             None if is_big else parts,
             wholes,
             selected.repeated,
+            selected.registries,
             self.rests_on(),
             selected.listed_below,
             is_unchanged,

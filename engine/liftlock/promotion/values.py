@@ -159,6 +159,8 @@ class Plan:
     """None for a plan so big that they are made again when they are written."""
     wholes: list[Whole]
     repeated: list[Repeated]
+    registries: dict[str, int | None]
+    """Ids of the registries that it is about."""
     rests_on: dict[RepositoryName, tuple[int, int] | None]
     """Id and version of each repository that a big plan looked at; None: the name was free."""
     listed: dict[tuple[int, str], tuple[str, ...]]
