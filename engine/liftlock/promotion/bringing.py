@@ -53,6 +53,8 @@ class Arrivals:
     linked: set[bytes] = field(default_factory=set)
     granted: set[bytes] = field(default_factory=set)
     """Blobs."""
+    filled: set[bytes] = field(default_factory=set)
+    """Those of them that manifests named before they were there."""
     named: dict[bytes, list[bytes]] = field(default_factory=dict)
     """Blobs that are only named, and the manifests that name them."""
     referrers: dict[bytes, list[bytes]] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class Arrivals:
     def note(self, bringing: Bringing, arriving: Iterable[bytes]) -> None:
         """Remember what a part brings."""
         self.granted.update(arriving)
+        self.filled.update(bringing.waiting, (blob for blob, _ in bringing.completed))
         for member in bringing.manifests:
             self.linked.add(member.digest)
             if member.edges.subject is not None:

@@ -88,7 +88,7 @@ def plan_part(
             around.arrivals,
             route.blobs if is_last else (),
         )
-    touched = _touched(found, bringing, pairs)
+    touched = _touched(found, bringing, pairs, around.arrivals)
     mains = [
         TagChange(
             pair.target_tag,
@@ -112,22 +112,29 @@ def plan_part(
     return Part([*mains, *attached], removes, bringing, violations, members=members)
 
 
-def _touched(found: Closure, bringing: Bringing, pairs: Sequence[Pair]) -> Collection[bytes]:
-    """Return which of the images that are there already get something that they lack there."""
-    if bringing.is_empty:
-        return ()
+def _touched(
+    found: Closure, bringing: Bringing, pairs: Sequence[Pair], arrivals: Arrivals | None
+) -> Collection[bytes]:
+    """Return which of the images that are there already get something that they lack there.
+
+    Also from another part: what several reach, the first of them brings.
+    """
     there = {pair.digest for pair in pairs if pair.old == pair.digest}
-    if len(pairs) == 1 or not there:
-        return there
-    changed = {member.digest for member in bringing.manifests}
-    filled = {*bringing.waiting, *(blob for blob, _ in bringing.completed)}
-    if filled:
-        changed |= {
-            member.digest
-            for member in found.members.values()
-            if not filled.isdisjoint(member.edges.foreign)
-        }
-    return {digest for digest in there if not changed.isdisjoint(found.reached_from((digest,)))}
+    if arrivals is None:  # the only one
+        return () if bringing.is_empty else there
+    if not there or not (arrivals.linked or arrivals.filled):
+        return ()
+    filled = {
+        member.digest
+        for member in found.members.values()
+        if not arrivals.filled.isdisjoint(member.edges.foreign)
+    }
+    touched = set()
+    for digest in there:
+        reached = found.reached_from((digest,))
+        if not (reached.isdisjoint(arrivals.linked) and reached.isdisjoint(filled)):
+            touched.add(digest)
+    return touched
 
 
 def _outcome(pair: Pair, touched: Collection[bytes]) -> Outcome:
