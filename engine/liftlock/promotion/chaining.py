@@ -23,6 +23,10 @@ def drop_done_chains(
     txn: ReadTxn, routes: dict[Leg, Route], wholes: list[Whole], repeated: list[Repeated]
 ) -> None:
     """Count what one promotion did as repeated, if it did all of this and nothing came since."""
+    names = {leg.target for leg in routes} | {whole.target_name for whole in wholes}
+    sources = {leg.source for leg in routes} | {whole.source_name for whole in wholes}
+    if not repeated and names.isdisjoint(sources):
+        return  # nothing is source and target, as in most requests
     targets = {item.target for item in repeated}
     targets |= {f"{r.target_name}:{p.target_tag}" for r in routes.values() for p in r.pairs}
     targets |= {str(whole.target_name) for whole in wholes}
