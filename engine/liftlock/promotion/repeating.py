@@ -55,11 +55,15 @@ def repeated_glob(
     event = history.get_event(txn, number)
     if event.record.kind is not Kind.MOVE:
         return []
-    return [
-        Repeated(f"{leg.source}:{other.tag}", f"{leg.target}:{item.tag}", item.record.new, event)
+    found = [
+        (
+            Repeated(
+                f"{leg.source}:{other.tag}", f"{leg.target}:{item.tag}", item.record.new, event
+            ),
+            item.record.is_attachment,
+        )
         for item in history.iter_items(txn, number)
         if item.repository == target.id
-        and not item.record.is_attachment
         and (other := item.record.other) is not None
         and other.repository == source.id
         and other.tag
@@ -68,6 +72,9 @@ def repeated_glob(
         and links.find_tag(txn, source.id, other.tag) is None
         and history.latest_of_tag(txn, target.id, item.tag) == number
     ]
+    # Attachment tags speak for themselves where a glob has found nothing else.
+    mains = [repeated for repeated, is_attachment in found if not is_attachment]
+    return mains or [repeated for repeated, _ in found]
 
 
 def repeated_whole(txn: ReadTxn, leg: Leg, home: int, registry: int) -> Repeated | None:

@@ -89,17 +89,7 @@ def plan_part(
             route.blobs if is_last else (),
         )
     touched = _touched(found, bringing, pairs, around.arrivals)
-    mains = [
-        TagChange(
-            pair.target_tag,
-            pair.digest,
-            pair.old,
-            pair.source_tag,
-            _outcome(pair, touched),
-            False,  # noqa: FBT003 - whether it is an attachment
-        )
-        for pair in pairs
-    ]
+    mains = [_main(pair, touched) for pair in pairs]
     removes: list[TagChange] = []
     if request.mode is Mode.MOVE and not route.is_whole:
         removes = _removes(txn, route, pairs, found, loose, limits, around)
@@ -135,6 +125,11 @@ def _touched(
         if not (reached.isdisjoint(arrivals.linked) and reached.isdisjoint(filled)):
             touched.add(digest)
     return touched
+
+
+def _main(pair: Pair, touched: Collection[bytes]) -> TagChange:
+    outcome = _outcome(pair, touched)
+    return TagChange(pair.target_tag, pair.digest, pair.old, pair.source_tag, outcome, False)  # noqa: FBT003
 
 
 def _outcome(pair: Pair, touched: Collection[bytes]) -> Outcome:
