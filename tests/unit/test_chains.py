@@ -8,7 +8,7 @@ from liftlock import Digest, Mode
 from liftlock.engine import Engine
 from liftlock.errors import PromotionInvalid, TagMoved
 from liftlock.metadata.contract import MetadataStore
-from liftlock.testing.images import image
+from liftlock.testing.images import attachment, image
 from liftlock.testing.states import contents, item, move, promote, rows, tags_of
 
 CHAIN = item("dev/a:1", "dev/b:1"), item("dev/b:1", "dev/c:1")
@@ -183,3 +183,11 @@ def test_a_glob_moved_again_is_answered_by_the_first(sets: Engine, was: dict[str
     again = move(sets, *asked)
     assert (again.changed, again.id) == (False, first.id)
     assert {each.target for each in again.items} == {"prod/a:1", "test/a:v1"}
+
+
+def test_attachment_tags_moved_by_themselves_are_moved_once(sets: Engine) -> None:
+    signature = attachment(sets, image(sets, "dev/x", "1"), "first", name="dev/a")
+    first = move(sets, item("dev/a", "prod", "*"))
+    assert set(tags_of(sets, "prod/a")) == {signature.tag}
+    again = move(sets, item("dev/a", "prod", "*"))
+    assert (again.changed, again.id) == (False, first.id)
