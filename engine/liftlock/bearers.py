@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from liftlock import history
 from liftlock.errors import RegistryUnknown, RepositoryUnknown
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import (
+    Action,
     Naming,
     NamingRecord,
     OtherSide,
     RepositoryLogRecord,
     decoded,
 )
-from liftlock.names import full_name, registry_record
+from liftlock.names import full_name, registry_record, repository_record
 from liftlock.oci.reference import RepositoryName
 
 _BEGINS: Final = frozenset({Naming.CREATED, Naming.MOVED_IN})
@@ -87,6 +89,16 @@ def registry_bearers(txn: ReadTxn, name: str) -> list[Interval]:
     return [*registries, *inside]
 
 
+def iter_names(txn: ReadTxn, registry: int, path: str) -> Iterator[str]:
+    """Stream the names beginning with `path` that some repository of a registry ever bore."""
+    known = None
+    for key, _ in txn.scan(Table.NAMES_LOG, keys.name_key(registry, path)):
+        name = keys.split_name(key)[1]
+        if name != known:
+            known = name
+            yield name
+
+
 def iter_log(txn: ReadTxn, repository: int, *, before: int | None = None) -> Iterator[Logged]:
     """Stream what happened to a repository as a whole, newest first."""
     prefix = keys.id_key(repository)
@@ -108,6 +120,20 @@ def side_at(txn: ReadTxn, side: OtherSide, event: int) -> str:
     """Return `registry/repository[:tag]` of one side of a promotion, as it was called then."""
     name = name_at(txn, side.repository, event)
     return f"{name}:{side.tag}" if side.tag else name
+
+
+def digest_at(txn: ReadTxn, repository: int, tag: str, event: int) -> bytes | None:
+    """Return where a tag was once `event` had happened, from the history alone."""
+    while True:
+        for number in history.iter_tag_events(txn, repository, tag, before=event + 1):
+            return history.find_items(txn, repository, tag, (number,))[0].record.new
+        # It may have begun as a copy of another, as that was before.
+        born = repository_record(txn, repository).born
+        items = history.iter_whole_items(txn, repository, born)
+        origin = next((i.record.other for i in items if i.record.action is Action.COPIED), None)
+        if origin is None or born > event:
+            return None
+        repository, event = origin.repository, born - 1
 
 
 def last_naming(txn: ReadTxn, registry: int, name: str) -> tuple[int, NamingRecord] | None:

@@ -16,6 +16,7 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import Numbered, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
+    WHOLE,
     Action,
     BareRecord,
     EventRecord,
@@ -26,7 +27,6 @@ from liftlock.metadata.records import (
     Role,
     RoleRecord,
     SealRecord,
-    TagRecord,
     decoded,
     protect,
 )
@@ -107,12 +107,12 @@ def append(
 
 def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]) -> list[Row]:
     """Draft items of an event that is not closed yet, and the rows by which they are found."""
-    items = [(keys.item_key(event, c.repository, c.tag, c.new or c.old or b""), c) for c in changes]
-    items.sort()
+    # What several parts of one act do to a tag is one change; the last part knows how it ends.
+    items = {keys.item_key(event, c.repository, c.tag, _about(c)): c for c in changes}
     rows = []
     # Of a copy its source has no item, but can be asked about it all the same.
     is_copy = kind is Kind.PROMOTE
-    for key, change in items:
+    for key, change in sorted(items.items()):
         repository, tag, action, old, new, other, is_attachment, tally = change
         body = ItemRecord(action, old, new, other, is_attachment, tally).encode()
         rows.append(draft.put(Table.ITEMS, key, body))
@@ -122,6 +122,13 @@ def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]
             row = keys.taken_history_key(other.repository, other.tag, event)
             draft.put(Table.TAG_HISTORY, row)
     return rows
+
+
+def _about(change: Change) -> bytes:
+    """Return what tells changes without a tag apart."""
+    if change.action in WHOLE:
+        return keys.id_key(change.other.repository) if change.other is not None else b""
+    return change.new or change.old or b""
 
 
 class Closed(NamedTuple):
@@ -298,21 +305,13 @@ def iter_tag_events(
         yield keys.last_id(key)
 
 
-def digest_at(txn: ReadTxn, repository: int, tag: str, event: int) -> bytes | None:
-    """Return where a tag was once `event` had happened, of a repository that was not swept."""
-    after = keys.tag_history_key(repository, tag, event)
-    prefix = keys.tag_history_prefix(repository, tag)
-    for key, _ in txn.scan(Table.TAG_HISTORY, prefix, after=after, limit=1):
-        return find_items(txn, repository, tag, (keys.last_id(key),))[0].record.old
-    key = keys.tag_key(repository, tag)
-    value = txn.get(Table.TAGS, key)
-    return None if value is None else decoded(TagRecord.decode, Table.TAGS, key, value).digest
-
-
-def find_whole_item(txn: ReadTxn, repository: int, event: int) -> Item | None:
-    """Return what an event did to a whole repository, if it did anything."""
-    items = find_items(txn, repository, "", (event,))
-    return items[0] if items else None
+def iter_whole_items(txn: ReadTxn, repository: int, event: int) -> Iterator[Item]:
+    """Stream what an event did to a whole repository."""
+    for row in txn.scan(Table.ITEMS, keys.item_key(event, repository, "", b"")):
+        item = _item(row)
+        if item.record.action not in WHOLE:
+            return  # from here on they are of manifests
+        yield item
 
 
 def iter_repository_events(

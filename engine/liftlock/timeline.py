@@ -122,8 +122,10 @@ def _items(txn: ReadTxn, event: Event, of: Subject, concerned: set[int]) -> Iter
     found = [
         item
         for number in sorted(concerned)
-        for tag in (of.tag, "")
-        for item in history.find_items(txn, number, tag, (event.id,))
+        for item in (
+            *history.find_items(txn, number, of.tag, (event.id,)),
+            *history.iter_whole_items(txn, number, event.id),
+        )
     ]
     return found or history.iter_items(txn, event.id)
 
@@ -154,7 +156,9 @@ def _of_tag(
         yield entry
         return
     assert of.tag is not None
-    digest = history.digest_at(txn, repository, of.tag, entry.event)
+    # What was taken is what there was before, whatever else the event did.
+    when = entry.event - 1 if entry.action == "taken" else entry.event
+    digest = bearers.digest_at(txn, repository, of.tag, when)
     if digest is not None:
         at = Digest(digest)
         other = f"{entry.other}:{of.tag}" if entry.other else None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from liftlock import history
+from liftlock import Limits, history
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
+from liftlock.metadata.contract import MetadataStore
+from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.testing.clock import FakeClock
 
@@ -45,3 +48,29 @@ def unchecked(
 def engine(unchecked: Engine) -> Iterator[Engine]:
     yield unchecked
     assert list(unchecked.check(content=True)) == []
+
+
+@pytest.fixture(params=["at once", "in parts", "in parts, on disk"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How sets are planned and written, and where."""
+    return str(request.param)
+
+
+@pytest.fixture
+def sets_store(way: str, clock: FakeClock, tmp_path: Path) -> MetadataStore:
+    if way.endswith("disk"):
+        return LmdbMetadataStore(tmp_path, clock, history.seal)
+    return MemoryMetadataStore(clock, history.seal)
+
+
+@pytest.fixture
+def sets(
+    way: str, sets_store: MetadataStore, blobs: MemoryBlobStore, clock: FakeClock
+) -> Iterator[Engine]:
+    """An engine to which sets are small, and others to which they are big: all do the same."""
+    limits = Limits() if way == "at once" else Limits(part_pairs_max=2)
+    with Engine(sets_store, blobs, limits=limits, clock=clock) as engine:
+        for registry in REGISTRIES:
+            engine.create_registry(registry, by="tests")
+        yield engine
+        assert list(engine.check(content=True)) == []

@@ -108,7 +108,7 @@ def test_manifests_and_the_mode_are_told():
 
 def test_counts_of_a_whole_repository_are_told():
     whole = item("1", digest=None, tally=Tally(3, 3, 0, 0, 0, 7))
-    now = replace(whole, tally=Tally(4, 3, 0, 0, 1, 7))
+    now = whole._replace(tally=Tally(4, 3, 0, 0, 1, 7))
     assert told(planned(whole), planned(now)) == [
         "~ dev/app:1 -> prod/app:1",
         "    tags: 3 -> 4",

@@ -109,11 +109,14 @@ def _is_dead(txn: ReadTxn, number: int) -> bool:
     value = txn.get(Table.REGISTRIES, key)
     if value is None:
         return False
-    return not _is_named(txn, RegistryRecord.decode(value[:-4]).name)
+    return not _is_named(txn, RegistryRecord.decode(value[:-4]).name, number)
 
 
-def _is_named(txn: ReadTxn, registry: str) -> bool:
-    return txn.get(Table.NAMES, keys.name_key(keys.NO_REGISTRY, registry)) is not None
+def _is_named(txn: ReadTxn, name: str, number: int) -> bool:
+    """Tell whether a registry's name leads to it, and not to one that came later."""
+    key = keys.name_key(keys.NO_REGISTRY, name)
+    value = txn.get(Table.NAMES, key)
+    return value is not None and IdRecord.decode(value[:-4]).id == number
 
 
 def _is_last(txn: ReadTxn, key: bytes) -> bool:
@@ -159,9 +162,11 @@ def _sums(txn: ReadTxn) -> list[Finding]:
         readable(CountsRecord.decode, Table.COUNTERS, row, findings)
     for row in txn.scan(Table.REGISTRIES):
         registry = readable(RegistryRecord.decode, Table.REGISTRIES, row, findings)
-        counted, summed = txn.count(row[0]), sums.get(keys.first_id(row[0]), NO_COUNTS)
+        number = keys.first_id(row[0])
+        counted, summed = txn.count(row[0]), sums.get(number, NO_COUNTS)
         # A dead registry's repositories are swept one by one, and nobody counts any more.
-        if registry is not None and counted != summed and _is_named(txn, registry.name):
+        is_live = registry is not None and _is_named(txn, registry.name, number)
+        if registry is not None and counted != summed and is_live:
             findings.append(
                 error("counts-add-up", registry.name, f"it says {counted}, its parts {summed}")
             )

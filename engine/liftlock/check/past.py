@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from liftlock import history, names
+from liftlock import bearers, history, names
 from liftlock.check.scan import damaged, error, in_batches, readable, repository_ids
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
@@ -117,7 +117,7 @@ def _roles(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
 def _replay(txn: ReadTxn, number: int) -> list[Finding]:
     """The last thing that happened to a tag must be where it is."""
     try:
-        born = _Birth(txn, number)
+        born = names.repository_record(txn, number).born
         if _is_swept(txn, number):
             return []
     except RecordCorrupt:  # found where names and repositories are checked
@@ -133,9 +133,9 @@ def _replay(txn: ReadTxn, number: int) -> list[Finding]:
     for tag in sorted(there.keys() | last.keys()):
         try:
             items = history.find_items(txn, number, tag, (last[tag],)) if tag in last else []
+            told = items[-1].record.new if items else bearers.digest_at(txn, number, tag, born)
         except RecordCorrupt:  # found where the items are checked
             continue
-        told = items[-1].record.new if items else born.digest(tag)
         if told != there.get(tag):
             findings.append(
                 error(
@@ -156,23 +156,6 @@ def _last_events(txn: ReadTxn, number: int, findings: list[Finding]) -> dict[str
         if is_changed:
             last[tag] = event
     return last
-
-
-class _Birth:
-    """What a repository that began as a copy got from the one that it was copied from."""
-
-    def __init__(self, txn: ReadTxn, number: int) -> None:
-        self._txn = txn
-        record = names.repository_record(txn, number)
-        item = history.find_whole_item(txn, number, record.born)
-        self._event = record.born
-        self._source = item.record.other if item is not None else None
-
-    def digest(self, tag: str) -> bytes | None:
-        """Return where a tag was when the repository began; None: nowhere."""
-        if self._source is None:
-            return None
-        return history.digest_at(self._txn, self._source.repository, tag, self._event)
 
 
 def _is_swept(txn: ReadTxn, number: int) -> bool:

@@ -88,6 +88,7 @@ class Draft:
         memo = txn.memo
         if Table.NAMES in self._puts:
             memo.clear()
+        counters = dict(self._counters)
         for number, (record, delta) in self._repositories.items():
             now = record.touched(delta)
             self.put(Table.REPOSITORIES, keys.id_key(number), now.encode())
@@ -95,7 +96,8 @@ class Draft:
             if place in memo:
                 memo[place] = FoundRepository(number, now)
             if any(delta):
-                txn.add(keys.id_key(record.registry), delta)
-        for registry, delta in self._counters.items():
+                known = counters.get(record.registry, NO_COUNTS)
+                counters[record.registry] = added(known, delta)
+        for registry, delta in counters.items():
             txn.add(keys.id_key(registry), delta)
         txn.put_all(self._puts)

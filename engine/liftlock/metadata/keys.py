@@ -113,7 +113,11 @@ def split_referrer(key: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def item_key(event: int, repository: int, tag: str, digest: bytes) -> bytes:
-    """`items`: event id, repository id, tag, 0; a change without a tag adds its digest."""
+    """`items`: event id, repository id, tag, 0; a change without a tag adds its digest.
+
+    What happens to a whole repository adds the other side's id in its place, if there is one: so
+    it comes before all digests, and several may be merged into one repository.
+    """
     return (
         event.to_bytes(8, "big")
         + repository.to_bytes(8, "big")

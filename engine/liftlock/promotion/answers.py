@@ -21,7 +21,7 @@ from liftlock.model import (
     Tally,
 )
 from liftlock.oci.digest import Digest
-from liftlock.promotion.values import Part, Plan, Repeated, Route, TagChange, Way, Whole
+from liftlock.promotion.values import Leg, Part, Plan, Repeated, Route, TagChange, Way, Whole
 
 _OUTCOMES: Final = {
     Action.CREATED: Outcome.CREATE,
@@ -50,10 +50,10 @@ class Telling:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._items: list[PromotionItem] = []
+        self._items: dict[str, PromotionItem] = {}
         self._manifests: list[Digest] = []
         self._referrers: list[Digest] = []
-        self._tallies: dict[int, Tally] = {}
+        self._tallies: dict[Leg, Tally] = {}
         self.linked = 0
         """Manifests that were newly linked."""
 
@@ -62,16 +62,18 @@ class Telling:
         brought = part.bringing.manifests
         self.linked += len(brought)
         if route.is_whole:
-            self._tallies[id(route)] = _added(self.tally(route), part)
+            leg = Leg(route.source_name, route.target_name)
+            self._tallies[leg] = _added(self.tally(route), part)
             return
-        self._items += _part_items(route, part)
+        # Of an attachment tag that two parts set, the last one counts.
+        self._items.update((item.target, item) for item in _part_items(route, part))
         self._referrers += [Digest(member.digest) for member in brought if member.is_referrer]
         if self._plan.parts is not None:
             self._manifests += [Digest(member.digest) for member in brought]
 
     def tally(self, route: Route) -> Tally:
         """Return the counts of a repository that is merged."""
-        return self._tallies.get(id(route), _NO_TALLY)
+        return self._tallies.get(Leg(route.source_name, route.target_name), _NO_TALLY)
 
     def promotion(self, act: Act, at: Instant, number: int | None, records: int) -> Promotion:
         """Return what all of it comes to."""
@@ -82,7 +84,7 @@ class Telling:
             by=act.by,
             mode=plan.request.mode,
             comment=act.comment,
-            items=tuple(self._items) + tuple(self._other_items()),
+            items=(*self._items.values(), *self._other_items()),
             linked=self.linked,
             manifests=tuple(self._manifests),
             referrers=tuple(self._referrers),
@@ -273,10 +275,16 @@ def _mode(txn: ReadTxn, event: Event) -> Mode:
 
 def _recorded_items(txn: ReadTxn, event: Event, items: Iterable[Item]) -> Iterator[PromotionItem]:
     outcomes = _UNDONE if event.record.undoes else _OUTCOMES
-    merged = {item.repository for item in items if item.record.action is Action.MERGED}
+    merged = {
+        (item.repository, item.record.other.repository)
+        for item in items
+        if item.record.action is Action.MERGED and item.record.other is not None
+    }
     for item in items:
         action = item.record.action
-        if action not in outcomes or (item.repository in merged and action not in WHOLE):
+        other = item.record.other
+        came_whole = other is not None and (item.repository, other.repository) in merged
+        if action not in outcomes or (came_whole and action not in WHOLE):
             continue
         if not item.tag and action is Action.DELETED:
             continue  # a manifest that an undo took back, which was told by its tag

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Final
@@ -27,6 +28,8 @@ from liftlock.promotion.wholes import COPIED_TABLES
 # Numbers here, to be put together; an enumeration would make each sum an object.
 _CHANGED: Final = Role.CHANGED.value
 _TAKEN_FROM: Final = Role.TAKEN_FROM.value
+_OPEN: Final = Closed(0, b"", 0, 0)
+"""Of an event that nobody will close."""
 
 
 def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits) -> Promotion:
@@ -79,9 +82,17 @@ def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) ->
             telling.tell(route, part)
             writing.take(route, part)
     else:
+        records = plan.records + writing.write(None)
         for route, part in iter_parts(txn, plan.request, limits, plan.routes, []):
             telling.tell(route, part)
             writing.concern_route(route)
+        writing.end(telling)
+        records += writing.write(None)
+        draft = Draft()
+        history.close(
+            draft, NOT_YET, writing.kind, act, at, writing.roles, _OPEN, promotion=NOT_YET
+        )
+        return telling.promotion(act, at, None, counted(records + draft.records, limits))
     writing.end(telling)
     writing.close(act, NOT_YET, telling.linked)
     records = counted(writing.draft.records + plan.records, limits)
@@ -90,9 +101,13 @@ def rehearse(txn: ReadTxn, plan: Plan, act: Act, at: Instant, limits: Limits) ->
 
 def still_holds(txn: ReadTxn, plan: Plan) -> bool:
     """Tell whether everything that a plan rests on is as it was when it was made."""
-    return all(_seen(txn, name) == seen for name, seen in plan.rests_on.items()) and all(
-        list(names.iter_below(txn, registry, path)) == list(found)
-        for (registry, path), found in plan.listed.items()
+    return (
+        all(names.find_registry(txn, name) == seen for name, seen in plan.registries.items())
+        and all(_seen(txn, name) == seen for name, seen in plan.rests_on.items())
+        and all(
+            list(names.iter_below(txn, registry, path)) == list(found)
+            for (registry, path), found in plan.listed.items()
+        )
     )
 
 
@@ -124,11 +139,16 @@ class _Writing:
     def begin(self) -> None:
         """Draft the repositories that come to be, by a copy or by another name.
 
-        Copies come first: their ids must be the highest when their rows are put.
+        Copies come first: their ids must be the highest when their rows are put. What is merged
+        away gives up its name before another gets it.
         """
         for whole in self.plan.wholes:
             if whole.way is Way.COPY:
                 self.copy(whole)
+            elif whole.way is Way.MERGE and self.is_move:
+                since = 0 if self.plan.request.purge else self.at
+                source = whole.source
+                names.draft_death(self.draft, source, self.event, since, Naming.MOVED_OUT)
         for whole in self.plan.wholes:
             if whole.way is Way.RENAME:
                 self.rename(whole)
@@ -189,8 +209,6 @@ class _Writing:
         if not self.is_move:
             names.log_whole(self.draft, source, self.event, Naming.COPIED)
             return
-        since = 0 if self.plan.request.purge else self.at
-        names.draft_death(self.draft, source, self.event, since, Naming.MOVED_OUT)
         self.say_whole(source.id, Action.DISSOLVED, target.id, tally)
 
     def say_whole(self, number: int, action: Action, other: int | None, tally: Tally) -> None:
@@ -200,13 +218,17 @@ class _Writing:
     def concern(self, number: int, role: int) -> None:
         self.roles[number] = self.roles.get(number, 0) | role
 
-    def write(self, txn: WriteTxn) -> int:
-        """Write what is drafted so far, items included; return how many records that were."""
+    def write(self, txn: WriteTxn | None) -> int:
+        """Write what is drafted so far, items included; return how many records that were.
+
+        Without a transaction, only count.
+        """
         history.append_items(self.draft, self.event, self.kind, self.changes)
         for change in self.changes:
             self.concern(change.repository, _CHANGED)
         records = self.draft.records
-        self.draft.write(txn)
+        if txn is not None:
+            self.draft.write(txn)
         self.draft, self.changes = Draft(), []
         return records
 
@@ -237,16 +259,17 @@ def _write_big(
     """Write part by part, so that memory holds one of them; return how many records that were."""
     records = sum(whole.rows for whole in plan.wholes) + writing.write(txn)
 
+    # Copies: the plan stays as it was made, since all of this may be rolled back and run again.
+    routes = [replace(route) for route in plan.routes]
+
     def refresh(route: Route) -> None:
         route.source = _again(txn, route.source)
         route.target = _again(txn, writing.target(route))
 
-    for route, part in iter_parts(txn, plan.request, limits, plan.routes, [], refresh):
+    for route, part in iter_parts(txn, plan.request, limits, routes, [], refresh):
         telling.tell(route, part)
         writing.take(route, part)
         records += writing.write(txn)
-    for route in plan.routes:
-        refresh(route)
     writing.end(telling)
     records += writing.write(txn)
     items, items_hash = history.hashed_items(txn, writing.event)

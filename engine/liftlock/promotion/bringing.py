@@ -52,16 +52,19 @@ class Arrivals:
     linked: set[bytes] = field(default_factory=set)
     granted: set[bytes] = field(default_factory=set)
     """Blobs."""
+    filled: set[bytes] = field(default_factory=set)
+    """Those of them that manifests named before they were there."""
     named: dict[bytes, list[bytes]] = field(default_factory=dict)
     """Blobs that are only named, and the manifests that name them."""
     referrers: dict[bytes, list[bytes]] = field(default_factory=dict)
     """By subject."""
-    tags: dict[str, bytes] = field(default_factory=dict)
-    """Attachment tags that are set."""
+    tags: dict[str, tuple[bytes, bytes | None]] = field(default_factory=dict)
+    """Attachment tags that are set: where they will be, and where they were before."""
 
     def note(self, bringing: Bringing, arriving: Iterable[bytes]) -> None:
         """Remember what a part brings."""
         self.granted.update(arriving)
+        self.filled.update(bringing.waiting, (blob for blob, _ in bringing.completed))
         for member in bringing.manifests:
             self.linked.add(member.digest)
             if member.edges.subject is not None:
@@ -153,6 +156,7 @@ def bring(
         linked = {*linked, *arrivals.linked}
     if arrivals is not None and arrivals.granted:
         granted = arrivals.granted.union(granted)
+        absent = frozenset(absent) - arrivals.granted
     everything = tuple(members)
     new = tuple([member for member in everything if member.digest not in linked])
     wanted: dict[bytes, None] = {}

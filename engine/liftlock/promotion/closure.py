@@ -81,16 +81,31 @@ _REFERRER: Final = _Step(0, is_referrer=True)
 
 
 def closure(
-    txn: ReadTxn, repository: int, name: str, roots: Iterable[bytes], limits: Limits
+    txn: ReadTxn,
+    repository: int,
+    name: str,
+    roots: Collection[bytes],
+    limits: Limits,
+    *,
+    asked: Collection[bytes] | None = None,
 ) -> Closure:
     """Collect `roots`, linked in the repository, and all that can be reached from them there.
+
+    Args:
+        txn: the snapshot.
+        repository: its id.
+        name: its name, for messages.
+        roots: where to begin.
+        limits: how far to follow.
+        asked: what comes for its own sake, and is no mere referrer; None: the roots.
 
     Raises:
         ManifestUnknown: something that must be linked in the repository is not.
         PromotionInvalid: it nests deeper, or has more manifests, than the limits allow.
     """
     found = Closure()
-    level = dict.fromkeys(roots, _ROOT)
+    asked = roots if asked is None else asked
+    level = {root: _ROOT if root in asked else _REFERRER for root in roots}
     images = tuple(level)
     most = limits.closure_manifests_max
     while level:
@@ -110,12 +125,17 @@ def closure(
         for digest, of_one in zip(digests, referrers, strict=True):
             if of_one:
                 found.named.setdefault(digest, set()).update(of_one)
-                beyond = dict.fromkeys(of_one, _REFERRER) | beyond
+                beyond = _steps(of_one, asked) | beyond
         for digest, tags in attached.items():
             found.attached[digest] = tags
-            beyond = dict.fromkeys(tags.values(), _REFERRER) | beyond
+            beyond = _steps(tags.values(), asked) | beyond
         level = {digest: step for digest, step in beyond.items() if digest not in found.members}
     return found
+
+
+def _steps(digests: Iterable[bytes], asked: Collection[bytes]) -> dict[bytes, _Step]:
+    """Return the steps to what is here for another's sake, unless it was asked for itself."""
+    return {digest: _ROOT if digest in asked else _REFERRER for digest in digests}
 
 
 def _below(step: _Step, limits: Limits) -> _Step:
@@ -178,16 +198,17 @@ def reached_by_tags(
     limits: Limits,
     *,
     since: int = 0,
+    tagged: Iterable[bytes] = (),
 ) -> set[bytes]:
     """Return those of `digests` that some tag, other than those to ignore, still reaches.
 
     A tag reaches its manifest, that one's children, and the referrers of all of these. It is asked
     upwards, from holder to holder, level by level. With `since`, only tags count that were set
-    after this event.
+    after this event. What is in `tagged` gets a tag besides.
     """
     asked = list(digests)
     above: dict[bytes, set[bytes]] = {digest: set() for digest in asked}
-    tagged: set[bytes] = set()
+    tagged = set(tagged)
     level = asked
     most = len(ignoring) + 1 if not since else limits.closure_manifests_max
     while level and len(above) <= limits.closure_manifests_max:

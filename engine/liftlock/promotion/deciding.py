@@ -11,8 +11,10 @@ from liftlock.errors import Invalid, LiftlockError, NotFound, PlanOutdated, TagM
 def refuse(violations: Sequence[LiftlockError]) -> None:
     """Raise the gravest of `violations`, speaking for all; do nothing if there are none."""
     if violations:
-        gravest = min(violations, key=_gravity)
-        raise gravest.among(violations)
+        # Several parts of a set may find the same.
+        each = list({str(error): error for error in violations}.values())
+        gravest = min(each, key=_gravity)
+        raise gravest.among(each)
 
 
 _GRAVITY: Final[tuple[tuple[type[LiftlockError], ...], ...]] = (

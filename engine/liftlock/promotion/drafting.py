@@ -39,7 +39,7 @@ def draft_part(
     """Draft what happens to some images; return it as the history has it."""
     draft_bringing(txn, draft, target, part.bringing, event, at)
     changes: list[Change] = []
-    removed = {removal.tag for removal in part.removes}
+    removed = {*part.leaving, *(removal.tag for removal in part.removes)}
     for removal in part.removes:
         links.remove_tag(draft, route.source, removal.tag, removal.digest, at)
         changes.append(_change(removal, route.source.id, target.id))
@@ -52,7 +52,8 @@ def draft_part(
         elif not setting.tag:
             links.put_hold(draft, target.id, keys.MANIFEST, setting.digest, at)
         elif setting.outcome is not Outcome.EXTEND:
-            links.put_tag(draft, target, setting.tag, setting.digest, setting.old, event, at)
+            now = setting.replaces or setting.old
+            links.put_tag(draft, target, setting.tag, setting.digest, now, event, at)
         changes.append(_change(setting, target.id, route.source.id))
     if part.purged:
         draft_unlinking(txn, draft, route.source, part.purged, at, with_holds=True)

@@ -30,6 +30,8 @@ class Fingerprint:
             self._change("remove", change)
         for member in part.bringing.manifests:
             self._feed("link", member.digest, member.media_type)
+        for member in part.purged:
+            self._feed("unlink", member.digest)
         for blob in sorted({*part.bringing.waiting, *part.bringing.loose}):
             self._feed("blob", blob)
 

@@ -10,7 +10,7 @@ from typing import Final
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, NameInvalid, PromotionInvalid
 from liftlock.model import ABSENT, ANYTHING, Mode
-from liftlock.oci.reference import TAG_CHARACTERS_MAX, parse_tag
+from liftlock.oci.reference import TAG_CHARACTERS_MAX, Selection, Target, parse_tag
 from liftlock.promotion.request import PromotionRequest, RequestItem
 
 _PLACE: Final = "{tag}"
@@ -64,6 +64,8 @@ def _selection_faults(item: RequestItem) -> Iterator[str]:
         yield f"{source} has no tag to put into the template; name the target's tag"
     if (source.is_deep or source.repository is None) and source.is_image:
         yield f"{source} selects several repositories; `tags` say which tags of them"
+    if _is_inside(source, item.target):
+        yield f"target {item.target} lies below {source}, and would be selected the next time"
     if item.target.tag is not None and not source.is_image:
         yield (
             f"target {item.target} names one tag, and {source} may select several; leave the tag "
@@ -82,6 +84,14 @@ def _selection_faults(item: RequestItem) -> Iterator[str]:
             "an expectation is about one tag; name it in the source (of a whole repository, the "
             "target may be expected to be absent)"
         )
+
+
+def _is_inside(source: Selection, target: Target) -> bool:
+    """Tell whether a source of several repositories would take in what it made."""
+    if source.registry != target.registry or target.repository in {None, source.repository}:
+        return False
+    path = "" if source.repository is None else f"{source.repository}/"
+    return (source.is_deep or not path) and f"{target.repository}/".startswith(path)
 
 
 def _tag_faults(item: RequestItem) -> Iterator[LiftlockError]:

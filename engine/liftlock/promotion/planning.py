@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from liftlock import history
 from liftlock.config import Limits
-from liftlock.errors import LiftlockError, TargetsCollide
+from liftlock.errors import LiftlockError, PromotionInvalid, TargetsCollide
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.draft import Draft
 from liftlock.model import Mode
@@ -25,6 +25,7 @@ from liftlock.promotion.repeating import answering
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.routing import Surroundings, plan_part
 from liftlock.promotion.selecting import Selecting, select
+from liftlock.promotion.taking import Taking
 from liftlock.promotion.values import Expectation, Pair, Part, Plan, Route, Way, Whole
 from liftlock.promotion.wholes import choose_ways, copied_rows, merging_route, without_repeats
 
@@ -77,6 +78,12 @@ class _Planning:
         selected, routes, wholes = self.selected, self.routes, self.wholes
         violations = selected.violations
         is_big = _is_big(routes, self.limits)
+        if self.request.purge and _overlap(routes):
+            reason = (
+                "purge unlinks at once what a source had, and here one is a target too; leave "
+                "purge out, or promote one after the other"
+            )
+            violations.append(PromotionInvalid(reason))
         mark = Fingerprint(self.request) if hashed else None
         parts: list[tuple[Route, Part]] = []
         changes_nothing = all(whole.way in {Way.STAY, Way.MERGE} for whole in wholes)
@@ -105,6 +112,7 @@ class _Planning:
             None if is_big else parts,
             wholes,
             selected.repeated,
+            selected.registries,
             {} if self.request.is_small else self.rests_on(),
             selected.listed_below,
             is_unchanged,
@@ -126,8 +134,13 @@ def _is_big(routes: list[Route], limits: Limits) -> bool:
     if sum([len(route.pairs) for route in routes]) <= limits.part_pairs_max:
         return False
     # In parts, a repository that is source and target would be read after it was written.
-    ways = [route for route in routes if not route.is_inside]
-    return {route.source_name for route in ways}.isdisjoint(route.target_name for route in ways)
+    return not _overlap(routes)
+
+
+def _overlap(routes: list[Route]) -> bool:
+    """Tell whether a repository is somebody's source and another's target."""
+    sources = {route.source_name for route in routes}
+    return not sources.isdisjoint(route.target_name for route in routes if not route.is_inside)
 
 
 def iter_parts(
@@ -141,11 +154,11 @@ def iter_parts(
     """Decide about all images, some at a time; what stands against it is added to `violations`.
 
     Whoever writes a part before asking for the next one brings a route's repositories up to date
-    with `refresh`, before the next part of it is decided.
+    with `refresh`, before the next part of it is decided. What a move takes from its sources comes
+    last: as long as anything is decided, all that the sources had is there.
     """
     around = _surroundings(request, routes)
-    removed: set[tuple[int, str]] = set()
-    unlinked: set[tuple[int, bytes]] = set()
+    taking = Taking(request, limits)
     for route in routes:
         for start in range(0, len(route.pairs), limits.part_pairs_max) or (0,):
             if refresh is not None:
@@ -161,20 +174,14 @@ def iter_parts(
                 continue
             violations += part.violations
             if part.removes:
-                part.removes = [
-                    removal
-                    for removal in part.removes
-                    if (route.source.id, removal.tag) not in removed
-                ]
-                removed.update((route.source.id, removal.tag) for removal in part.removes)
-            if part.purged:
-                part.purged = [
-                    member
-                    for member in part.purged
-                    if (route.source.id, member.digest) not in unlinked
-                ]
-                unlinked.update((route.source.id, member.digest) for member in part.purged)
+                taking.hold_back(route, part, around[id(route)])
+                if len(routes) == 1 and len(pairs) == len(route.pairs):
+                    taking.give_back(txn, route, part)
             yield route, part
+    for route, part in taking.parts(txn):
+        if refresh is not None:
+            refresh(route)
+        yield route, part
 
 
 def _surroundings(request: PromotionRequest, routes: list[Route]) -> dict[int, Surroundings]:
@@ -186,11 +193,15 @@ def _surroundings(request: PromotionRequest, routes: list[Route]) -> dict[int, S
         leaving = (pair.source_tag,) if request.mode is Mode.MOVE else ()
         staying = (pair.target_tag,) if route.is_inside else ()
         return {id(route): Surroundings(None, leaving, staying, (pair.target_tag,))}
+    tagged: dict[RepositoryName, set[bytes]] = {}
     sets: dict[RepositoryName, set[str]] = {}
     leaves: dict[RepositoryName, set[str]] = {}
     arrivals: dict[RepositoryName, Arrivals] = {}
     for route in routes:
         sets.setdefault(route.target_name, set()).update(pair.target_tag for pair in route.pairs)
+        tagged.setdefault(route.target_name, set()).update(
+            pair.digest for pair in route.pairs if pair.target_tag
+        )
         arrivals.setdefault(route.target_name, Arrivals())
         if request.mode is Mode.MOVE and not route.is_whole:
             leaving_here = leaves.setdefault(route.source_name, set())
@@ -202,6 +213,8 @@ def _surroundings(request: PromotionRequest, routes: list[Route]) -> dict[int, S
             leaves.get(route.source_name, set()) - sets.get(route.source_name, set()),
             sets.get(route.source_name, ()),
             sets[route.target_name],
+            {pair.digest for pair in route.pairs},
+            tagged.get(route.source_name, ()),
         )
         for route in routes
     }

@@ -54,17 +54,26 @@ def repeated_glob(
     event = history.get_event(txn, number)
     if event.record.kind is not Kind.MOVE:
         return []
-    return [
-        Repeated(f"{leg.source}:{item.tag}", f"{leg.target}:{other.tag}", item.record.old, event)
+    found = [
+        (
+            Repeated(
+                f"{leg.source}:{other.tag}", f"{leg.target}:{item.tag}", item.record.new, event
+            ),
+            item.record.is_attachment,
+        )
         for item in history.iter_items(txn, number)
-        if item.repository == source.id
-        and item.record.action is Action.MOVED_OUT
-        and not item.record.is_attachment
-        and matches(item.tag)
+        if item.repository == target.id
         and (other := item.record.other) is not None
-        and other.repository == target.id
-        and history.latest_of_tag(txn, target.id, other.tag) == number
+        and other.repository == source.id
+        and other.tag
+        and item.tag
+        and matches(other.tag)
+        and links.find_tag(txn, source.id, other.tag) is None
+        and history.latest_of_tag(txn, target.id, item.tag) == number
     ]
+    # Attachment tags speak for themselves where a glob has found nothing else.
+    mains = [repeated for repeated, is_attachment in found if not is_attachment]
+    return mains or [repeated for repeated, _ in found]
 
 
 def repeated_whole(txn: ReadTxn, leg: Leg, home: int, registry: int) -> Repeated | None:
@@ -78,9 +87,8 @@ def repeated_whole(txn: ReadTxn, leg: Leg, home: int, registry: int) -> Repeated
     if event.record.kind is not Kind.MOVE:
         return None
     if target.id != record.id:
-        item = history.find_whole_item(txn, target.id, number)
-        other = item.record.other if item is not None else None
-        if other is None or other.repository != record.id:
+        items = history.iter_whole_items(txn, target.id, number)
+        if record.id not in {i.record.other.repository for i in items if i.record.other}:
             return None
     return Repeated(str(leg.source), str(leg.target), None, event)
 
@@ -90,19 +98,34 @@ def answering(
 ) -> Event | None:
     """Return the one promotion that made everything as it is, if there is one."""
     events = {item.event.id: item.event for item in repeated}
-    found: list[Event | None] = []
-    for route in routes:
-        if not route.is_whole:
-            found += [_pair_event(txn, route, pair) for pair in route.pairs]
-    found += [_whole_event(txn, whole) for whole in wholes]
-    for event in found:
+    found = [
+        (pair_event(txn, route, pair), route, pair)
+        for route in routes
+        if not route.is_whole
+        for pair in route.pairs
+    ]
+    events.update((event.id, event) for event, _, _ in found if event is not None)
+    for event in [whole_event(txn, whole) for whole in wholes]:
         if event is None:
             return None
         events[event.id] = event
-    return next(iter(events.values())) if len(events) == 1 else None
+    if len(events) != 1:
+        return None
+    (answer,) = events.values()
+    # What was right before it was made, it found unchanged.
+    others = [(route, pair) for event, route, pair in found if event is None]
+    return answer if all(_is_older(txn, *other, answer.id) for other in others) else None
 
 
-def _pair_event(txn: ReadTxn, route: Route, pair: Pair) -> Event | None:
+def _is_older(txn: ReadTxn, route: Route, pair: Pair, event: int) -> bool:
+    if route.target is None or not pair.target_tag:
+        return False
+    latest = history.latest_of_tag(txn, route.target.id, pair.target_tag)
+    return latest is None or latest < event
+
+
+def pair_event(txn: ReadTxn, route: Route, pair: Pair) -> Event | None:
+    """Return a target tag's latest event, if it is a promotion from this very source."""
     if route.target is None or not pair.target_tag:
         return None
     side = OtherSide(route.source.id, pair.source_tag)
@@ -120,14 +143,14 @@ def _latest_from(txn: ReadTxn, target: int, tag: str, side: OtherSide) -> Event 
     return event if is_it else None
 
 
-def _whole_event(txn: ReadTxn, whole: Whole) -> Event | None:
+def whole_event(txn: ReadTxn, whole: Whole) -> Event | None:
     """Return the latest event by which the target got all of the source."""
     if whole.target is None:
         return None
     for logged in bearers.iter_log(txn, whole.target.id):
-        item = history.find_whole_item(txn, whole.target.id, logged.event)
-        if item is not None and item.record.action in _CAME_WHOLE:
+        for item in history.iter_whole_items(txn, whole.target.id, logged.event):
             other = item.record.other
-            if other is not None and other.repository == whole.source.id:
+            is_it = other is not None and other.repository == whole.source.id
+            if is_it and item.record.action in _CAME_WHOLE:
                 return history.get_event(txn, logged.event)
     return None

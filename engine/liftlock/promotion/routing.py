@@ -19,13 +19,11 @@ from liftlock.promotion.attachments import settle_attachments
 from liftlock.promotion.bringing import NOTHING, Arrivals, Bringing, bring, look
 from liftlock.promotion.closure import (
     Closure,
-    Member,
     attachment_stem,
     closure,
     reached_by_tags,
 )
 from liftlock.promotion.request import PromotionRequest
-from liftlock.promotion.unlinking import unneeded
 from liftlock.promotion.values import Pair, Part, Route, TagChange
 
 _NOBODY = Closure()
@@ -43,6 +41,10 @@ class Surroundings:
     """Tags of the source that the request sets: what is set is not removed."""
     named: Collection[str] = ()
     """Tags of the target that the request names: these are no attachments of others."""
+    asked: Collection[bytes] | None = None
+    """Digests that the route's tags are at; None if these are the part's."""
+    tagged: Collection[bytes] = ()
+    """Digests that the request tags in the source."""
 
 
 def plan_part(
@@ -66,12 +68,14 @@ def plan_part(
     attached: list[TagChange] = []
     violations: list[LiftlockError] = []
     found, bringing = _NOBODY, NOTHING
+    coming: Collection[bytes] = ()
     loose = route.loose if is_last and not route.is_inside else {}
     if not route.is_inside:
         roots = dict.fromkeys([pair.digest for pair in pairs])
         roots.update(dict.fromkeys(loose.values()))
-        found = closure(txn, route.source.id, str(route.source_name), roots, limits)
-        coming: Collection[bytes] = found.members
+        name = str(route.source_name)
+        found = closure(txn, route.source.id, name, roots, limits, asked=around.asked)
+        coming = found.members
         if loose or found.attachments:
             attached, coming, violations = _attachments(
                 txn, route, request, found, loose, tuple(roots), around
@@ -83,44 +87,48 @@ def plan_part(
         target = route.target.id if route.target else None
         known = look(txn, route.source.id, target, members, blobs)
         bringing = bring(known, members, around.arrivals, blobs)
-    touched = _touched(found, bringing, pairs)
-    mains = [
-        TagChange(
-            pair.target_tag,
-            pair.digest,
-            pair.old,
-            pair.source_tag,
-            _outcome(pair, touched),
-            False,  # noqa: FBT003 - whether it is an attachment
-        )
-        for pair in pairs
-    ]
+    touched = _touched(found, bringing, pairs, around.arrivals)
+    mains = [_main(pair, touched) for pair in pairs]
     removes: list[TagChange] = []
     if request.mode is Mode.MOVE and not route.is_whole:
         removes = _removes(txn, route, pairs, found, loose, limits, around)
     if route.expectations:
         going = {removal.tag for removal in removes}
         violations = [*_disappointments(route, start, mains, going), *violations]
-    purged = _purged(txn, route, found, removes, limits, around) if request.purge else []
-    return Part([*mains, *attached], removes, bringing, violations, purged)
+    # What stays behind is in no other place: that is held, as without a purge.
+    is_purged = request.purge and not route.is_whole
+    left = [found.members[digest] for digest in coming] if is_purged else ()
+    return Part([*mains, *attached], removes, bringing, violations, members=left)
 
 
-def _touched(found: Closure, bringing: Bringing, pairs: Sequence[Pair]) -> Collection[bytes]:
-    """Return which of the images that are there already get something that they lack there."""
-    if bringing.is_empty:
-        return ()
+def _touched(
+    found: Closure, bringing: Bringing, pairs: Sequence[Pair], arrivals: Arrivals | None
+) -> Collection[bytes]:
+    """Return which of the images that are there already get something that they lack there.
+
+    Also from another part: what several reach, the first of them brings.
+    """
     there = {pair.digest for pair in pairs if pair.old == pair.digest}
-    if len(pairs) == 1 or not there:
-        return there
-    changed = {member.digest for member in bringing.manifests}
-    filled = {*bringing.waiting, *(blob for blob, _ in bringing.completed)}
-    if filled:
-        changed |= {
-            member.digest
-            for member in found.members.values()
-            if not filled.isdisjoint(member.edges.foreign)
-        }
-    return {digest for digest in there if not changed.isdisjoint(found.reached_from((digest,)))}
+    if arrivals is None:  # the only one
+        return () if bringing.is_empty else there
+    if not there or not (arrivals.linked or arrivals.filled):
+        return ()
+    filled = {
+        member.digest
+        for member in found.members.values()
+        if not arrivals.filled.isdisjoint(member.edges.foreign)
+    }
+    touched = set()
+    for digest in there:
+        reached = found.reached_from((digest,))
+        if not (reached.isdisjoint(arrivals.linked) and reached.isdisjoint(filled)):
+            touched.add(digest)
+    return touched
+
+
+def _main(pair: Pair, touched: Collection[bytes]) -> TagChange:
+    outcome = _outcome(pair, touched)
+    return TagChange(pair.target_tag, pair.digest, pair.old, pair.source_tag, outcome, False)  # noqa: FBT003
 
 
 def _outcome(pair: Pair, touched: Collection[bytes]) -> Outcome:
@@ -147,8 +155,11 @@ def _attachments(
         tags = tuple(attachments)
         records = zip(tags, links.find_tags(txn, route.target.id, tags), strict=True)
         there = {tag: record.digest for tag, record in records if record is not None}
-    if around.arrivals is not None:
-        there |= {tag: at for tag, at in around.arrivals.tags.items() if tag in attachments}
+    earlier: dict[str, tuple[bytes, bytes | None]] = {}
+    if around.arrivals is not None and around.arrivals.tags:
+        arriving = around.arrivals.tags
+        earlier = {tag: arriving[tag] for tag in attachments if tag in arriving}
+        there |= {tag: at for tag, (at, _) in earlier.items()}
     wanted, violations = settle_attachments(
         txn, str(route.target_name), attachments, there, request.attachments
     )
@@ -160,20 +171,14 @@ def _attachments(
         coming = found.reached_from(kept, outdone)
     # What is attached to an attachment that stays behind stays behind with it.
     owned = {tag for member in coming for tag in found.attached.get(member, ())} | loose.keys()
-    changes = [
-        TagChange(
-            tag,
-            at,
-            there.get(tag),
-            tag,
-            Outcome.OVERWRITE if tag in there else Outcome.CREATE,
-            True,  # noqa: FBT003 - whether it is an attachment
-        )
-        for tag, at in sorted(wanted.items())
-        if tag in owned and tag not in around.named
-    ]
+    changes = []
+    for tag, at in sorted(wanted.items()):
+        if tag in owned and tag not in around.named:
+            replaces, old = earlier.get(tag, (None, there.get(tag)))
+            outcome = Outcome.CREATE if old is None else Outcome.OVERWRITE
+            changes.append(TagChange(tag, at, old, tag, outcome, True, replaces))  # noqa: FBT003
     if around.arrivals is not None:
-        around.arrivals.tags.update((change.tag, change.digest) for change in changes)
+        around.arrivals.tags.update((c.tag, (c.digest, c.old)) for c in changes)
     return changes, coming, [error for tag, error in violations.items() if tag in owned]
 
 
@@ -203,7 +208,7 @@ def _removes(
     if not attachments:
         return gone
     mains = {pair.source_tag for pair in pairs}
-    leaving = _attachments_without_subject(txn, route.source.id, found, limits, around.leaving)
+    leaving = _attachments_without_subject(txn, route.source.id, found, limits, around)
     return gone + [
         TagChange(
             tag,
@@ -220,43 +225,26 @@ def _removes(
 
 
 def _attachments_without_subject(
-    txn: ReadTxn, repository: int, found: Closure, limits: Limits, going: Collection[str]
+    txn: ReadTxn, repository: int, found: Closure, limits: Limits, around: Surroundings
 ) -> set[str]:
-    """Return the attachment tags that nobody needs once the tags `going` are gone.
+    """Return the attachment tags that nobody needs once the request's tags are gone.
 
     They leave with the last tag that reaches what they are attached to. One that stays may be
     what others are attached to, so this is asked until nothing changes.
     """
+    going = around.leaving
     leaving = {tag for tag in found.attachments if tag not in going}
     while leaving:
-        kept = reached_by_tags(txn, repository, found.members, {*going, *leaving}, limits)
+        ignored = {*going, *leaving}
+        kept = reached_by_tags(
+            txn, repository, found.members, ignored, limits, tagged=around.tagged
+        )
         subjects = tuple(attachment_stem(member) for member in kept)
         staying = {name for name in leaving if name.startswith(subjects)}
         if not staying:
             break
         leaving -= staying
     return leaving
-
-
-def _purged(
-    txn: ReadTxn,
-    route: Route,
-    found: Closure,
-    removes: Sequence[TagChange],
-    limits: Limits,
-    around: Surroundings,
-) -> list[Member]:
-    """Return what nothing at the source needs once the move has taken its tags."""
-    gone = {removal.tag for removal in removes}
-    digests = unneeded(
-        txn,
-        route.source.id,
-        found.members,
-        is_leaving=lambda tag, _: tag in gone or tag in around.leaving,
-        limits=limits,
-        by_subject=True,
-    )
-    return [found.members[digest] for digest in digests]
 
 
 def _disappointments(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import ParamSpec, TypeVar
 
-from liftlock import links, names
+from liftlock import bearers, links, names
 from liftlock.config import Limits
 from liftlock.errors import (
     LiftlockError,
@@ -30,6 +30,7 @@ from liftlock.oci.reference import (
     Target,
     parse_tag,
 )
+from liftlock.promotion.chaining import drop_done_chains
 from liftlock.promotion.closure import is_attachment
 from liftlock.promotion.forms import faults, retagged, tag_filter
 from liftlock.promotion.repeating import repeated_glob, repeated_tag, repeated_whole
@@ -68,6 +69,7 @@ class Selecting:
                 self.take_deep(item)
             else:
                 self.take_repository(item, self.leg(selection, item.target), is_one=True)
+        drop_done_chains(self.txn, self.routes, self.wholes, self.repeated)
 
     # --- names ------------------------------------------------------------------------------
 
@@ -199,23 +201,43 @@ class Selecting:
         """Take in every repository below a path."""
         selection = item.source
         registry = self.registry(selection.registry)
-        self.registry(item.target.registry)
-        if registry is None:
+        if self.registry(item.target.registry) is None or registry is None:
             return
         before = "" if selection.repository is None else f"{selection.repository}/"
         found = tuple(names.iter_below(self.txn, registry, before))
         self.listed_below[registry, before] = found
-        taken = 0
-        for name in found:
-            rest = name[len(before) :]
-            path = name if item.target.repository is None else f"{item.target.repository}/{rest}"
-            leg = Leg(
-                RepositoryName(selection.registry, name), RepositoryName(item.target.registry, path)
-            )
-            taken += self.take_repository(item, leg, is_one=False)
-        if not taken and not self.repeated:
+        taken = [
+            self.take_repository(item, self.leg_below(item, name), is_one=False) for name in found
+        ]
+        if not any(taken) and not (self.is_move and self.repeat_deep(item, registry, before)):
             what = f"no tag that {item.tags!r:.80} selects" if found else "no repository"
             self.refuse(NothingSelected(str(selection), what))
+
+    def leg_below(self, item: RequestItem, name: str) -> Leg:
+        """Return whence and where one repository goes of an item that selects several."""
+        source, target = item.source, item.target
+        before = "" if source.repository is None else f"{source.repository}/"
+        path = name if target.repository is None else f"{target.repository}/{name[len(before) :]}"
+        return Leg(RepositoryName(source.registry, name), RepositoryName(target.registry, path))
+
+    def repeat_deep(self, item: RequestItem, registry: int, before: str) -> bool:
+        """Note what a move took before of what is asked for; tell whether it was anything."""
+        known = len(self.repeated)
+        for name in bearers.iter_names(self.txn, registry, before):
+            leg = self.leg_below(item, name)
+            source, target = self.repository(leg.source), self.repository(leg.target)
+            home = self.registry(leg.target.registry)
+            if item.tags is None:
+                if source is None and home is not None:
+                    repeated = repeated_whole(self.txn, leg, registry, home)
+                    self.repeated += [repeated] if repeated is not None else []
+            elif source is not None and isinstance(item.tags, str):
+                matches = tag_filter(item.tags)[1]
+                self.repeated += repeated_glob(self.txn, leg, source, target, matches)
+            elif source is not None:
+                for tag in dict.fromkeys(item.tags):
+                    self.was_moved(item, leg, source, target, tag)
+        return len(self.repeated) > known
 
     def take_repository(self, item: RequestItem, leg: Leg, *, is_one: bool) -> bool:
         """Take in a repository, or some of its tags; tell whether anything was."""
@@ -277,23 +299,26 @@ class Selecting:
         for tag, record in zip(tags, links.find_tags(self.txn, source.id, tags), strict=True):
             if record is not None:
                 found.append((tag, record.digest))
-            elif is_one and not self.was_moved(item, leg, source, route, tag):
+            elif is_one and not self.was_moved(item, leg, source, route.target, tag):
                 self.refuse(ManifestUnknown(str(leg.source), tag))
         return found
 
     def was_moved(
-        self, item: RequestItem, leg: Leg, source: FoundRepository, route: Route, tag: str
+        self,
+        item: RequestItem,
+        leg: Leg,
+        source: FoundRepository,
+        target: FoundRepository | None,
+        tag: str,
     ) -> bool:
         """Tell, and note, whether a tag that is not there was moved by this request before."""
-        if not self.is_move or route.target is None:
+        if not self.is_move or target is None:
             return False
         target_tag = retagged(item.retag, tag)
-        there = links.find_tag(self.txn, route.target.id, target_tag)
+        there = links.find_tag(self.txn, target.id, target_tag)
         if there is None:
             return False
-        repeated = repeated_tag(
-            self.txn, item, leg, source, route.target, tag, target_tag, there.digest
-        )
+        repeated = repeated_tag(self.txn, item, leg, source, target, tag, target_tag, there.digest)
         if repeated is not None:
             self.repeated.append(repeated)
         return repeated is not None

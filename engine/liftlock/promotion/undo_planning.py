@@ -21,7 +21,7 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import WHOLE, Action, FoundRepository, OtherSide, TagRecord
 from liftlock.oci.digest import Digest
-from liftlock.promotion.bringing import Bringing, bring, look
+from liftlock.promotion.bringing import Arrivals, Bringing, bring, look
 from liftlock.promotion.closure import Closure, Member, closure, reached_by_tags
 from liftlock.promotion.deciding import refuse
 from liftlock.promotion.undo_wholes import WholesUndoing, WholeUndo
@@ -199,6 +199,7 @@ class _Undoing:
                 sides = item.repository, item.record.other.repository
                 lost.setdefault(sides, []).append(item.record.old)
         returns = []
+        arrivals: dict[int, Arrivals] = {}
         for (repository, holder), digests in lost.items():
             missing = self.unlinked(repository, digests)
             for digest in self.unlinked(holder, missing):
@@ -206,8 +207,9 @@ class _Undoing:
                 raise UndoRefused(self.number, reason)
             if missing:
                 found = closure(self.txn, holder, self.names[holder], missing, self.limits)
+                arriving = arrivals.setdefault(repository, Arrivals())
                 members = found.members.values()
-                bringing = bring(look(self.txn, holder, repository, members), members)
+                bringing = bring(look(self.txn, holder, repository, members), members, arriving)
                 returns.append((self.repositories[repository], bringing))
         return tuple(returns)
 

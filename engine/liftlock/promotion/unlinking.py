@@ -21,6 +21,7 @@ def unneeded(
     is_leaving: Callable[[str, bytes], bool],
     limits: Limits,
     by_subject: bool,
+    kept: Collection[bytes] = (),
 ) -> list[bytes]:
     """Return those of `members` that nothing holds but holds, once some tags are gone.
 
@@ -31,6 +32,7 @@ def unneeded(
         is_leaving: tells whether a tag will no longer be at a digest.
         limits: how far to look.
         by_subject: whether a subject that stays keeps its referrers.
+        kept: what something else needs, that is not there yet.
     """
     digests = list(members)
     tags = links.tags_of(txn, repository, digests, limit=limits.closure_manifests_max)
@@ -41,11 +43,12 @@ def unneeded(
     found = {
         digest: {*over, *subject}
         for digest, own_tags, over, subject in zip(digests, tags, parents, subjects, strict=True)
-        if len(own_tags) < limits.closure_manifests_max
+        if digest not in kept
+        and len(own_tags) < limits.closure_manifests_max
         and all(is_leaving(tag, digest) for tag in own_tags)
     }
-    while kept := [digest for digest, holders in found.items() if holders - found.keys()]:
-        for digest in kept:
+    while needed := [digest for digest, holders in found.items() if holders - found.keys()]:
+        for digest in needed:
             del found[digest]
     return list(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -108,6 +109,8 @@ class TagChange(NamedTuple):
     """The tag on the other side; empty if there is none."""
     outcome: Outcome
     is_attachment: bool
+    replaces: bytes | None = None
+    """Where an earlier part of the same promotion has put it."""
 
 
 @dataclass(slots=True)
@@ -122,6 +125,10 @@ class Part:
     violations: list[LiftlockError]
     purged: list[Member] = field(default_factory=list)
     """What a move unlinks at the source at once."""
+    leaving: Collection[str] = ()
+    """Tags that a later part takes from the source."""
+    members: Collection[Member] = ()
+    """All that is reached, of a move that purges."""
 
     @property
     def is_unchanged(self) -> bool:
@@ -152,6 +159,8 @@ class Plan:
     """None for a plan so big that they are made again when they are written."""
     wholes: list[Whole]
     repeated: list[Repeated]
+    registries: dict[str, int | None]
+    """Ids of the registries that it is about."""
     rests_on: dict[RepositoryName, tuple[int, int] | None]
     """Id and version of each repository that it looked at, None where the name was free; kept
     only for requests that are planned beside the writer."""

@@ -1,0 +1,122 @@
+"""Chains and swaps that are asked for again: done before, as long as nothing has happened since.
+
+In a set, what is source of one item may be target of another; all are judged against the snapshot
+before it. So the same set again would shift everything once more, unless it is seen that it was
+this very set that put there what is there now. Of an item by itself nobody could tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from liftlock import bearers, history
+from liftlock.history import Event
+from liftlock.metadata.contract import ReadTxn
+from liftlock.metadata.records import Action, Role
+from liftlock.promotion.repeating import pair_event
+from liftlock.promotion.values import Expectation, Leg, Pair, Repeated, Route, Whole
+
+_CAME_WHOLE = frozenset({Action.COPIED, Action.MERGED})
+
+
+def drop_done_chains(
+    txn: ReadTxn, routes: dict[Leg, Route], wholes: list[Whole], repeated: list[Repeated]
+) -> None:
+    """Count what one promotion did as repeated, if it did all of this and nothing came since."""
+    names = {leg.target for leg in routes} | {whole.target_name for whole in wholes}
+    sources = {leg.source for leg in routes} | {whole.source_name for whole in wholes}
+    if not repeated and names.isdisjoint(sources):
+        return  # nothing is source and target, as in most requests
+    targets = {item.target for item in repeated}
+    targets |= {f"{r.target_name}:{p.target_tag}" for r in routes.values() for p in r.pairs}
+    targets |= {str(whole.target_name) for whole in wholes}
+    pairs = [
+        (route, pair)
+        for route in routes.values()
+        for pair in route.pairs
+        if f"{route.source_name}:{pair.source_tag}" in targets and not _is_onto_itself(route, pair)
+    ]
+    chained = [
+        whole
+        for whole in wholes
+        if str(whole.source_name) in targets and whole.source_name != whole.target_name
+    ]
+    if not pairs and not chained:
+        return
+    event = _done_by(txn, routes.values(), wholes, repeated, pairs, chained)
+    if event is None:
+        return
+    for route, pair in pairs:
+        source, target = f"{route.source_name}:{pair.source_tag}", str(route.target_name)
+        repeated.append(Repeated(source, f"{target}:{pair.target_tag}", pair.old, event))
+    for leg, route in list(routes.items()):
+        _drop(route, {id(pair) for of, pair in pairs if of is route})
+        if not route.pairs:
+            del routes[leg]
+    for whole in chained:
+        repeated.append(Repeated(str(whole.source_name), str(whole.target_name), None, event))
+        wholes.remove(whole)
+
+
+def _done_by(
+    txn: ReadTxn,
+    routes: Collection[Route],
+    wholes: Collection[Whole],
+    repeated: Collection[Repeated],
+    pairs: Collection[tuple[Route, Pair]],
+    chained: Collection[Whole],
+) -> Event | None:
+    """Return the promotion that did all that is asked, if it is the last that happened to it."""
+    events: dict[int, Event | None] = {item.event.id: item.event for item in repeated}
+    for route in routes:
+        for pair in route.pairs:
+            if _is_onto_itself(route, pair):
+                continue
+            event = pair_event(txn, route, pair)
+            if (route, pair) in pairs:
+                latest = history.latest_of_tag(txn, route.source.id, pair.source_tag)
+                is_done = event is not None and latest == event.id
+            else:
+                is_done = pair.old == pair.digest
+            events[event.id if event is not None and is_done else 0] = event
+    for whole in wholes:
+        if whole.source_name != whole.target_name:
+            event = _whole_done(txn, whole, is_chained=whole in chained)
+            events[event.id if event is not None else 0] = event
+    return next(iter(events.values())) if len(events) == 1 else None
+
+
+def _whole_done(txn: ReadTxn, whole: Whole, *, is_chained: bool) -> Event | None:
+    """Return what happened to the target last, if that brought it what bore the source's name."""
+    last = next(bearers.iter_log(txn, whole.target.id), None) if whole.target else None
+    if whole.target is None or last is None:
+        return None
+    source = next(bearers.iter_log(txn, whole.source.id), None)
+    if is_chained and (source is None or source.event != last.event):
+        return None
+    if not is_chained:
+        changes = history.iter_repository_events(txn, whole.source.id)
+        if next(number for number, role in changes if role is not Role.TAKEN_FROM) > last.event:
+            return None
+    for item in history.iter_whole_items(txn, whole.target.id, last.event):
+        came = item.record.other.repository if item.record.other else whole.target.id
+        is_it = bearers.name_at(txn, came, last.event - 1) == str(whole.source_name)
+        if is_it and item.record.action in {*_CAME_WHOLE, Action.RENAMED}:
+            event = history.get_event(txn, last.event)
+            return event if not event.record.undoes else None
+    return None
+
+
+def _is_onto_itself(route: Route, pair: Pair) -> bool:
+    return route.is_inside and pair.source_tag == pair.target_tag
+
+
+def _drop(route: Route, gone: Collection[int]) -> None:
+    kept: list[Pair] = []
+    expectations: dict[int, Expectation] = {}
+    for place, pair in enumerate(route.pairs):
+        if id(pair) not in gone:
+            if place in route.expectations:
+                expectations[len(kept)] = route.expectations[place]
+            kept.append(pair)
+    route.pairs, route.expectations = kept, expectations

@@ -1,0 +1,197 @@
+"""Any set: a dry run predicts it, parts do what all at once does, and an undo takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liftlock import Limits, Mode, history
+from liftlock import Side as Attached
+from liftlock.blobs.memory import MemoryBlobStore
+from liftlock.engine import Engine, PromotionRequest
+from liftlock.errors import LiftlockError
+from liftlock.metadata.memory import MemoryMetadataStore
+from liftlock.model import Promotion, PromotionItem
+from liftlock.testing.clock import FakeClock
+from liftlock.testing.counting import CountingStore
+from liftlock.testing.images import Built, attachment, image, index, platforms, referrer, upload
+from liftlock.testing.states import Content, contents, item, rows
+
+REPOSITORIES = ("dev/a", "dev/b", "dev/t/c", "prod/a")
+TAGS = "12345"
+
+
+class Pushed(NamedTuple):
+    """One image, and what comes with it."""
+
+    kind: str
+    name: str
+    tag: str
+    seed: str
+    signatures: tuple[str, ...]
+    referrers: int
+    is_far: bool
+    """Whether its referrer is pushed elsewhere, too."""
+
+
+pushes = st.builds(
+    Pushed,
+    st.sampled_from(["image", "index", "shared", "foreign", "that layer", "untagged", "loose"]),
+    st.sampled_from(REPOSITORIES),
+    st.sampled_from(TAGS),
+    st.sampled_from("abcd"),
+    st.sampled_from([(), (), ("x",), ("x", "y"), ("x", "y", "z"), ("other",)]),
+    st.sampled_from([0, 0, 0, 1, 2]),
+    st.booleans(),
+)
+targets = st.sampled_from([r + t for r in ("prod", "test", "dev") for t in ("", "/a", "/b", "/x")])
+sources = st.sampled_from(REPOSITORIES)
+items = st.one_of(
+    st.builds(
+        lambda name, tag, target, to: item(f"{name}:{tag}", target + to),
+        sources,
+        st.sampled_from(TAGS),
+        targets,
+        st.sampled_from(["", ":1", ":9"]),
+    ),
+    st.builds(
+        partial(item),
+        sources,
+        targets,
+        st.sampled_from(["*", "[1-3]", ("1", "2"), ("2", "4")]),
+        retag=st.sampled_from([None, "v{tag}"]),
+    ),
+    st.builds(item, sources, targets),
+    st.builds(
+        item,
+        st.sampled_from(["dev", "dev/**", "dev/t/**"]),
+        st.sampled_from(["prod", "test", "prod/y"]),
+        st.sampled_from([None, "*"]),
+    ),
+)
+requests = st.builds(
+    lambda asked, mode, side, purge: PromotionRequest(
+        tuple(asked), mode, side, purge and mode is Mode.MOVE
+    ),
+    st.lists(items, min_size=1, max_size=3),
+    st.sampled_from(Mode),
+    st.sampled_from([None, Attached.SOURCE, Attached.TARGET]),
+    st.booleans(),
+)
+
+
+def push(engine: Engine, pushed: Pushed) -> None:
+    kind, name, tag, seed, signatures, referrers, is_far = pushed
+    own = [b"base", seed.encode()]
+    builders: dict[str, Callable[[], object]] = {
+        "image": lambda: image(engine, name, tag, seed=seed, contents=own),
+        "index": lambda: platforms(engine, name, tag, seed=seed),
+        "shared": lambda: index(
+            engine,
+            name,
+            tag,
+            [image(engine, name, seed="child"), image(engine, name, seed=seed, contents=own)],
+        ),
+        "foreign": lambda: image(engine, name, tag, seed=seed, foreign=[b"windows"]),
+        "that layer": lambda: image(engine, name, tag, seed=seed, contents=[b"windows"]),
+        "untagged": lambda: image(engine, name, None, seed=seed),
+        "loose": lambda: upload(engine, name, seed.encode() * 3),
+    }
+    built = builders[kind]()
+    if kind == "loose":
+        return
+    assert isinstance(built, Built)
+    if signatures:
+        attachment(engine, built, *signatures)
+    for number in range(referrers):
+        referring = referrer(engine, built, seed=str(number))
+        attachment(engine, referring, "of the referrer")
+        if is_far:
+            referrer(engine, built, seed=str(number), name="dev/b", tag="far")
+
+
+class Done(NamedTuple):
+    """What came of it."""
+
+    refused: list[str]
+    items: set[PromotionItem]
+    linked: int
+    after: dict[str, Content]
+    undone: dict[str, object]
+
+
+@contextmanager
+def engine(part_pairs_max: int) -> Iterator[tuple[Engine, CountingStore]]:
+    clock = FakeClock()
+    store = CountingStore(MemoryMetadataStore(clock, history.seal))
+    limits = Limits(part_pairs_max=part_pairs_max)
+    with Engine(store, MemoryBlobStore(clock=clock), limits=limits, clock=clock) as made:
+        for registry in ("dev", "test", "prod"):
+            made.create_registry(registry, by="tests")
+        yield made, store
+        assert list(made.check(content=True)) == []
+
+
+def attempted(act: Callable[[], Promotion]) -> Promotion | list[str]:
+    try:
+        return act()
+    except LiftlockError as error:
+        return sorted(map(str, error.violations))
+
+
+def done(before: list[Pushed], request: PromotionRequest, part_pairs_max: int) -> Done:
+    """Promote in a dry run, then really; undo; return all that can be told of it."""
+    with engine(part_pairs_max) as (made, store):
+        for pushed in before:
+            push(made, pushed)
+        was, were = contents(store), rows(store)
+        said = attempted(lambda: made.promote_all(request, by="me", dry_run=True))
+        assert rows(store) == were
+        store.reset()
+        if isinstance(said, list):
+            assert attempted(lambda: made.promote_all(request, by="me")) == said
+            assert rows(store) == were
+            return Done(said, set(), 0, was, {})
+        promoted = made.promote_all(request, by="me", plan=said.plan)
+        assert (set(said.items), said.linked) == (set(promoted.items), promoted.linked)
+        assert (said.referrers, said.changed) == (promoted.referrers, promoted.changed)
+        after = contents(store)
+        if not promoted.changed:
+            return Done([], set(promoted.items), 0, after, {})
+        assert said.records == promoted.records == store.written
+        assert list(made.check()) == []
+        assert promoted.id is not None
+        made.get_promotion(promoted.id)
+        undone = undo(made, store, promoted.id)
+        for name, content in was.items():
+            assert undone[name].tags == content.tags
+            assert undone[name].manifests >= content.manifests
+            assert undone[name].blobs >= content.blobs
+        return Done(
+            [],
+            set(promoted.items),
+            promoted.linked,
+            after,
+            {name: (c.tags, c.manifests, c.blobs) for name, c in undone.items()},
+        )
+
+
+def undo(made: Engine, store: CountingStore, number: int) -> dict[str, Content]:
+    said = made.undo(number, by="me", dry_run=True)
+    store.reset()
+    taken = made.undo(number, by="me")
+    assert said.records == taken.records == store.written
+    assert said.items == taken.items
+    return contents(store)
+
+
+@given(st.lists(pushes, min_size=2, max_size=10), requests)
+def test_big_and_small_do_the_same(before: list[Pushed], request: PromotionRequest) -> None:
+    """E54, contract 2 and 10."""
+    at_once = done(before, request, 1000)
+    assert at_once == done(before, request, 2) == done(before, request, 1)

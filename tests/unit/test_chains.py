@@ -1,0 +1,193 @@
+"""Chains and swaps: what is source and target in one set, judged against what was before it."""
+
+from __future__ import annotations
+
+import pytest
+
+from liftlock import Digest, Mode
+from liftlock.engine import Engine
+from liftlock.errors import PromotionInvalid, TagMoved
+from liftlock.metadata.contract import MetadataStore
+from liftlock.testing.images import attachment, image
+from liftlock.testing.states import contents, item, move, promote, rows, tags_of
+
+CHAIN = item("dev/a:1", "dev/b:1"), item("dev/b:1", "dev/c:1")
+SWAP = item("dev/a:1", "dev/b:1"), item("dev/b:1", "dev/a:1")
+ORDERS = pytest.mark.parametrize("step", [1, -1], ids=["as said", "backwards"])
+
+
+@pytest.fixture
+def was(sets: Engine) -> dict[str, Digest]:
+    return {
+        name: image(sets, f"dev/{name}", "1", seed=name, contents=[b"base", name.encode()]).digest
+        for name in "abc"
+    }
+
+
+def now(engine: Engine) -> dict[str, Digest | None]:
+    return {name: tags_of(engine, f"dev/{name}").get("1") for name in "abc"}
+
+
+@ORDERS
+def test_a_chain_of_copies_shifts_by_one(sets: Engine, was: dict[str, Digest], step: int) -> None:
+    """E54: whatever the order in which it is said."""
+    promote(sets, *CHAIN[::step])
+    assert now(sets) == {"a": was["a"], "b": was["a"], "c": was["b"]}
+
+
+@ORDERS
+def test_a_chain_of_moves_shifts_by_one(sets: Engine, was: dict[str, Digest], step: int) -> None:
+    """A tag that is source of one item and target of another is set, not removed."""
+    move(sets, *CHAIN[::step])
+    assert now(sets) == {"a": None, "b": was["a"], "c": was["b"]}
+
+
+@ORDERS
+@pytest.mark.parametrize("mode", Mode)
+def test_a_swap_swaps(sets: Engine, was: dict[str, Digest], mode: Mode, step: int) -> None:
+    promote(sets, *SWAP[::step], mode=mode)
+    assert now(sets) == {"a": was["b"], "b": was["a"], "c": was["c"]}
+
+
+@pytest.mark.parametrize("asked", [CHAIN, SWAP], ids=["chain", "swap"])
+@pytest.mark.parametrize("mode", Mode)
+def test_the_same_set_again_changes_nothing(
+    sets: Engine,
+    sets_store: MetadataStore,
+    was: dict[str, Digest],
+    asked: tuple[object, ...],
+    mode: Mode,
+) -> None:
+    """Contract 9: the retry of a pipeline must not shift everything once more."""
+    first = promote(sets, *asked, mode=mode)  # type: ignore[arg-type] # items
+    before = rows(sets_store)
+    for order in (asked, asked[::-1]):
+        again = promote(sets, *order, mode=mode)  # type: ignore[arg-type] # items
+        assert (again.changed, again.id) == (False, first.id)
+    assert rows(sets_store) == before
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_chain_with_something_new_shifts_again(
+    sets: Engine, was: dict[str, Digest], mode: Mode
+) -> None:
+    """The nightly rotation: what came in at its beginning goes one step on each time."""
+    promote(sets, *CHAIN, mode=mode)
+    new = image(sets, "dev/a", "1", seed="new").digest
+    promote(sets, *CHAIN, mode=mode)
+    found = now(sets)
+    assert (found["b"], found["c"]) == (new, was["a"])
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_an_item_by_itself_is_no_chain(sets: Engine, was: dict[str, Digest], mode: Mode) -> None:
+    """Alone it means what is there now."""
+    promote(sets, *CHAIN, mode=mode)
+    done = promote(sets, CHAIN[1], mode=mode)
+    assert done.changed
+    assert now(sets)["c"] == was["a"]
+
+
+def test_a_swap_is_another_once_something_has_changed(sets: Engine, was: dict[str, Digest]) -> None:
+    move(sets, *SWAP)
+    new = image(sets, "dev/a", "1", seed="new").digest
+    move(sets, *SWAP)
+    assert now(sets) == {"a": was["a"], "b": new, "c": was["c"]}
+
+
+def test_expectations_are_of_what_was_before_the_set(sets: Engine, was: dict[str, Digest]) -> None:
+    """E47."""
+    with pytest.raises(TagMoved):
+        move(sets, CHAIN[0], item("dev/b:1", "dev/c:1", expect_source=was["a"]))
+    move(
+        sets,
+        item("dev/a:1", "dev/b:1", expect_target=was["b"]),
+        item("dev/b:1", "dev/c:1", expect_source=was["b"], expect_target=was["c"]),
+    )
+    assert now(sets) == {"a": None, "b": was["a"], "c": was["b"]}
+
+
+@pytest.mark.parametrize("asked", [CHAIN, SWAP], ids=["chain", "swap"])
+def test_a_chain_is_not_purged(
+    sets: Engine, sets_store: MetadataStore, was: dict[str, Digest], asked: tuple[object, ...]
+) -> None:
+    """What leaves and what comes may share content."""
+    before = rows(sets_store)
+    with pytest.raises(PromotionInvalid, match="purge"):
+        move(sets, *asked, purge=True)  # type: ignore[arg-type] # items
+    assert rows(sets_store) == before
+
+
+@ORDERS
+def test_a_chain_of_whole_copies_shifts_by_one(
+    sets: Engine, sets_store: MetadataStore, was: dict[str, Digest], step: int
+) -> None:
+    """A free name gets the rows that were there before, though they are merged into as well."""
+    asked = item("dev/a", "dev/b"), item("dev/b", "prod/b")
+    first = promote(sets, *asked[::step])
+    assert tags_of(sets, "dev/b") == {"1": was["a"]}
+    assert tags_of(sets, "prod/b") == {"1": was["b"]}
+    again = promote(sets, *asked)
+    assert (again.changed, again.id) == (False, first.id)
+    image(sets, "dev/a", "1", seed="new")
+    promote(sets, *asked)
+    assert tags_of(sets, "prod/b") == {"1": was["a"]}
+
+
+@ORDERS
+def test_a_chain_of_renames_shifts_by_one(
+    sets: Engine, sets_store: MetadataStore, was: dict[str, Digest], step: int
+) -> None:
+    before = contents(sets_store)
+    asked = item("dev/a", "dev/b"), item("dev/b", "prod/b")
+    first = move(sets, *asked[::step])
+    after = contents(sets_store)
+    assert set(after) == {"dev/b", "dev/c", "prod/b"}
+    assert (after["dev/b"], after["prod/b"]) == (before["dev/a"], before["dev/b"])
+    again = move(sets, *asked)
+    assert (again.changed, again.id) == (False, first.id)
+    image(sets, "dev/a", "1", seed="new")
+    move(sets, *asked)
+    assert tags_of(sets, "prod/b") == {"1": was["a"]}
+
+
+def test_a_swap_of_names_again_changes_nothing(
+    sets: Engine, sets_store: MetadataStore, was: dict[str, Digest]
+) -> None:
+    before = contents(sets_store)
+    asked = item("dev/a", "dev/b"), item("dev/b", "dev/a")
+    first = move(sets, *asked)
+    swapped = contents(sets_store)
+    assert (swapped["dev/a"], swapped["dev/b"]) == (before["dev/b"], before["dev/a"])
+    again = move(sets, *asked)
+    assert (again.changed, again.id) == (False, first.id)
+    assert contents(sets_store) == swapped
+
+
+def test_a_move_below_a_path_again_is_answered_by_the_first(sets: Engine) -> None:
+    """Also if nothing is left to be selected; and what came back goes again."""
+    for name in ("dev/team/a", "dev/team/b"):
+        image(sets, name, "1", seed=name)
+    first = move(sets, item("dev/team/**", "prod"))
+    again = move(sets, item("dev/team/**", "prod"))
+    assert (again.changed, again.id, len(again.items)) == (False, first.id, 2)
+    new = image(sets, "dev/team/b", "2", seed="new")
+    assert move(sets, item("dev/team/**", "prod")).changed
+    assert tags_of(sets, "prod/team/b")["2"] == new.digest
+
+
+def test_a_glob_moved_again_is_answered_by_the_first(sets: Engine, was: dict[str, Digest]) -> None:
+    """Every way that it went."""
+    asked = item("dev/a", "prod", "*"), item("dev/a", "test", "*", retag="v{tag}")
+    first = move(sets, *asked)
+    again = move(sets, *asked)
+    assert (again.changed, again.id) == (False, first.id)
+    assert {each.target for each in again.items} == {"prod/a:1", "test/a:v1"}
+
+
+def test_attachment_tags_moved_by_themselves_are_moved_once(sets: Engine) -> None:
+    signature = attachment(sets, image(sets, "dev/x", "1"), "first", name="dev/a")
+    first = move(sets, item("dev/a", "prod", "*"))
+    assert set(tags_of(sets, "prod/a")) == {signature.tag}
+    again = move(sets, item("dev/a", "prod", "*"))
+    assert (again.changed, again.id) == (False, first.id)
