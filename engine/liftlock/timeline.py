@@ -116,7 +116,10 @@ def _entries(
 
 def _items(txn: ReadTxn, event: Event, of: Subject, concerned: set[int]) -> Iterable[Item]:
     """Return the items that may be meant: of a large event not all are read for one tag."""
-    if not isinstance(of, Reference) or of.tag is None or event.record.items <= _FEW_ITEMS:
+    if event.record.items <= _FEW_ITEMS:
+        # What came along without a tag is told after what it came along with.
+        return sorted(history.iter_items(txn, event.id), key=lambda item: not item.tag)
+    if not isinstance(of, Reference) or of.tag is None:
         return history.iter_items(txn, event.id)
     # What was taken from a tag is among the items of others, which only the walk finds.
     found = [
