@@ -348,7 +348,8 @@ class TestDocuments:
     def test_a_long_document_within_the_limit_is_read(self, server, repo, target):
         """In a thread, and with the same answers."""
         items = [
-            {"source": f"{repo}:{n}", "target": f"{target}:{f'!{n}' if n else n}"} for n in range(2000)
+            {"source": f"{repo}:{n}", "target": f"{target}:{f'!{n}' if n else n}"}
+            for n in range(2000)
         ]
         answer = server.http.post(PATH, json={"items": items})
         assert len(answer.request.content) > 64 * 1024
