@@ -24,9 +24,17 @@ from typing import NamedTuple
 
 import liftlock
 from liftlock import Digest, Mode, Reference, RepositoryName, Target
-from liftlock.errors import BlobUnknown, ManifestUnknown, NameTaken, RegistryUnknown, UploadUnknown
+from liftlock.errors import (
+    BlobUnknown,
+    ManifestUnknown,
+    NameTaken,
+    RegistryUnknown,
+    RepositoryUnknown,
+    UploadUnknown,
+)
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import BlobRecord, decoded
+from liftlock.oci.reference import Selection
 from liftlock.testing import images
 from liftlock.testing.clock import SOME_DAY, FakeClock
 from liftlock.testing.failing_disk import FailingDisk
@@ -35,6 +43,8 @@ Say = Callable[[str], None]
 Deed = Callable[[liftlock.Engine, Say], None]
 """One thing that a client wants. Like a client it may be told again, and then finds it done."""
 
+LIMITS = liftlock.Limits(part_pairs_max=2)
+"""Of every store here: what has more than two images is written in parts."""
 APP = RepositoryName("dev", "app")
 CONFIG = b'{"architecture": "amd64", "os": "linux"}'
 LAYER = b"one layer, " * 300
@@ -104,6 +114,12 @@ def release(engine: liftlock.Engine, say: Say) -> None:
     images.attachment(engine, index, "signed by me")
 
 
+def more_tags(engine: liftlock.Engine, say: Say) -> None:
+    """Have as many images as are written in several parts."""
+    for number in range(2 * LIMITS.part_pairs_max):
+        images.image(engine, "dev/app", f"more{number}", seed=f"more {number}", layers=1)
+
+
 def other_release(engine: liftlock.Engine, say: Say) -> None:
     """Have another image under the same tag at the target, with content in common."""
     images.image(engine, "prod/app", "1", seed=" arch0")
@@ -113,6 +129,22 @@ def other_release(engine: liftlock.Engine, say: Say) -> None:
 def promote(source: str, target: str, mode: Mode = Mode.COPY) -> Deed:
     return lambda engine, _: void(
         engine.promote(Reference.parse(source), Target.parse(target), mode=mode, by="me")
+    )
+
+
+def promote_some(
+    source: str, target: str, tags: str | None, mode: Mode = Mode.COPY, *, purge: bool = False
+) -> Deed:
+    """Promote what a glob selects, or without one whole repositories."""
+    return lambda engine, _: void(
+        engine.promote(
+            Selection.parse(source),
+            Target.parse(target),
+            mode=mode,
+            by="me",
+            tags=tags,
+            purge=purge,
+        )
     )
 
 
@@ -141,6 +173,14 @@ def delete_blob(content: bytes) -> Deed:
     def deed(engine: liftlock.Engine, say: Say) -> None:
         with suppress(BlobUnknown):
             engine.delete_blob(APP, Digest.of(content), by="me")
+
+    return deed
+
+
+def delete_repository(name: str) -> Deed:
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        with suppress(RepositoryUnknown):
+            engine.delete_repository(RepositoryName.parse(name), by="me")
 
     return deed
 
@@ -192,6 +232,28 @@ SCENARIOS = {
             promote("prod/app:2", "dev/app:2", Mode.MOVE),
         ),
         (undo(2), undo(1)),
+    ),
+    "promote in parts": Scenario(
+        (*TO_PROMOTE, more_tags),
+        (
+            promote_some("dev/app", "prod/app", "*"),
+            promote_some("dev/app", "prod/app", None),
+            promote_some("dev/app", "prod/moved", "*", Mode.MOVE, purge=True),
+            undo(2),
+        ),
+    ),
+    "whole repositories": Scenario(
+        TO_PROMOTE,
+        (
+            promote_some("dev/app", "dev/copy", None),
+            undo(1),
+            promote_some("dev/app", "dev/twin", None),
+            promote_some("dev/twin", "prod/renamed", None, Mode.MOVE),
+            promote_some("dev/app", "prod", None, Mode.MOVE),
+            undo(5),
+            undo(4),
+            delete_repository("dev/app"),
+        ),
     ),
     "delete": Scenario(
         (*PUSHED, push_manifest("2", CONFIG), upload(b"loose")),
@@ -312,7 +374,9 @@ def live(order: dict[str, object]) -> None:
     if order["scenario"] == INIT:
         liftlock.init(root, disk=disk)
         return
-    engine = liftlock.open(root, clock=FakeClock(SOME_DAY), disk=disk, reach=life.reach)
+    engine = liftlock.open(
+        root, clock=FakeClock(SOME_DAY), limits=LIMITS, disk=disk, reach=life.reach
+    )
     for deed in SCENARIOS[str(order["scenario"])].deeds:
         deed(engine, say)
         say("done")

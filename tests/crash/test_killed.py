@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from deeds import INIT, SCENARIOS, finish, state, states_of
+from deeds import INIT, LIMITS, SCENARIOS, finish, state, states_of
 
 import liftlock
 from liftlock.errors import StoreExists, StoreUnknown
@@ -86,7 +86,7 @@ def test_killed_at_any_moment_what_was_acknowledged_stays_and_the_rest_is_whole_
                 deed(engine, lambda _: None)
             assert state(engine) == states[-1], where
         # In the same process as before the kill, and then long after.
-        with liftlock.open(store, clock=FakeClock(LONG_AFTER)) as engine:
+        with liftlock.open(store, clock=FakeClock(LONG_AFTER), limits=LIMITS) as engine:
             engine.sweep()
             assert list(engine.check(content=True)) == [], where
             assert list(engine._blobs.iter_sessions()) == [], where
@@ -157,7 +157,7 @@ def restore(template: Path, store: Path) -> None:
 
 
 def opened(store: Path) -> liftlock.Engine:
-    return liftlock.open(store, clock=FakeClock(SOME_DAY))
+    return liftlock.open(store, clock=FakeClock(SOME_DAY), limits=LIMITS)
 
 
 def state_is_whole(engine: liftlock.Engine) -> bool:

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.model import HistoryEntry, Severity
 from liftlock.names import find_repository
+from liftlock.oci.reference import Selection
 from liftlock.testing import images
 
 WAIT_SECONDS: Final = 30
@@ -278,6 +280,36 @@ class Worker:
 
     def promote_all(self, *, sources: list[str], target: str) -> Answer:
         return [self.promote(source=source, target=target) for source in sources]
+
+    def select(
+        self,
+        *,
+        source: str,
+        target: str,
+        tags: str | None = None,
+        mode: str = Mode.COPY,
+        key: str | None = None,
+    ) -> Answer:
+        """Promote what a glob selects, or whole repositories; return the number, or the error."""
+        selection, to = Selection.parse(source), Target.parse(target)
+        try:
+            return self.engine.promote(
+                selection, to, tags=tags, mode=Mode(mode), key=key, by="rival"
+            ).id
+        except LiftlockError as error:
+            return type(error).__name__
+
+    def select_often(self, *, times: int, **how: str) -> Answer:
+        return [self.select(**how) for _ in range(times)]
+
+    def push_all(self, *, name: str, tags: list[str]) -> Answer:
+        """Push an image of its own under each tag, and again if its repository went meanwhile."""
+        done = {}
+        while left := [tag for tag in tags if tag not in done]:
+            with suppress(NotFound):
+                built = images.image(self.engine, name, left[0], seed=left[0], layers=1)
+                done[left[0]] = str(built.digest)
+        return done
 
     def tags(self, *, name: str) -> Answer:
         page = self.engine.list_tags(RepositoryName.parse(name))

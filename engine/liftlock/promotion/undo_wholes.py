@@ -70,9 +70,12 @@ class WholesUndoing:
         """Refuse unless a repository that is gone can come back with all that it had."""
         key = keys.id_key(repository.id)
         value = self.txn.get(Table.DEAD, key)
-        if value is None or decoded(DeadRecord.decode, Table.DEAD, key, value).is_going:
-            name = names.full_name(self.txn, repository.id)
+        dead = decoded(DeadRecord.decode, Table.DEAD, key, value) if value is not None else None
+        name = names.full_name(self.txn, repository.id)
+        if dead is None or dead.is_going:
             self._refuse(f"what {name} had is swept, or about to be")
+        elif dead.event != self.undone.id:
+            self._refuse(f"{name} came back, and was deleted since, by event {dead.event}")
 
     def _require_names(self, wholes: Sequence[WholeUndo]) -> None:
         """Refuse unless every name that is wanted is free, or becomes so by this undo."""

@@ -1,0 +1,8 @@
+"""Lets the state machine find its own modules."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))

@@ -1,0 +1,365 @@
+"""Promotions of all kinds, the same again, and their undoing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from forecast import Done, Forecast
+from hypothesis import note
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+from machine import REGISTRIES, TAGS, any_number, any_registry, pick
+from model import ModelRepository, is_attachment
+from pushing import Pushing
+
+from liftlock import Digest, Mode, PromotionRequest, RequestItem, Target
+from liftlock.errors import LiftlockError
+from liftlock.model import Promotion, Side
+from liftlock.oci.reference import Selection
+
+any_mode = st.sampled_from(Mode)
+any_side = st.sampled_from([None, None, *Side])
+any_path = st.sampled_from([None, None, "app", "team/web", "new"])
+any_glob = st.sampled_from(["*", "1*", "[2-9]", "sha256-*"])
+any_tags = st.lists(st.sampled_from(TAGS), min_size=1, max_size=3, unique=True).map(tuple)
+any_template = st.sampled_from([None, None, "{tag}-x", "now"])
+
+
+class Draw(NamedTuple):
+    """What an item is made of, once it is known what there is."""
+
+    kind: str
+    which: int
+    registry: str
+    path: str | None
+    tag: str | None
+    tags: str | tuple[str, ...]
+    retag: str | None
+
+
+any_item = st.builds(
+    Draw,
+    st.sampled_from(["tag", "tag", "digest", "some", "some", "whole", "deep", "deep some"]),
+    any_number,
+    any_registry,
+    any_path,
+    st.sampled_from([None, None, *TAGS]),
+    any_glob | any_tags,
+    any_template,
+)
+
+
+class Promoting(Pushing):
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: dict[int, Done] = {}
+
+    # --- requests ---------------------------------------------------------------------------
+
+    @precondition(lambda self: self.model.tagged())
+    @rule(
+        which=any_number,
+        registry=any_registry,
+        path=any_path,
+        tag=st.sampled_from([None, None, *TAGS]),
+        mode=any_mode,
+        side=any_side,
+        purge=st.booleans(),
+        then=st.sampled_from(["", "again", "undo"]),
+    )
+    def promote_tag(
+        self,
+        which: int,
+        registry: str,
+        path: str | None,
+        tag: str | None,
+        mode: Mode,
+        side: Side | None,
+        then: str,
+        *,
+        purge: bool,
+    ) -> None:
+        name, source_tag = pick(self.model.tagged(), which)
+        source = Selection(name.registry, name.repository, tag=source_tag)
+        item = RequestItem(source, Target(registry, path, tag))
+        is_purge = purge and mode is Mode.MOVE
+        self.promote(PromotionRequest((item,), mode, side, is_purge), then)
+
+    @precondition(lambda self: self.model.linked())
+    @rule(which=any_number, registry=any_registry, tag=st.none() | st.sampled_from(TAGS))
+    def promote_digest(self, which: int, registry: str, tag: str | None) -> None:
+        name, digest = pick(self.model.linked(), which)
+        source = Selection(name.registry, name.repository, digest=digest)
+        self.promote(PromotionRequest((RequestItem(source, Target(registry, None, tag)),)), "again")
+
+    @precondition(lambda self: self.model.existing())
+    @rule(
+        which=any_number,
+        registry=any_registry,
+        path=any_path,
+        tags=any_glob | any_tags,
+        retag=any_template,
+        mode=any_mode,
+        side=any_side,
+        purge=st.booleans(),
+        then=st.sampled_from(["", "again", "undo"]),
+    )
+    def promote_tags(
+        self,
+        which: int,
+        registry: str,
+        path: str | None,
+        tags: str | tuple[str, ...],
+        retag: str | None,
+        mode: Mode,
+        side: Side | None,
+        then: str,
+        *,
+        purge: bool,
+    ) -> None:
+        item = self.item(Draw("some", which, registry, path, None, tags, retag))
+        is_purge = purge and mode is Mode.MOVE
+        self.promote(PromotionRequest((item,), mode, side, is_purge), then)
+
+    @precondition(lambda self: self.model.existing())
+    @rule(
+        which=any_number,
+        registry=any_registry,
+        path=any_path,
+        mode=any_mode,
+        side=any_side,
+        purge=st.booleans(),
+        then=st.sampled_from(["", "again", "undo"]),
+    )
+    def promote_whole(
+        self,
+        which: int,
+        registry: str,
+        path: str | None,
+        mode: Mode,
+        side: Side | None,
+        then: str,
+        *,
+        purge: bool,
+    ) -> None:
+        item = self.item(Draw("whole", which, registry, path, None, "*", None))
+        is_purge = purge and mode is Mode.MOVE
+        self.promote(PromotionRequest((item,), mode, side, is_purge), then)
+
+    @precondition(lambda self: self.model.existing())
+    @rule(
+        draws=st.lists(any_item, min_size=1, max_size=3),
+        mode=any_mode,
+        side=any_side,
+        then=st.sampled_from(["", "again", "undo"]),
+    )
+    def promote_set(self, draws: list[Draw], mode: Mode, side: Side | None, then: str) -> None:
+        items = tuple(self.item(draw) for draw in draws)
+        self.promote(PromotionRequest(items, mode, side), then)
+
+    @precondition(lambda self: self.model.tagged())
+    @rule(one=any_number, other=any_number, mode=any_mode, then=st.sampled_from(["", "undo"]))
+    def swap(self, one: int, other: int, mode: Mode, then: str) -> None:
+        """Each is judged against what was before, so two tags can change places."""
+        tagged = self.model.tagged()
+        (name, tag), (other_name, other_tag) = pick(tagged, one), pick(tagged, other)
+        items = (
+            RequestItem(
+                Selection(name.registry, name.repository, tag=tag),
+                Target(other_name.registry, other_name.repository, other_tag),
+            ),
+            RequestItem(
+                Selection(other_name.registry, other_name.repository, tag=other_tag),
+                Target(name.registry, name.repository, tag),
+            ),
+        )
+        self.promote(PromotionRequest(items, mode), then)
+
+    def item(self, draw: Draw) -> RequestItem:
+        """Make an item about something that is there; what is not, the rules for errors try."""
+        target = Target(draw.registry, draw.path)
+        if draw.kind == "tag" and self.model.tagged():
+            name, tag = pick(self.model.tagged(), draw.which)
+            target = Target(draw.registry, draw.path, draw.tag)
+            return RequestItem(Selection(name.registry, name.repository, tag=tag), target)
+        if draw.kind == "digest" and self.model.linked():
+            name, digest = pick(self.model.linked(), draw.which)
+            target = Target(draw.registry, draw.path, draw.tag)
+            return RequestItem(Selection(name.registry, name.repository, digest=digest), target)
+        if draw.kind.startswith("deep"):
+            registry = pick(REGISTRIES, draw.which)
+            is_below = bool(draw.path)
+            source = Selection(registry, "team" if is_below else None, is_deep=is_below)
+            target = Target(draw.registry, "team" if draw.path == "new" else None)
+            if draw.kind == "deep":
+                return RequestItem(source, target)
+            return RequestItem(source, target, draw.tags, draw.retag)
+        name, there = pick(self.model.existing(), draw.which)
+        source = Selection(name.registry, name.repository)
+        if draw.kind == "whole":
+            return RequestItem(source, target)
+        tags = draw.tags
+        if isinstance(tags, tuple):
+            tags = tuple(tag for tag in tags if tag in there.tags) or "*"
+        return RequestItem(source, target, tags, draw.retag)
+
+    # --- promotion --------------------------------------------------------------------------
+
+    def promote(self, request: PromotionRequest, then: str) -> None:
+        forecast = Forecast(self.model, request)
+        before = {name: (there, there.copy()) for name, there in self.model.existing()}
+        done = self.run(request)
+        if not isinstance(done, Promotion):
+            assert forecast.refusals, done
+            named = {type(violation) for violation in done.violations}
+            assert forecast.refusals <= named, (forecast.refusals, named)
+            return
+        if forecast.refusals:
+            assert forecast.may_be_repeated, forecast.refusals
+            assert not done.changed
+            return
+        made = forecast.happen()
+        self.compare(request, forecast, made, done)
+        if done.changed:
+            assert done.id is not None
+            self.done[done.id] = made
+        # Of several that select what is there, one may select what another has just made.
+        is_settled = len(request.items) == 1 or not is_deep(request)
+        if then == "again" and is_settled and not forecast.is_entangled:
+            self.run_again(request, forecast, done)
+        elif then == "undo" and done.changed:
+            self.undo_promotion(done.id, must=not made.is_nothing)
+            self.compare_with_before(before, is_purged=request.purge)
+
+    def run(self, request: PromotionRequest) -> object:
+        """Do it, as a dry run said."""
+        said = self.answers(lambda engine: engine.promote_all(request, by="me", dry_run=True))
+        plans = iter([getattr(one, "plan", None) for one in said])
+        done = self.answers(lambda engine: engine.promote_all(request, by="me", plan=next(plans)))
+        for one, other in zip(said, done, strict=True):
+            if isinstance(one, Promotion):
+                assert isinstance(other, Promotion), other
+                assert (one.items, one.linked, one.manifests, one.referrers, one.plan) == (
+                    other.items,
+                    other.linked,
+                    other.manifests,
+                    other.referrers,
+                    other.plan,
+                )
+                assert one.records == other.records, (one, other)
+                assert one.changed == other.changed
+        return done[0]
+
+    def run_again(self, request: PromotionRequest, forecast: Forecast, done: Promotion) -> None:
+        again = self.run(request)
+        is_named = all(route.pairs for route in forecast.routes.values())
+        if request.mode is Mode.MOVE and isinstance(again, LiftlockError):
+            # Nothing is there any more of what was meant without being named.
+            assert not is_named or is_deep(request)
+            return
+        assert isinstance(again, Promotion), again
+        assert not again.changed
+        assert again.id in {done.id, None} or not done.changed
+
+    def compare(
+        self, request: PromotionRequest, forecast: Forecast, made: Done, done: Promotion
+    ) -> None:
+        """See that the answer tells what was foreseen."""
+        assert made.is_nothing or done.changed
+        assert done.linked == sum(map(len, made.linked.values()))
+        told = {item.target: item for item in done.items if item.tally is None}
+        for route in forecast.routes.values():
+            for pair in route.pairs:
+                if pair.target_tag is not None:
+                    item = told[f"{route.target}:{pair.target_tag}"]
+                    assert item.digest == pair.digest
+                    old = forecast.before.get(route.target)
+                    assert item.previous_digest == (old.tags.get(pair.target_tag) if old else None)
+        if request.mode is Mode.MOVE and forecast.is_entangled:
+            self.accept_attachments(forecast)
+        if request.purge:
+            for route in forecast.routes.values():
+                there = self.model.made(route.source)
+                self.catch_up(there, may_lose=set(), may_gain=set())
+
+    def accept_attachments(self, forecast: Forecast) -> None:
+        """Where sources are targets, too, it is open whether attachments that leave also stay."""
+        for name in {route.source for route in forecast.routes.values()}:
+            there, before = self.model.made(name), forecast.before[name].tags
+            found = {tag.name: tag.digest for tag in self.engines[0].list_tags(name).entries}
+            for tag in {*found, *there.tags}:
+                if is_attachment(tag) and found.get(tag) != there.tags.get(tag):
+                    note(f"{name}:{tag} is open")
+                    assert found.get(tag) in {None, before.get(tag)}
+                    if tag in found:
+                        there.tags[tag] = found[tag]
+                    else:
+                        del there.tags[tag]
+
+    def compare_with_before(self, before: dict, *, is_purged: bool) -> None:
+        """An undo right away leaves all as it was."""
+        for name, there in self.model.existing():
+            assert name in before or there.is_empty
+        for name, (there, was) in before.items():
+            assert self.model.find(name) is there
+            assert there.tags == was.tags
+            assert there.linked >= was.linked
+            # What was purged comes back from the target, with what that has for it besides.
+            assert there.linked == was.linked or is_purged
+
+    # --- undo -------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.done)
+    @rule(which=any_number)
+    def undo(self, which: int) -> None:
+        number = pick(sorted(self.done), -which - 1)
+        self.undo_promotion(number, must=False)
+
+    def undo_promotion(self, number: int, *, must: bool) -> None:
+        made = self.done[number]
+        said = self.both(lambda engine: engine.undo(number, by="me", dry_run=True))
+        done = self.both(lambda engine: engine.undo(number, by="me"))
+        if not isinstance(done, Promotion):
+            assert not must, done
+            assert isinstance(said, LiftlockError)
+            return
+        assert isinstance(said, Promotion)
+        assert (said.items, said.linked, said.records) == (done.items, done.linked, done.records)
+        if done.changed:
+            self.turn_back(made, {*done.manifests})
+
+    def turn_back(self, made: Done, taken: set) -> None:
+        returned: dict[ModelRepository, set[Digest]] = {}
+        for here, there, digest in made.moved_from:
+            if digest in there.linked:
+                returned.setdefault(here, set()).update(self.model.closure(there, [digest]))
+        for there in made.copied:
+            self.model.drop(self.model.name_of(there))
+        renamed = [(self.model.drop(self.model.name_of(t)), old) for t, old in made.renamed]
+        for there, name in (*renamed, *made.dissolved):
+            self.model.put(name, there)
+        for change in made.changes:
+            self.turn_tag_back(change)
+        for there, linked in made.linked.items():
+            if self.model.name_of(there) is not None:
+                self.catch_up(there, may_lose=linked & taken, may_gain=set())
+        for here, members in returned.items():
+            self.catch_up(here, may_lose=set(), may_gain=members)
+
+    def turn_tag_back(self, change) -> None:
+        there, tag, old, new, is_attached = change
+        name = self.model.name_of(there)
+        assert name is not None
+        found = {t.name: t.digest for t in self.engines[0].list_tags(name).entries}.get(tag)
+        # An attachment of what somebody relies on by now stays with it.
+        allowed = {old, new} if is_attached else {old}
+        assert there.tags.get(tag) == new
+        assert found in allowed
+        if found is None:
+            there.tags.pop(tag, None)
+        else:
+            there.tags[tag] = found
+
+
+def is_deep(request: PromotionRequest) -> bool:
+    return any(item.source.is_deep or item.source.repository is None for item in request.items)

@@ -1,0 +1,160 @@
+"""What clients push, mount and delete."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+from machine import (
+    FOREIGN,
+    REPOSITORIES,
+    TAGS,
+    Machine,
+    any_number,
+    any_repository,
+    any_tag,
+    pick,
+)
+from model import SUFFIXES
+
+from liftlock import Digest, Reference, RepositoryName
+from liftlock.errors import NotFound, RegistryUnknown, Unsupported
+from liftlock.testing.images import Built, attachment, image, index, referrer, upload
+
+
+class Pushing(Machine):
+    def begin(self) -> None:
+        super().begin()
+        for seed in "ab":
+            self.push_image(REPOSITORIES[0], None, seed, foreign=False)
+        self.push_index(0, 2, TAGS[0])
+
+    @rule(name=any_repository)
+    def upload_foreign(self, name: RepositoryName) -> None:
+        answer = self.both(lambda engine: upload(engine, name, FOREIGN))
+        if name.registry in self.model.registries:
+            self.model.made(name).blobs.add(Digest.of(FOREIGN))
+            self.model.contents[Digest.of(FOREIGN)] = FOREIGN
+        else:
+            assert isinstance(answer, RegistryUnknown)
+
+    @rule(
+        name=any_repository,
+        tag=st.none() | any_tag,
+        seed=st.sampled_from("abc"),
+        foreign=st.booleans(),
+    )
+    def push_image(
+        self,
+        name: RepositoryName,
+        tag: str | None,
+        seed: str,
+        *,
+        foreign: bool,
+    ) -> None:
+        named = [FOREIGN] if foreign else []
+        answer = self.both(
+            lambda engine: image(engine, name, tag, seed=seed, layers=1, foreign=named)
+        )
+        if name.registry in self.model.registries:
+            assert isinstance(answer, Built)
+            self.learn(answer)
+        else:
+            assert isinstance(answer, RegistryUnknown)
+
+    @precondition(lambda self: self.model.linked())
+    @rule(first=any_number, count=st.integers(1, 2), tag=st.none() | any_tag)
+    def push_index(self, first: int, count: int, tag: str | None) -> None:
+        name, _ = pick(self.model.linked(), first)
+        inside = sorted(self.model.made(name).linked)
+        children = [self.built(name, pick(inside, first + step)) for step in range(count)]
+        answer = self.both(lambda engine: index(engine, name, tag, children))
+        assert isinstance(answer, Built)
+        self.learn(answer)
+
+    @precondition(lambda self: self.model.linked())
+    @rule(subject=any_number, name=any_repository, here=st.booleans(), seed=st.sampled_from("xy"))
+    def push_referrer(
+        self,
+        subject: int,
+        name: RepositoryName,
+        seed: str,
+        *,
+        here: bool,
+    ) -> None:
+        where, digest = pick(self.model.linked(), subject)
+        name = where if here else name
+        described = self.built(where, digest)
+        answer = self.both(lambda engine: referrer(engine, described, name=name, seed=seed))
+        if name.registry in self.model.registries:
+            assert isinstance(answer, Built)
+            self.learn(answer)
+
+    @precondition(lambda self: self.model.linked())
+    @rule(
+        subject=any_number,
+        entries=st.sets(st.sampled_from("pq"), min_size=1),
+        suffix=st.sampled_from(SUFFIXES),
+    )
+    def push_attachment(self, subject: int, entries: set[str], suffix: str) -> None:
+        where, digest = pick(self.model.linked(), subject)
+        described = self.built(where, digest)
+        answer = self.both(
+            lambda engine: attachment(engine, described, *sorted(entries), suffix=suffix)
+        )
+        assert isinstance(answer, Built)
+        self.learn(answer)
+
+    @precondition(lambda self: self.model.linked())
+    @rule(which=any_number, tag=any_tag)
+    def tag_again(self, which: int, tag: str) -> None:
+        name, digest = pick(self.model.linked(), which)
+        body = self.model.known[digest].body
+        media_type = json.loads(body)["mediaType"]
+        self.both(
+            lambda engine: engine.put_manifest(
+                Reference(name, tag), body, media_type=media_type, by="me"
+            )
+        )
+        self.model.made(name).tags[tag] = digest
+
+    @precondition(lambda self: self.model.tagged())
+    @rule(which=any_number)
+    def delete_tag(self, which: int) -> None:
+        name, tag = pick(self.model.tagged(), which)
+        answer = self.both(lambda engine: engine.delete_tag(name, tag, by="me"))
+        assert answer == self.model.made(name).tags.pop(tag)
+
+    @precondition(lambda self: self.model.linked())
+    @rule(which=any_number)
+    def delete_manifest(self, which: int) -> None:
+        name, digest = pick(self.model.linked(), which)
+        there = self.model.made(name)
+        answer = self.both(lambda engine: engine.delete_manifest(name, digest, by="me"))
+        if any(digest in self.model.known[parent].children for parent in there.linked):
+            assert isinstance(answer, Unsupported)
+            return
+        assert answer is None
+        there.linked.remove(digest)
+        there.tags = {tag: at for tag, at in there.tags.items() if at != digest}
+
+    @precondition(lambda self: self.model.known)
+    @rule(which=any_number, name=any_repository)
+    def delete_what_may_not_be_there(self, which: int, name: RepositoryName) -> None:
+        digest = pick(sorted(self.model.known), which)
+        there = self.model.find(name)
+        if there is None or digest not in there.linked:
+            answer = self.both(lambda engine: engine.delete_manifest(name, digest, by="me"))
+            assert isinstance(answer, NotFound)
+
+    @precondition(lambda self: self.model.contents)
+    @rule(which=any_number, name=any_repository, source=any_repository)
+    def mount(self, which: int, name: RepositoryName, source: RepositoryName) -> None:
+        blob = pick(sorted(self.model.contents), which)
+        answer = self.both(lambda engine: engine.mount_blob(name, blob, source=source, by="me"))
+        if name.registry not in self.model.registries:
+            assert isinstance(answer, RegistryUnknown)
+        elif answer is not None:
+            assert blob in self.model.made(source).blobs
+            self.model.made(name).blobs.add(blob)
