@@ -139,8 +139,8 @@ def _latest_from(txn: ReadTxn, target: int, tag: str, side: OtherSide) -> Event 
         return None
     items = history.find_items(txn, target, tag, (number,))
     event = history.get_event(txn, number)
-    is_it = event.record.promotion and any(item.record.other == side for item in items)
-    return event if is_it else None
+    is_promotion = event.record.promotion and not event.record.undoes
+    return event if is_promotion and any(i.record.other == side for i in items) else None
 
 
 def whole_event(txn: ReadTxn, whole: Whole) -> Event | None:
