@@ -195,6 +195,7 @@ class Engine:
         self._blobs = blobs
         self._clock = clock
         self._part = part
+        self._reach = reach
         states = HashStates(limits.hash_states_max)
         self._uploads = uploads.Place(store, blobs, clock, new_id, limits, states, reach)
 
@@ -584,7 +585,7 @@ class Engine:
             return promoting.rehearse(self._store, asked, self.limits, self._clock)
         if request.is_small:
             return self._store.write(Promoting(asked, self.limits))
-        return promoting.promote_big(self._store, asked, self.limits)
+        return promoting.promote_big(self._store, asked, self.limits, self._reach)
 
     def submit_promotion(
         self,

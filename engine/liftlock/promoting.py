@@ -17,6 +17,7 @@ from liftlock.errors import LiftlockError, PlanOutdated
 from liftlock.idempotency import Asked
 from liftlock.metadata.contract import Instant, MetadataStore, ReadTxn, WriteTxn
 from liftlock.model import Promotion
+from liftlock.points import Reach, nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Promoting:
 
     asked: Asked
     limits: Limits
+    reach: Reach = nowhere
 
     def __call__(self, txn: WriteTxn) -> Promotion:
         """Promote; see `Engine.promote_all` for what it raises."""
@@ -33,7 +35,7 @@ class Promoting:
         if answered is not None:
             return answered
         plan = planned(txn, asked, limits, txn.at)
-        return _write(txn, asked, plan, limits)
+        return _write(txn, asked, plan, limits, self.reach)
 
     def together(self, txn: WriteTxn, operations: Sequence[Promoting]) -> list[object]:
         """Promote several; those that can be are planned together. See `Joint.together`."""
@@ -64,17 +66,20 @@ class Promoting:
         return outcomes
 
 
-def promote_big(store: MetadataStore, asked: Asked, limits: Limits) -> Promotion:
+def promote_big(store: MetadataStore, asked: Asked, limits: Limits, reach: Reach) -> Promotion:
     """Plan beside the writer, and write what still holds then; at last, plan inside."""
     answered = store.write(lambda txn: idempotency.find_answer(txn, asked))
     if answered is not None:
         return answered
     for _ in range(limits.plan_tries_max):
         plan = store.read(lambda txn: planned(txn, asked, limits, 0))
-        done = store.write(partial(_write_if_same, asked=asked, plan=plan, limits=limits))
+        reach("promotion: planned")
+        done = store.write(
+            partial(_write_if_same, asked=asked, plan=plan, limits=limits, reach=reach)
+        )
         if done is not None:
             return done
-    return store.write(Promoting(asked, limits))
+    return store.write(Promoting(asked, limits, reach))
 
 
 def rehearse(
@@ -112,18 +117,20 @@ def planned(
 
 
 def _write_if_same(
-    txn: WriteTxn, asked: Asked, plan: promotion.Plan, limits: Limits
+    txn: WriteTxn, asked: Asked, plan: promotion.Plan, limits: Limits, reach: Reach
 ) -> Promotion | None:
     answered = idempotency.find_answer(txn, asked)
     if answered is not None:
         return answered
     if not promotion.still_holds(txn, plan):
         return None
-    return _write(txn, asked, plan, limits)
+    return _write(txn, asked, plan, limits, reach)
 
 
-def _write(txn: WriteTxn, asked: Asked, plan: promotion.Plan, limits: Limits) -> Promotion:
-    done = promotion.apply(txn, plan, asked.act, limits)
+def _write(
+    txn: WriteTxn, asked: Asked, plan: promotion.Plan, limits: Limits, reach: Reach
+) -> Promotion:
+    done = promotion.apply(txn, plan, asked.act, limits, reach)
     idempotency.keep_answer(txn, asked, done, limits)
     return done
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from liftlock import history, links, names
 from liftlock.config import Limits
-from liftlock.errors import PromotionInvalid
+from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.history import Act, Change, Closed
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, Numbered, ReadTxn, WriteTxn
@@ -18,8 +18,10 @@ from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import Action, FoundRepository, Naming, OtherSide, Role
 from liftlock.model import Mode, Promotion, Tally
 from liftlock.oci.reference import RepositoryName
+from liftlock.points import Reach, nowhere
 from liftlock.promotion import answers
 from liftlock.promotion.answers import Telling
+from liftlock.promotion.deciding import refuse
 from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target, kind_of
 from liftlock.promotion.planning import iter_parts
 from liftlock.promotion.values import Part, Plan, Route, Way, Whole
@@ -32,10 +34,17 @@ _OPEN: Final = Closed(0, b"", 0, 0)
 """Of an event that nobody will close."""
 
 
-def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits) -> Promotion:
+def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits, reach: Reach = nowhere) -> Promotion:
     """Write `plan`, which holds in this very transaction; if it changes nothing, write nothing.
 
     But for one thing: an untagged digest that is promoted again is held for longer.
+
+    Args:
+        txn: the transaction.
+        plan: what is to be written.
+        act: by whom and why.
+        limits: how many records it may take.
+        reach: told of each part of a big plan.
 
     Raises:
         PromotionInvalid: it would take more records than one transaction may. The numbers that
@@ -61,7 +70,7 @@ def apply(txn: WriteTxn, plan: Plan, act: Act, limits: Limits) -> Promotion:
         records = counted(writing.draft.records + plan.records, limits)
         writing.draft.write(txn)
     else:
-        records = _write_big(txn, plan, act, limits, writing, telling, number)
+        records = _write_big(txn, plan, act, limits, writing, telling, number, reach)
     return telling.promotion(act, txn.at, number, records)
 
 
@@ -255,6 +264,7 @@ def _write_big(
     writing: _Writing,
     telling: Telling,
     number: int,
+    reach: Reach,
 ) -> int:
     """Write part by part, so that memory holds one of them; return how many records that were."""
     records = sum(whole.rows for whole in plan.wholes) + writing.write(txn)
@@ -266,10 +276,13 @@ def _write_big(
         route.source = _again(txn, route.source)
         route.target = _again(txn, writing.target(route))
 
-    for route, part in iter_parts(txn, plan.request, limits, routes, [], refresh):
+    violations: list[LiftlockError] = []
+    for route, part in iter_parts(txn, plan.request, limits, routes, violations, refresh):
         telling.tell(route, part)
         writing.take(route, part)
         records += writing.write(txn)
+        reach("promotion: part written")
+    refuse(violations)  # what was possible when it was planned must be so still
     writing.end(telling)
     records += writing.write(txn)
     items, items_hash = history.hashed_items(txn, writing.event)
