@@ -24,6 +24,8 @@ any_glob = st.sampled_from(["*", "1*", "[2-9]", "sha256-*"])
 any_tags = st.lists(st.sampled_from(TAGS), min_size=1, max_size=3, unique=True).map(tuple)
 any_template = st.sampled_from([None, None, "{tag}-x", "now"])
 
+any_sequel = st.sampled_from(["", "again", "undo"])
+
 
 class Draw(NamedTuple):
     """What an item is made of, once it is known what there is."""
@@ -65,7 +67,7 @@ class Promoting(Pushing):
         mode=any_mode,
         side=any_side,
         purge=st.booleans(),
-        then=st.sampled_from(["", "again", "undo"]),
+        then=any_sequel,
     )
     def promote_tag(
         self,
@@ -102,7 +104,7 @@ class Promoting(Pushing):
         mode=any_mode,
         side=any_side,
         purge=st.booleans(),
-        then=st.sampled_from(["", "again", "undo"]),
+        then=any_sequel,
     )
     def promote_tags(
         self,
@@ -129,7 +131,7 @@ class Promoting(Pushing):
         mode=any_mode,
         side=any_side,
         purge=st.booleans(),
-        then=st.sampled_from(["", "again", "undo"]),
+        then=any_sequel,
     )
     def promote_whole(
         self,
@@ -151,14 +153,14 @@ class Promoting(Pushing):
         draws=st.lists(any_item, min_size=1, max_size=3),
         mode=any_mode,
         side=any_side,
-        then=st.sampled_from(["", "again", "undo"]),
+        then=any_sequel,
     )
     def promote_set(self, draws: list[Draw], mode: Mode, side: Side | None, then: str) -> None:
         items = tuple(self.item(draw) for draw in draws)
         self.promote(PromotionRequest(items, mode, side), then)
 
     @precondition(lambda self: self.model.tagged())
-    @rule(one=any_number, other=any_number, mode=any_mode, then=st.sampled_from(["", "undo"]))
+    @rule(one=any_number, other=any_number, mode=any_mode, then=any_sequel)
     def swap(self, one: int, other: int, mode: Mode, then: str) -> None:
         """Each is judged against what was before, so two tags can change places."""
         tagged = self.model.tagged()
@@ -214,6 +216,8 @@ class Promoting(Pushing):
             named = {type(violation) for violation in done.violations}
             assert forecast.refusals <= named, (forecast.refusals, named)
             return
+        if forecast.is_entangled and not done.changed and done.id in self.done:
+            return  # a chain or a swap that was the last that happened is not done once more
         if forecast.refusals:
             assert forecast.may_be_repeated, forecast.refusals
             assert not done.changed
@@ -225,7 +229,9 @@ class Promoting(Pushing):
             self.done[done.id] = made
         # Of several that select what is there, one may select what another has just made.
         is_settled = len(request.items) == 1 or not is_deep(request)
-        if then == "again" and is_settled and not forecast.is_entangled:
+        if forecast.is_entangled:
+            is_settled = all(item.source.is_image for item in request.items)
+        if then == "again" and is_settled:
             self.run_again(request, forecast, done)
         elif then == "undo" and done.changed:
             self.undo_promotion(done.id, must=not made.is_nothing)
