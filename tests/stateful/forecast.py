@@ -157,6 +157,7 @@ class Forecast:
                 taken |= self.take_repository(item, Whole(name, target), here)
         if not taken:
             self.refusals.add(NothingSelected)
+            self.may_be_repeated = self.is_move
 
     def take_repository(self, item: RequestItem, leg: Whole, here: ModelRepository) -> bool:
         if item.tags is None:
