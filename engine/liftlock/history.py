@@ -112,7 +112,7 @@ def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]
     rows = []
     # Of a copy its source has no item, but can be asked about it all the same.
     is_copy = kind is Kind.PROMOTE
-    for key, change in sorted(items.items()):
+    for key, change in sorted(items.items()) if len(items) > 1 else items.items():
         repository, tag, action, old, new, other, is_attachment, tally = change
         body = ItemRecord(action, old, new, other, is_attachment, tally).encode()
         rows.append(draft.put(Table.ITEMS, key, body))

@@ -20,7 +20,7 @@ from liftlock.model import Promotion
 from liftlock.points import Reach, nowhere
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Promoting:
     """One promotion, to be planned and written in one transaction."""
 

@@ -23,9 +23,12 @@ class Draft:
         self._deletes: defaultdict[Table, dict[bytes, None]] = defaultdict(dict)
         self._repositories: dict[int, tuple[RepositoryRecord, Counts]] = {}
         self._counters: dict[int, Counts] = {}
+        self.drafted = 0
+        """Rows put or deleted so far, each as often as it was: of one operation, mostly once."""
 
     def put(self, table: Table, key: bytes, body: bytes = b"") -> Row:
         """Set a row, and return it; a delete of it that was drafted before is forgotten."""
+        self.drafted += 1
         value = self._puts[table][key] = protected(table, key, body)
         if table in self._deletes:
             self._deletes[table].pop(key, None)
@@ -38,6 +41,7 @@ class Draft:
     def put_bare(self, table: Table, row_keys: Iterable[bytes]) -> None:
         """Set rows that say all with their keys."""
         rows = protected_bare(table, row_keys)
+        self.drafted += len(rows)
         self._puts[table].update(rows)
         if table in self._deletes:
             for key in rows:
@@ -45,6 +49,7 @@ class Draft:
 
     def delete(self, table: Table, key: bytes) -> None:
         """Remove a row, absent or not; a put of it that was drafted before is forgotten."""
+        self.drafted += 1
         self._deletes[table][key] = None
         if table in self._puts:
             self._puts[table].pop(key, None)
@@ -57,21 +62,6 @@ class Draft:
     def add(self, registry: int, delta: Counts) -> None:
         """Add to what a registry has, beside what `touch` adds."""
         self._counters[registry] = added(self._counters.get(registry, NO_COUNTS), delta)
-
-    def absorb(self, other: Draft) -> None:
-        """Take in what another operation has drafted, as if it came after this."""
-        for table, gone in other._deletes.items():
-            for key in gone:
-                self.delete(table, key)
-        for table, rows in other._puts.items():
-            self._puts[table].update(rows)
-            if table in self._deletes:
-                for key in rows:
-                    self._deletes[table].pop(key, None)
-        for number, (record, delta) in other._repositories.items():
-            self.touch(number, record, delta)
-        for registry, delta in other._counters.items():
-            self.add(registry, delta)
 
     @property
     def records(self) -> int:

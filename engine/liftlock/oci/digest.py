@@ -19,7 +19,8 @@ ALGORITHMS: Final = (SHA256, SHA512)
 
 _CODES: Final = {SHA256: 1, SHA512: 2}
 _NAMES: Final = {code: name for name, code in _CODES.items()}
-_PREFIXES: Final = {name: bytes((code,)) for name, code in _CODES.items()}
+PREFIXES: Final = {name: bytes((code,)) for name, code in _CODES.items()}
+"""What a key begins with, by algorithm."""
 _KEY_BYTES: Final = {1: 33, 2: 65}
 _WELL_FORMED: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
@@ -43,12 +44,12 @@ class Digest(NamedTuple):
     @classmethod
     def of(cls, content: bytes, algorithm: str = SHA256) -> Digest:
         """Hash `content`."""
-        return cls(_PREFIXES[algorithm] + hashlib.new(algorithm, content).digest())
+        return cls(PREFIXES[algorithm] + hashlib.new(algorithm, content).digest())
 
     @classmethod
     def of_hash(cls, algorithm: str, raw: bytes) -> Digest:
         """Wrap a finished hash."""
-        return cls(_PREFIXES[algorithm] + raw)
+        return cls(PREFIXES[algorithm] + raw)
 
     @property
     def algorithm(self) -> str:
@@ -76,7 +77,7 @@ def algorithm_of(key: bytes) -> str:
 
 def key_of(text: str) -> bytes:
     """Return the key of a digest that is known to be well-formed: half the price of `parse`."""
-    return _PREFIXES[text[:6]] + bytes.fromhex(text[7:])
+    return PREFIXES[text[:6]] + bytes.fromhex(text[7:])
 
 
 def _fault(text: str) -> str:

@@ -21,7 +21,7 @@ import msgspec
 from liftlock.errors import DigestInvalid, ManifestInvalid
 from liftlock.oci import mediatype
 from liftlock.oci.descriptor import Descriptor
-from liftlock.oci.digest import Digest, key_of
+from liftlock.oci.digest import PREFIXES, Digest, key_of
 from liftlock.oci.mediatype import FOREIGN
 
 ARTIFACT_TYPE_BYTES_MAX: Final = 255
@@ -184,8 +184,12 @@ def decode_edges(body: bytes) -> Edges:
     needed: dict[bytes, None] = {}
     foreign: dict[bytes, None] = {}
     for raw in (*config, *(document.layers or ()), *(document.blobs or ())):
-        kind = foreign if raw.media_type.startswith(FOREIGN) else needed
-        kind[key_of(raw.digest)] = None
+        text = raw.digest  # `key_of` each, in place: this is most of what a promotion reads
+        key = PREFIXES[text[:6]] + bytes.fromhex(text[7:])
+        if raw.media_type.startswith(FOREIGN):
+            foreign[key] = None
+        else:
+            needed[key] = None
     if foreign:
         foreign = {key: None for key in foreign if key not in needed}
     return Edges(

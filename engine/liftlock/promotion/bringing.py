@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from liftlock import links
 from liftlock.metadata import keys
@@ -64,7 +64,8 @@ class Arrivals:
     def note(self, bringing: Bringing, arriving: Iterable[bytes]) -> None:
         """Remember what a part brings."""
         self.granted.update(arriving)
-        self.filled.update(bringing.waiting, (blob for blob, _ in bringing.completed))
+        if bringing.waiting or bringing.completed:
+            self.filled.update(bringing.waiting, (blob for blob, _ in bringing.completed))
         for member in bringing.manifests:
             self.linked.add(member.digest)
             if member.edges.subject is not None:
@@ -72,6 +73,9 @@ class Arrivals:
             for blob in member.edges.foreign:
                 if blob in bringing.absent:
                     self.named.setdefault(blob, []).append(member.digest)
+
+
+_NOTHING_COMES: Final = Arrivals()
 
 
 class Known(NamedTuple):
@@ -145,38 +149,38 @@ def bring(
     known: Known,
     members: Iterable[Member],
     arrivals: Arrivals | None = None,
-    loose: Iterable[bytes] = (),
+    loose: Sequence[bytes] = (),
 ) -> Bringing:
     """Decide what must be linked of `members`, among which `known` was looked up.
 
     What the same promotion brings besides is in `arrivals`, and what this brings is noted there.
     """
-    linked, granted, waiting, absent = known[:4]
-    if arrivals is not None and arrivals.linked:
-        linked = {*linked, *arrivals.linked}
-    if arrivals is not None and arrivals.granted:
-        granted = arrivals.granted.union(granted)
-        absent = frozenset(absent) - arrivals.granted
+    granted, absent = known.granted, known.absent
+    coming = arrivals or _NOTHING_COMES
+    arrived, there = coming.granted, coming.linked
+    if absent and arrived:
+        absent = frozenset(absent) - arrived
     everything = tuple(members)
-    new = tuple([member for member in everything if member.digest not in linked])
+    new = tuple([m for m in everything if m.digest not in known.linked and m.digest not in there])
     wanted: dict[bytes, None] = {}
     for member in new:
         wanted.update(dict.fromkeys(member.edges.blobs))
     for member in everything:
         if member.edges.foreign:
             wanted.update(dict.fromkeys(member.edges.foreign))
-    wanted.update(dict.fromkeys(loose))
-    arriving = [blob for blob in wanted if blob not in granted and blob not in absent]
+    if loose:
+        wanted.update(dict.fromkeys(loose))
+    arriving = [b for b in wanted if b not in granted and b not in arrived and b not in absent]
     completed: list[tuple[bytes, bytes]] = []
-    if arrivals is not None and arrivals.named:
-        completed = [(b, parent) for b in arriving for parent in arrivals.named.pop(b, ())]
+    if coming.named:
+        completed = [(b, parent) for b in arriving for parent in coming.named.pop(b, ())]
     brought = Bringing(
         new,
         absent,
         tuple([known.sizes[blob] for blob in arriving if blob in known.sizes]),
-        [blob for blob in arriving if blob in waiting] if waiting else (),
-        _joins(known, new, linked, arrivals),
-        tuple([blob for blob in loose if blob not in granted]),
+        [blob for blob in arriving if blob in known.waiting] if known.waiting else (),
+        _joins(known, new, coming),
+        tuple([b for b in loose if b not in granted and b not in arrived]) if loose else (),
         tuple(completed),
     )
     if arrivals is not None:
@@ -208,24 +212,23 @@ def draft_bringing(
 
 
 def _joins(
-    known: Known,
-    new: tuple[Member, ...],
-    linked: Collection[bytes],
-    arrivals: Arrivals | None,
+    known: Known, new: tuple[Member, ...], coming: Arrivals
 ) -> tuple[tuple[bytes, bytes], ...]:
     """Find the pairs of subject and referrer that the new links complete, on either side."""
     joins: list[tuple[bytes, bytes]] = []
     subjects = [member for member in new if member.edges.subject is not None]
     if subjects:
-        there = {*linked, *(member.digest for member in new)}
+        there = {*known.linked, *coming.linked, *(member.digest for member in new)}
         joins += [
             (member.edges.subject, member.digest)
             for member in subjects
             if member.edges.subject in there and member.edges.subject is not None
         ]
-    earlier = arrivals.referrers if arrivals is not None else {}
-    if known.referrers or earlier:
+    if known.referrers or coming.referrers:
         for member in new:
-            before = (*known.referrers.get(member.digest, ()), *earlier.get(member.digest, ()))
+            before = (
+                *known.referrers.get(member.digest, ()),
+                *coming.referrers.get(member.digest, ()),
+            )
             joins += [(member.digest, referrer) for referrer in before]
     return tuple(joins)

@@ -39,10 +39,12 @@ def draft_part(
     """Draft what happens to some images; return it as the history has it."""
     draft_bringing(txn, draft, target, part.bringing, event, at)
     changes: list[Change] = []
-    removed = {*part.leaving, *(removal.tag for removal in part.removes)}
-    for removal in part.removes:
-        links.remove_tag(draft, route.source, removal.tag, removal.digest, at)
-        changes.append(_change(removal, route.source.id, target.id))
+    removed = part.leaving
+    if part.removes:
+        removed = {*part.leaving, *(removal.tag for removal in part.removes)}
+        for removal in part.removes:
+            links.remove_tag(draft, route.source, removal.tag, removal.digest, at)
+            changes.append(_change(removal, route.source.id, target.id))
     for setting in part.sets:
         if setting.outcome is Outcome.UNCHANGED:
             # A move that finds its target right is in the target's history all the same: that is
@@ -57,12 +59,15 @@ def draft_part(
         changes.append(_change(setting, target.id, route.source.id))
     if part.purged:
         draft_unlinking(txn, draft, route.source, part.purged, at, with_holds=True)
-    said = {change.new for change in changes if not change.tag}
-    for member in part.bringing.manifests:
-        if member.is_referrer and member.digest not in said:
-            side = OtherSide(route.source.id, "")
-            digest = member.digest
-            changes.append(Change(target.id, "", Action.BROUGHT, None, digest, side))
+    brought = [member.digest for member in part.bringing.manifests if member.is_referrer]
+    if brought:
+        said = {change.new for change in changes if not change.tag}
+        side = OtherSide(route.source.id, "")
+        changes += [
+            Change(target.id, "", Action.BROUGHT, None, digest, side)
+            for digest in brought
+            if digest not in said
+        ]
     return changes
 
 

@@ -12,7 +12,7 @@ be promoted by itself, after these; so is everything, if somebody's source is an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from liftlock import history, links, names
 from liftlock.config import Limits
@@ -29,6 +29,9 @@ from liftlock.promotion.closure import Closure, closure
 from liftlock.promotion.drafting import draft_part
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.values import Part, Route, TagChange
+
+_CHANGED: Final = Role.CHANGED.value
+_TAKEN_FROM: Final = Role.TAKEN_FROM.value
 
 
 class _Way(NamedTuple):
@@ -94,9 +97,7 @@ def promote_together(
             part = _part(image, found, known, coming)
             if part is not None:
                 act = asked[image.way.place][1]
-                draft, answer = _promoted(txn, route, target, part, act)
-                everything.absorb(draft)
-                answers[image.way.place] = answer
+                answers[image.way.place] = _promoted(txn, everything, route, target, part, act)
     everything.write(txn)
     return answers
 
@@ -186,15 +187,18 @@ def _part(image: _Image, found: Closure, known: Known, arrivals: Arrivals) -> Pa
 
 
 def _promoted(
-    txn: WriteTxn, route: Route, target: FoundRepository, part: Part, act: Act
-) -> tuple[Draft, Promotion]:
-    """Draft one promotion, and return its answer."""
-    draft, at = Draft(), txn.at
+    txn: WriteTxn, draft: Draft, route: Route, target: FoundRepository, part: Part, act: Act
+) -> Promotion:
+    """Draft one promotion among others, and return its answer."""
+    before, at = draft.drafted, txn.at
     event, number = history.next_event(txn), txn.next_id(Numbered.PROMOTION)
     changes = draft_part(txn, draft, route, target, part, event, at)
     items = history.append_items(draft, event, Kind.PROMOTE, changes)
     linked = len(part.bringing.manifests)
-    roles = {target.id: Role.CHANGED.value, route.source.id: Role.TAKEN_FROM.value}
-    closed = Closed(len(items), history.items_hash(items), linked, draft.records)
+    # By itself, it would also have written the repository's row and, with its counts, a counter.
+    counts = linked or part.bringing.arriving_sizes or part.sets[0].outcome is Outcome.CREATE
+    rows = draft.drafted - before + (2 if counts else 1)
+    roles = {target.id: _CHANGED, route.source.id: _TAKEN_FROM}
+    closed = Closed(len(items), history.items_hash(items), linked, rows)
     records = history.close(draft, event, Kind.PROMOTE, act, at, roles, closed, promotion=number)
-    return draft, told(route, part, act, at, number, records)
+    return told(route, part, act, at, number, records)
