@@ -13,7 +13,7 @@ import os
 import random
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
@@ -245,16 +245,14 @@ class _LmdbWriteTxn(LmdbReadTxn):
 
     def copy_range(self, table: Table, source: bytes, target: bytes) -> int:
         assert len(source) == len(target)
-        cut = len(source)
         # Counted before: what fails half-way has written, and must not be committed.
         self.writes += 1
         # Not left to the scan: nothing else shall write to the table while the cursor appends.
         self._settle(table)
-        with self._txn.cursor(self._tables[table]) as cursor:
-            given, written = cursor.putmulti(
-                ((target + key[cut:], value) for key, value in self.scan(table, source)),
-                append=True,
-            )
+        handle = self._tables[table]
+        with self._txn.cursor(handle) as reader, self._txn.cursor(handle) as cursor:
+            there = reader.iternext(keys=True, values=True) if reader.set_range(source) else ()
+            given, written = cursor.putmulti(_moved(there, source, target), append=True)
         self.writes += int(written)
         # With append, LMDB skips a key that is not beyond the last one, and says nothing.
         assert given == written, f"copy_range lost {given - written} rows of {table}"
@@ -306,6 +304,15 @@ class _LmdbWriteTxn(LmdbReadTxn):
             self._txn.abort()
         finally:
             self._ended()
+
+
+def _moved(rows: Iterable[Row], source: bytes, target: bytes) -> Iterator[Row]:
+    """Stream rows under another prefix, up to the first that does not begin with `source`."""
+    cut = len(source)
+    for key, value in rows:
+        if not key.startswith(source):
+            return
+        yield target + key[cut:], value
 
 
 def _open(folder: Path, limits: Limits) -> lmdb.Environment:
