@@ -605,6 +605,14 @@ class Engine:
         asked = Asked(request, self._act(by, comment), plan, key)
         return self._store.submit(Promoting(asked, self.limits))
 
+    def give_way(self, seconds: float) -> None:
+        """Wait, at most so long, until what was submitted is computed and being flushed.
+
+        An event loop that has submitted promotions does well to call this before it goes on: else
+        it and the thread that commits take the interpreter from each other (docs/decisions/0014).
+        """
+        self._store.give_way(seconds)
+
     def get_promotion(self, number: int) -> Promotion:
         """Return what a promotion did, as the history has it: what it changed.
 

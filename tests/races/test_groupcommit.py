@@ -268,3 +268,36 @@ def test_of_many_that_want_one_name_one_gets_it(store: Path) -> None:
         assert errors(engine) == []
         for name in names:
             assert len(engine.history(name).entries) == 1
+
+
+def test_who_gives_way_waits_for_what_is_being_computed(metadata: LmdbMetadataStore) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(txn: WriteTxn) -> None:
+        begun.set()
+        assert go.wait(WAIT_SECONDS)
+        txn.put_many(Table.NAMES, [(b"key", b"value")])
+
+    future = metadata.submit(slow)
+    assert begun.wait(WAIT_SECONDS)
+    order: list[str] = []
+
+    def wait_for_it() -> None:
+        metadata.give_way(WAIT_SECONDS)
+        order.append("went on")
+
+    waiting = threading.Thread(target=wait_for_it)
+    waiting.start()
+    order.append("computed")
+    go.set()
+    waiting.join(WAIT_SECONDS)
+    future.result(WAIT_SECONDS)
+    assert order == ["computed", "went on"]
+
+
+def test_who_gives_way_to_nobody_goes_on(metadata: LmdbMetadataStore) -> None:
+    metadata.submit(lambda txn: txn.put_many(Table.NAMES, [(b"key", b"value")])).result()
+    gone_on = threading.Thread(target=metadata.give_way, args=(WAIT_SECONDS,))
+    gone_on.start()
+    gone_on.join(WAIT_SECONDS / 2)
+    assert not gone_on.is_alive()

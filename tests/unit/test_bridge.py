@@ -11,6 +11,12 @@ from liftlock.http.limits import HttpLimits
 
 
 class NoEngine:
+    def __init__(self):
+        self.gave_way = 0
+
+    def give_way(self, seconds):
+        self.gave_way += 1
+
     def close(self):
         pass
 
@@ -106,3 +112,29 @@ def test_who_stops_waiting_withdraws_nothing_and_disturbs_nobody(in_a_loop):
         return await staying
 
     assert in_a_loop(body) == 2
+
+
+@pytest.mark.parametrize(("requests", "gave_way"), [(2, 0), (4, 0), (5, 1), (100, 1)])
+def test_the_loop_gives_way_if_most_of_its_work_is_another(in_a_loop, requests, gave_way):
+    """Two promotions among so many requests."""
+
+    async def body(bridge):
+        bridge.requests += requests
+        futures = [Future(), Future()]
+        for future in futures:
+            future.set_result(None)
+        await asyncio.gather(*(bridge.submit(lambda f=future: f) for future in futures))
+        return bridge.engine.gave_way
+
+    assert in_a_loop(body) == gave_way
+
+
+def test_what_cannot_be_submitted_is_raised_where_it_is_awaited(in_a_loop):
+    async def body(bridge):
+        def refused():
+            raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            await bridge.submit(refused)
+
+    in_a_loop(body)

@@ -65,6 +65,7 @@ class App:
             common.append(_API_VERSION)
         courier = Courier(scope, receive, send, common)
         request = Request(scope, receive, bridge)
+        bridge.requests += 1
         try:
             require_short_target(scope, self._limits.target_bytes_max)
             reply = await find_handler(scope["raw_path"], request)(request)

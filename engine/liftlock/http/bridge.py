@@ -35,6 +35,10 @@ class Bridge:
         self.engine = engine
         self.limits = limits
         self._loop = asyncio.get_running_loop()
+        self.requests = 0
+        """How many the loop has begun to answer."""
+        self._requests_before = 0
+        self._unsent: list[Callable[[], None]] = []
         self._settled: deque[Callable[[], None]] = deque()
         self._is_woken = False
         self._writers = ThreadPoolExecutor(limits.write_threads, "liftlock-write")
@@ -58,7 +62,9 @@ class Bridge:
         What is queued is never withdrawn: who stops waiting has only stopped waiting.
         """
         waiting: asyncio.Future[R] = self._loop.create_future()
-        call(*args, **kwargs).add_done_callback(partial(self._settle, waiting))
+        if not self._unsent:
+            self._loop.call_soon(self._send_off)
+        self._unsent.append(partial(self._send, partial(call, *args, **kwargs), waiting))
         return await waiting
 
     async def block(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -93,6 +99,31 @@ class Bridge:
         self._readers.shutdown()
         self._writers.shutdown()
         self.engine.close()
+
+    def _send_off(self) -> None:
+        """Submit at once what came up in one turn of the loop.
+
+        If the loop has mostly other work, that waits until this is computed: the thread that
+        commits gives up the interpreter at each look-up, and a loop that never rests would take
+        it for longer each time than a look-up lasts (docs/decisions/0014).
+        """
+        unsent, self._unsent = self._unsent, []
+        for send in unsent:
+            send()
+        others = self.requests - self._requests_before - len(unsent)
+        self._requests_before = self.requests
+        if others > len(unsent):
+            self.engine.give_way(self.limits.give_way_seconds)
+
+    def _send(
+        self, call: Callable[[], concurrent.futures.Future[R]], waiting: asyncio.Future[R]
+    ) -> None:
+        try:
+            submitted = call()
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            waiting.set_exception(error)
+        else:
+            submitted.add_done_callback(partial(self._settle, waiting))
 
     def _settle(self, waiting: asyncio.Future[R], done: concurrent.futures.Future[R]) -> None:
         """Bring `done` into the loop, from whichever thread has done it.

@@ -33,6 +33,8 @@ class HttpLimits:
     """Rest of a refused body that is read and dropped, so that the connection can go on."""
     inline_records_max: int = 200
     """Records that a read may touch in the event loop; longer ones go to a thread."""
+    give_way_seconds: float = 0.01
+    """How long the event loop waits for submitted promotions to be computed."""
     write_threads: int = 32
     """Threads that hash, write and wait for commits; so many writes can share one commit."""
     read_threads: int = 16

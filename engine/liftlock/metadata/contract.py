@@ -209,6 +209,10 @@ class MetadataStore(Protocol):
         """Queue `operation` like `write`, without waiting. It cannot be withdrawn."""
         ...
 
+    def give_way(self, seconds: float) -> None:
+        """Wait, at most so long, until what was submitted is computed and being made durable."""
+        ...
+
     def close(self) -> None:
         """Finish what is queued, then let go of everything."""
         ...

@@ -82,6 +82,9 @@ class GroupCommit:
         self._queue: deque[_Queued[Any]] = deque()  # Any: each has its own result
         self._turn = threading.Lock()
         self._wanted: SimpleQueue[None] = SimpleQueue()
+        self._computed = threading.Event()
+        self._computed.set()
+        self._is_flushing = False
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -106,10 +109,20 @@ class GroupCommit:
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # a queued operation is never withdrawn
         self._enqueue(_Queued(operation, self._translate, future))
-        self._wanted.put(None)
+        if not self._is_flushing:
+            self._computed.clear()
+        self._wanted.put(None)  # after it: whoever takes this says when it is computed
         if self._thread is None:
             self._start_thread()
         return future
+
+    def give_way(self, seconds: float) -> None:
+        """Wait, at most so long, until what was submitted is computed and being flushed.
+
+        For an event loop. Two threads that compute take the interpreter from each other at every
+        call of the store's library, and each time the other one waits for a switch interval.
+        """
+        self._computed.wait(seconds)
 
     def close(self) -> None:
         """Commit what is queued; then refuse what comes."""
@@ -144,9 +157,11 @@ class GroupCommit:
         while not self._closed:
             self._wanted.get()
             while self._queue:
+                self._computed.clear()
                 with self._turn:
                     if self._queue:
                         self._commit_some()
+            self._computed.set()
 
     def _commit_some(self) -> None:
         """Run a batch from the head of the queue, and answer what is decided by it.
@@ -243,7 +258,12 @@ class GroupCommit:
         self._reach("commit: operations have written")
         self._before_commit(txn)
         self._reach("commit: sealed")
-        txn.commit()
+        self._is_flushing = True
+        self._computed.set()
+        try:
+            txn.commit()
+        finally:
+            self._is_flushing = False
         self._reach("commit: durable")
 
 

@@ -125,6 +125,10 @@ class LmdbMetadataStore:
         self._refuse_after_fork()
         return self._group.submit(operation)
 
+    def give_way(self, seconds: float) -> None:
+        """Wait for what was submitted to be computed; see `MetadataStore.give_way`."""
+        self._group.give_way(seconds)
+
     def close(self) -> None:
         """Finish what is queued, then let go."""
         self._group.close()

@@ -61,6 +61,10 @@ class MemoryMetadataStore:
         """Queue `operation`; see `MetadataStore.submit`."""
         return self._group.submit(operation)
 
+    def give_way(self, seconds: float) -> None:
+        """Wait for what was submitted to be computed; see `MetadataStore.give_way`."""
+        self._group.give_way(seconds)
+
     def close(self) -> None:
         """Finish what is queued, then let go."""
         self._group.close()

@@ -46,6 +46,9 @@ class CountingStore:
     def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
         return self._store.submit(lambda txn: operation(self._counting(txn)))
 
+    def give_way(self, seconds: float) -> None:
+        self._store.give_way(seconds)
+
     def close(self) -> None:
         self._store.close()
 
