@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import liftlock
-from liftlock import ABSENT, Digest, Limits, Mode, Reference, RepositoryName, Target
+from liftlock import ABSENT, Digest, Limits, Mode, Reference, RepositoryName, Selection, Target
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.errors import (
@@ -854,3 +854,19 @@ def test_a_manifest_keeps_the_media_type_under_which_it_was_pushed(engine: Engin
     promote(engine, "dev/app:1", "prod")
     assert engine.get_manifest(Reference(PROD, "1")).media_type == "application/vnd.custom+json"
     assert custom.body == body
+
+
+def test_without_a_target_registry_what_the_source_is_not_is_said_too(engine: Engine) -> None:
+    app = image(engine, "dev/app", "1")
+    other = image(engine, "dev/app", "2", seed="another")
+    assert app.digest != other.digest
+    error = refusal(engine, "dev/app:1", "nowhere", expect_source=other.digest)
+    assert [type(each) for each in error.violations] == [RegistryUnknown, TagMoved]
+
+
+def test_a_copy_of_a_repository_says_how_many_manifests_it_linked(engine: Engine) -> None:
+    for tag in "123":
+        image(engine, "dev/app", tag, seed=tag)
+    done = engine.promote(Selection.parse("dev/app"), Target.parse("prod"), by="me")
+    assert done.linked == 3
+    assert engine.get_promotion(done.id or 0).linked == 3

@@ -54,7 +54,8 @@ class Telling:
         self._manifests: list[Digest] = []
         self._referrers: list[Digest] = []
         self._tallies: dict[Leg, Tally] = {}
-        self.linked = 0
+        copies = [whole for whole in plan.wholes if whole.way is Way.COPY]
+        self.linked = sum([whole.source.record.counts[1] for whole in copies])
         """Manifests that were newly linked."""
 
     def tell(self, route: Route, part: Part) -> None:

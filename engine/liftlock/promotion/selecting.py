@@ -166,7 +166,11 @@ class Selecting:
         if digest is None or route is None or source is None:
             # What else is wrong can be said without knowing what would come along.
             name = f"{leg.target}:{target_tag}" if target_tag else str(leg.target)
-            for error in disappointments([(item.expect_target, name, old)]):
+            expectations = [(item.expect_target, name, old)]
+            if digest is not None:
+                source_name = f"{leg.source}:{tag}" if tag else str(leg.source)
+                expectations.insert(0, (item.expect_source, source_name, digest))
+            for error in disappointments(expectations):
                 self.refuse(error)
             return
         if target_tag is None and target is not None:
