@@ -116,6 +116,8 @@ def promotion_document(promotion: Promotion, *, dry_run: bool = False) -> Docume
         "linked": promotion.linked,
         "manifests": [str(digest) for digest in promotion.manifests],
         "referrers": [str(digest) for digest in promotion.referrers],
+        "purged": promotion.purged,
+        "warnings": list(promotion.warnings),
         "records": promotion.records,
         "undoes": promotion.undoes,
     }
@@ -186,6 +188,7 @@ def _item_document(item: PromotionItem) -> Document:
         "previous_digest": str(item.previous_digest) if item.previous_digest else None,
         "action": item.action.value,
         "attachment": item.attachment,
+        "taken": item.taken,
     }
     if tally is not None:
         document["counts"] = {

@@ -167,6 +167,8 @@ class PromotionItem(NamedTuple):
     action: Outcome
     attachment: bool = False
     """Whether it is an attachment tag that came along."""
+    taken: bool = False
+    """Whether a move takes the source's tag (of a whole repository: its name) away."""
     tally: Tally | None = None
     """Of a whole repository, which has no digests; its tags have no items of their own here."""
 
@@ -193,6 +195,10 @@ class Promotion(NamedTuple):
     """Metadata rows written, or that would be."""
     changed: bool
     """False if everything already was as asked."""
+    purged: int = 0
+    """Manifests that a move unlinked at the source at once."""
+    warnings: tuple[str, ...] = ()
+    """What may not be what was meant, a sentence each; only right after, not from the history."""
     undoes: int | None = None
     """The promotion that this one undid."""
     plan: str = ""
