@@ -40,6 +40,7 @@ def timeline(txn: ReadTxn, of: Subject, before: int | None, limit: int) -> Page[
         before = min(max(before, 0), history.NUMBER_MAX)
     intervals = _intervals(txn, of)
     concerned = {interval.id for interval in intervals}
+    ends = {interval.end: interval.id for interval in intervals if interval.end is not None}
     streams = [_numbers(txn, interval, of, before) for interval in intervals]
     entries: list[HistoryEntry] = []
     last = None
@@ -49,7 +50,14 @@ def timeline(txn: ReadTxn, of: Subject, before: int | None, limit: int) -> Page[
         last = number
         if len(entries) >= limit:
             return Page(tuple(entries), more=True)
-        entries += _entries(txn, history.get_event(txn, number), of, concerned)
+        event = history.get_event(txn, number)
+        found = list(_entries(txn, event, of, concerned))
+        is_asked = not isinstance(of, Reference) or of.tag is not None
+        if not found and is_asked and event.record.kind is Kind.DELETE and number in ends:
+            # Its registry was deleted, or it was: with all that it had.
+            name = bearers.name_at(txn, ends[number], number)
+            found = list(_of_tag(txn, _told(event, "deleted", name, None), ends[number], of))
+        entries += found
     if not entries and before is None and isinstance(of, Reference):
         raise ManifestUnknown(str(of.name), of.tag or str(of.digest))
     return Page(tuple(entries), more=False)
@@ -78,7 +86,10 @@ def _numbers(txn: ReadTxn, interval: Interval, of: Subject, before: int | None) 
     else:
         events = history.iter_repository_events(txn, interval.id, before=stop)
         merged = (number for number, _ in events)
-    for number in merged:
+    # A repository does not know of its registry's end, which is its own.
+    end = interval.end
+    ends = [end] if end is not None and (before is None or end < before) else []
+    for number in heapq.merge(ends, merged, reverse=True):
         if number < interval.start:
             return
         yield number
@@ -166,7 +177,8 @@ def _of_tag(
         at = Digest(digest)
         other = f"{entry.other}:{of.tag}" if entry.other else None
         name = f"{entry.name}:{of.tag}"
-        yield replace(entry, name=name, other=other, old_digest=at, new_digest=at)
+        after = None if entry.action == "deleted" else at
+        yield replace(entry, name=name, other=other, old_digest=at, new_digest=after)
 
 
 def _bare(txn: ReadTxn, event: Event, concerned: set[int]) -> list[int]:

@@ -253,6 +253,7 @@ def test_a_name_that_was_given_again_tells_of_both_bearers(engine: Engine) -> No
     with pytest.raises(RepositoryUnknown):
         engine.list_tags(DEV)
     assert told(engine.history(DEV)) == [
+        ("delete", "deleted", "dev/app", None),
         ("push", "created", "dev/app:1", None),
         ("create", "created", "dev/app", None),
     ]
@@ -260,7 +261,11 @@ def test_a_name_that_was_given_again_tells_of_both_bearers(engine: Engine) -> No
     assert [
         (entry.action, entry.old_digest, entry.new_digest)
         for entry in engine.history(tag("dev/app:1")).entries
-    ] == [("created", None, new.digest), ("created", None, old.digest)]
+    ] == [
+        ("created", None, new.digest),
+        ("deleted", old.digest, None),
+        ("created", None, old.digest),
+    ]
     assert [kind for kind, _, name, _ in told(engine.history("dev")) if name == "dev"] == [
         "create",
         "delete",
@@ -278,7 +283,8 @@ def test_a_given_up_name_tells_nothing_of_what_came_later(engine: Engine) -> Non
     engine.create_registry("prod", by="me")
     image(engine, PROD, "1", seed="new")
     engine.delete_registry("prod", by="me", force=True)
-    assert len(engine.history(tag("prod/app:1")).entries) == 2
+    of_prod = [entry.action for entry in engine.history(tag("prod/app:1")).entries]
+    assert of_prod == ["deleted", "created", "deleted", "created"]
     assert len(engine.history(tag("dev/app:1")).entries) == 2
 
 

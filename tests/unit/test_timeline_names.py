@@ -270,3 +270,17 @@ def test_the_record_of_an_undo_says_what_it_put_back(sets: Engine) -> None:
     assert {(i.target, i.source, i.action) for i in done.items} == {
         (i.target, i.source, i.action) for i in found.items
     }
+
+
+def test_a_tag_ends_with_its_repository_and_a_repository_with_its_registry(engine: Engine) -> None:
+    image(engine, "dev/app", "1")
+    engine.delete_repository(RepositoryName("dev", "app"), by="me")
+    image(engine, "dev/app", "1", seed="again")
+    tag = [e.action for e in engine.history(Reference.parse("dev/app:1")).entries]
+    assert tag == ["created", "deleted", "created"]
+    engine.delete_registry("dev", by="me", force=True)
+    for of in (Reference.parse("dev/app:1"), RepositoryName("dev", "app")):
+        entries = engine.history(of).entries
+        assert entries[0].action == "deleted"
+        assert entries[0].new_digest is None
+    assert list(engine.check(content=True)) == []

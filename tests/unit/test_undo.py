@@ -522,3 +522,21 @@ def test_all_that_stands_against_an_undo_is_named(engine: Engine) -> None:
     with pytest.raises(UndoRefused) as refused:
         engine.undo(1, by="me")
     assert len(refused.value.violations) == 2
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_what_a_later_move_found_right_is_not_undone_before_that_move(
+    engine: Engine, *, purge: bool
+) -> None:
+    """The move took the source's tag since the target had it: else the image would be nowhere."""
+    app = image(engine, "dev/app", "1")
+    source, target = Reference.parse("dev/app:1"), Target.parse("prod")
+    copied = engine.promote(source, target, by="me")
+    moved = engine.promote(source, target, by="me", mode=Mode.MOVE, purge=purge)
+    with pytest.raises(UndoRefused, match=f"promotion {moved.id}"):
+        engine.undo(copied.id or 0, by="me")
+    assert engine.get_manifest(Reference.parse("prod/app:1")).digest == app.digest
+    engine.undo(moved.id or 0, by="me")
+    assert engine.get_manifest(app.reference).digest == app.digest
+    engine.undo(copied.id or 0, by="me")
+    assert list(engine.check(content=True)) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from liftlock import Limits, Mode, RepositoryName
+from liftlock import Limits, Mode, RepositoryName, Selection, Target
 from liftlock.engine import Engine
 from liftlock.errors import RepositoryUnknown, UndoRefused
 from liftlock.metadata.contract import MetadataStore
@@ -319,3 +319,18 @@ def test_a_purge_leaves_what_the_same_set_tags_at_home(sets: Engine) -> None:
     assert set(tags_of(sets, "dev/app")) == {"kept", signature.tag}
     assert set(tags_of(sets, "prod/app")) == {"2", "3", signature.tag}
     assert read(sets, DEV, app.blobs[0])
+
+
+def test_moves_of_a_whole_can_be_undone_one_after_the_other(engine: Engine) -> None:
+    """The last one's undo leaves everything as the one before had made it."""
+    image(engine, "dev/app", "1")
+    first = engine.promote(
+        Selection.parse("dev/app"), Target.parse("prod"), by="me", mode=Mode.MOVE
+    )
+    second = engine.promote(
+        Selection.parse("prod/app"), Target.parse("prod/other"), by="me", mode=Mode.MOVE
+    )
+    for promotion in (second, first):
+        assert engine.undo(promotion.id or 0, by="me").changed
+    assert engine.get_repository(RepositoryName("dev", "app")).usage.tags == 1
+    assert list(engine.check(content=True)) == []

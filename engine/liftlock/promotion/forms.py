@@ -115,4 +115,4 @@ def _tag_faults(item: RequestItem) -> Iterator[LiftlockError]:
     try:
         parse_tag(retagged(item.retag, "x"))
     except NameInvalid as error:
-        yield error
+        yield PromotionInvalid(f"template {item.retag!r:.160} makes no tag: {error.reason}")

@@ -121,7 +121,8 @@ def _is_older(txn: ReadTxn, route: Route, pair: Pair, event: int) -> bool:
     if route.target is None or not pair.target_tag:
         return False
     latest = history.latest_of_tag(txn, route.target.id, pair.target_tag)
-    return latest is None or latest < event
+    # A tag without a history came with the repository, when that was made as a copy.
+    return (route.target.record.born if latest is None else latest) < event
 
 
 def pair_event(txn: ReadTxn, route: Route, pair: Pair) -> Event | None:

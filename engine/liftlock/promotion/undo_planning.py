@@ -113,8 +113,8 @@ class _Undoing:
         if not (changes or returns or taken_back or wholes):
             raise UndoRefused(
                 self.number,
-                "nothing is left of it to take back: what it linked is gone, "
-                "or is needed by what came since",
+                "nothing is left of it to take back: what it linked is gone, is needed by what "
+                "came since, or was pushed or untagged since and is held for that",
             )
         return UndoPlan(
             self.undone,
@@ -183,6 +183,12 @@ class _Undoing:
             return (
                 f"{name} was changed since, by event {latest}, and is {where}; "
                 f"look at `liftlock history {name}`, and promote what you want there"
+            )
+        vouching = vouched_by(self.txn, item)
+        if vouching is not None:
+            return (
+                f"{name} is what promotion {vouching} found there when it moved the same away "
+                "from its source; undo that first"
             )
         before = item.record.old
         if before is not None and before in gone:
@@ -313,4 +319,23 @@ def _undone_before(txn: ReadTxn, undone: Event, items: Sequence[Item]) -> Event 
             event = history.get_event(txn, later)
             if event.record.undoes == number:
                 return event
+    return None
+
+
+def vouched_by(txn: ReadTxn, item: Item) -> int | None:
+    """Return the move, not undone, that took its source's tag since this one was right.
+
+    Taking the tag away then would leave the image nowhere.
+    """
+    for number in history.iter_tag_events(txn, item.repository, item.tag):
+        if number <= item.event:
+            return None
+        (later,) = history.find_items(txn, item.repository, item.tag, (number,))
+        side = later.record.other
+        if later.record.action is Action.KEPT and side is not None:
+            move = history.get_event(txn, number).record.promotion
+            latest = history.latest_of_tag(txn, side.repository, side.tag)
+            since = history.get_event(txn, latest).record if latest is not None else None
+            if since is None or since.undoes != move:
+                return move
     return None

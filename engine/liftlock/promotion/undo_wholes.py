@@ -58,13 +58,25 @@ class WholesUndoing:
         if not names.is_reachable(self.txn, repository.id, repository.record):
             self._refuse(f"{name} was deleted since")
             return
-        events = history.iter_repository_events(self.txn, repository.id)
-        latest = next(number for number, role in events if role is not Role.TAKEN_FROM)
+        latest = self._latest_change(repository.id)
         if latest != self.undone.id:
             self._refuse(
                 f"{name} was changed since, by event {latest}; look at `liftlock history {name}`, "
                 "and promote what you want where"
             )
+
+    def _latest_change(self, repository: int) -> int | None:
+        """Return the last event that changed it; a promotion and its undo are as if never."""
+        undone: set[int] = set()
+        for number, role in history.iter_repository_events(self.txn, repository):
+            if role is Role.TAKEN_FROM:
+                continue
+            record = history.get_event(self.txn, number).record
+            if record.undoes:
+                undone.add(record.undoes)
+            elif record.promotion not in undone:
+                return number
+        return None
 
     def _require_whole(self, repository: FoundRepository) -> None:
         """Refuse unless a repository that is gone can come back with all that it had."""
