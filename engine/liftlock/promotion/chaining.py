@@ -67,7 +67,7 @@ def _done_by(
     chained: Collection[Whole],
 ) -> Event | None:
     """Return the promotion that did all that is asked, if it is the last that happened to it."""
-    events: dict[int, Event | None] = {item.event.id: item.event for item in repeated}
+    events: dict[int, Event] = {item.event.id: item.event for item in repeated}
     for route in routes:
         for pair in route.pairs:
             if _is_onto_itself(route, pair):
@@ -78,11 +78,15 @@ def _done_by(
                 is_done = event is not None and latest == event.id
             else:
                 is_done = pair.old == pair.digest
-            events[event.id if event is not None and is_done else 0] = event
+            if event is None or not is_done:
+                return None
+            events[event.id] = event
     for whole in wholes:
         if whole.source_name != whole.target_name:
             event = _whole_done(txn, whole, is_chained=whole in chained)
-            events[event.id if event is not None else 0] = event
+            if event is None:
+                return None
+            events[event.id] = event
     return next(iter(events.values())) if len(events) == 1 else None
 
 
