@@ -293,11 +293,12 @@ class Forecast:
         if self.is_move:
             for source in dict.fromkeys(route.source for route in self.routes.values()):
                 self.leave(source, done)
-            for route in self.merges:
-                done.dissolved.append((self.model.drop(route.source), route.source))
         return done
 
     def rename_and_copy(self, done: Done) -> None:
+        """What is merged away gives up its name before another takes it."""
+        for route in self.merges if self.is_move else ():
+            done.dissolved.append((self.model.drop(route.source), route.source))
         for whole in self.copies:
             copied = self.before[whole.source].copy()
             self.model.put(whole.target, copied)

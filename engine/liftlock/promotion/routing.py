@@ -78,7 +78,7 @@ def plan_part(
         coming = found.members
         if loose or found.attachments:
             attached, coming, violations = _attachments(
-                txn, route, request, found, loose, tuple(roots), around
+                txn, route, request, found, loose, [pair.digest for pair in pairs], around
             )
         members = list(found.members.values())
         if len(coming) < len(members):
@@ -145,11 +145,13 @@ def _attachments(
     request: PromotionRequest,
     found: Closure,
     loose: Mapping[str, bytes],
-    roots: Sequence[bytes],
+    images: Sequence[bytes],
     around: Surroundings,
 ) -> tuple[list[TagChange], Collection[bytes], list[LiftlockError]]:
     """Decide which attachment tags are set at the target, and what then comes along."""
-    attachments = {**loose, **found.attachments}
+    attachments = {
+        tag: at for tag, at in {**loose, **found.attachments}.items() if tag not in around.named
+    }
     there: dict[str, bytes] = {}
     if route.target is not None:
         tags = tuple(attachments)
@@ -166,14 +168,13 @@ def _attachments(
     outdone = {tag for tag, at in attachments.items() if tag not in wanted and there.get(tag) != at}
     coming: Collection[bytes] = found.members
     if outdone:
-        kept = [root for root in roots if root not in loose.values()]
-        kept += [at for tag, at in loose.items() if tag not in outdone]
+        kept = [*images, *(at for tag, at in loose.items() if tag not in outdone)]
         coming = found.reached_from(kept, outdone)
     # What is attached to an attachment that stays behind stays behind with it.
     owned = {tag for member in coming for tag in found.attached.get(member, ())} | loose.keys()
     changes = []
     for tag, at in sorted(wanted.items()):
-        if tag in owned and tag not in around.named:
+        if tag in owned:
             replaces, old = earlier.get(tag, (None, there.get(tag)))
             outcome = Outcome.CREATE if old is None else Outcome.OVERWRITE
             changes.append(TagChange(tag, at, old, tag, outcome, True, replaces))  # noqa: FBT003
