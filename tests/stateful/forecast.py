@@ -56,7 +56,6 @@ class Change(NamedTuple):
     tag: str
     old: Digest | None
     new: Digest | None
-    is_attachment: bool
 
 
 @dataclass
@@ -284,8 +283,7 @@ class Forecast:
             there = self.model.made(route.target)
             for tag, digest in wanted.items():
                 old = self.before.get(route.target, ModelRepository()).tags.get(tag)
-                named = {pair.target_tag for pair in route.pairs}
-                sets[there, tag] = Change(there, tag, old, digest, tag not in named)
+                sets[there, tag] = Change(there, tag, old, digest)
             self.bring(route, there, reached, done)
         done.changes += [change for change in sets.values() if change.old != change.new]
         for change in sets.values():
@@ -342,7 +340,7 @@ class Forecast:
         gone = {*mains, *attached, *loose} - stays
         for tag in sorted(gone):
             at = here.tags.pop(tag)
-            done.changes.append(Change(here, tag, at, None, tag not in mains))
+            done.changes.append(Change(here, tag, at, None))
         done.moved_from += [
             (here, self.model.made(route.target), before.tags[tag])
             for route, _ in outwards

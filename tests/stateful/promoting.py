@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from forecast import Done, Forecast
+from forecast import Change, Done, Forecast
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -352,15 +352,15 @@ class Promoting(Pushing):
         for here, members in returned.items():
             self.catch_up(here, may_lose=set(), may_gain=members)
 
-    def turn_tag_back(self, change) -> None:
-        there, tag, old, new, is_attached = change
+    def turn_tag_back(self, change: Change) -> None:
+        there, tag, old, new = change
         name = self.model.name_of(there)
         assert name is not None
         found = {t.name: t.digest for t in self.engines[0].list_tags(name).entries}.get(tag)
         # An attachment of what somebody relies on by now stays with it.
-        allowed = {old, new} if is_attached else {old}
+        allowed = {old, new} if is_attachment(tag) else {old}
         assert there.tags.get(tag) == new
-        assert found in allowed
+        assert found in allowed, (name, tag, found, allowed)
         if found is None:
             there.tags.pop(tag, None)
         else:
