@@ -89,8 +89,8 @@ class Forecast:
         self.model, self.request = model, request
         self.is_move = request.mode is Mode.MOVE
         self.refusals: set[type[LiftlockError]] = set()
-        self.may_be_repeated = False
-        """Whether nothing of it is there, which an earlier move of the same may excuse."""
+        self.excusable: set[type[LiftlockError]] = set()
+        """Why it is refused unless an earlier move was the same: what it names is not there."""
         self.routes: dict[Whole, Route] = {}
         self.wholes: dict[Whole, None] = {}
         self.merges: list[Route] = []
@@ -128,19 +128,19 @@ class Forecast:
         )
         here = self.model.find(leg.source)
         if here is None:
-            self.refusals.add(RepositoryUnknown)
-            self.may_be_repeated = self.is_move
+            self.miss(RepositoryUnknown)
         elif source.is_image:
             self.take_image(item, leg, here)
         elif not self.take_repository(item, leg, here):
-            self.refusals.add(NothingSelected)
-            self.may_be_repeated = self.is_move
+            self.miss(NothingSelected)
+
+    def miss(self, error: type[LiftlockError]) -> None:
+        (self.excusable if self.is_move else self.refusals).add(error)
 
     def take_image(self, item: RequestItem, leg: Whole, here: ModelRepository) -> None:
         tag = item.source.tag
         if tag is not None and tag not in here.tags:
-            self.refusals.add(ManifestUnknown)
-            self.may_be_repeated = self.is_move
+            self.miss(ManifestUnknown)
             return
         digest = item.source.digest if tag is None else here.tags[tag]
         self.route(leg).pairs[Pair(tag, item.target.tag or tag, digest)] = None
@@ -155,8 +155,7 @@ class Forecast:
                 target = RepositoryName(item.target.registry, to or name.repository)
                 taken |= self.take_repository(item, Whole(name, target), here)
         if not taken:
-            self.refusals.add(NothingSelected)
-            self.may_be_repeated = self.is_move
+            self.miss(NothingSelected)
 
     def take_repository(self, item: RequestItem, leg: Whole, here: ModelRepository) -> bool:
         if item.tags is None:
