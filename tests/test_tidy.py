@@ -19,7 +19,7 @@ LONG_MODULES = {
     "engine/liftlock/content.py": 354,
     "engine/liftlock/engine.py": 598,
     "engine/liftlock/errors.py": 384,
-    "engine/liftlock/history.py": 266,
+    "engine/liftlock/history.py": 256,
     "engine/liftlock/links.py": 456,
     "engine/liftlock/metadata/groupcommit.py": 302,
     "engine/liftlock/metadata/lmdb.py": 324,

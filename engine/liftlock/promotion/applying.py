@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 from typing import Final
 
-from liftlock import history, links, names
+from liftlock import history, links, names, seals
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.history import Act, Change, Closed
@@ -247,7 +247,7 @@ class _Writing:
         for change in self.changes:
             self.concern(change.repository, _CHANGED)
         records = self.draft.records + self.plan.records
-        closed = Closed(len(items), history.items_hash(items), linked, records)
+        closed = Closed(len(items), seals.items_hash(items), linked, records)
         self.draft_event(act, number, closed)
 
     def draft_event(self, act: Act, number: int, closed: Closed) -> None:
@@ -285,7 +285,7 @@ def _write_big(
     refuse(violations)  # what was possible when it was planned must be so still
     writing.end(telling)
     records += writing.write(txn)
-    items, items_hash = history.hashed_items(txn, writing.event)
+    items, items_hash = seals.hashed_items(txn, writing.event)
     writing.draft_event(act, number, Closed(items, items_hash, telling.linked, records))
     records += writing.draft.records
     writing.draft.write(txn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liftlock import history, links, names
+from liftlock import history, links, names, seals
 from liftlock.config import Limits
 from liftlock.history import Act, Change, Closed, Event
 from liftlock.metadata.contract import Instant, Numbered, ReadTxn, WriteTxn
@@ -68,7 +68,7 @@ def _draft(
     items = history.append_items(draft, event, Kind.UNDO, changes)
     closed = Closed(
         len(items),
-        history.items_hash(items),
+        seals.items_hash(items),
         sum(len(members) for _, members in plan.taken_back),
         draft.records,
     )
