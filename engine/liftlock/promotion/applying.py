@@ -8,7 +8,7 @@ from functools import partial
 from itertools import count
 from typing import Final
 
-from liftlock import history, links, names, seals
+from liftlock import history, links, names, naming, seals
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.history import Act, Change, Closed
@@ -157,7 +157,7 @@ class _Writing:
             elif whole.way is Way.MERGE and self.is_move:
                 since = 0 if self.plan.request.purge else self.at
                 source = whole.source
-                names.draft_death(self.draft, source, self.event, since, Naming.MOVED_OUT)
+                naming.draft_death(self.draft, source, self.event, since, Naming.MOVED_OUT)
         for whole in self.plan.wholes:
             if whole.way is Way.RENAME:
                 self.rename(whole)
@@ -177,13 +177,13 @@ class _Writing:
             counts,
         )
         self.made[whole.target_name] = made
-        names.log_whole(self.draft, source, self.event, Naming.COPIED)
+        naming.log_whole(self.draft, source, self.event, Naming.COPIED)
         self.say_whole(made.id, Action.COPIED, source.id, answers.whole_tally(whole))
         self.concern(made.id, _CHANGED)
         self.concern(source.id, _TAKEN_FROM)
 
     def rename(self, whole: Whole) -> None:
-        names.draft_renaming(
+        naming.draft_renaming(
             self.draft,
             whole.source,
             whole.target_registry,
@@ -213,10 +213,10 @@ class _Writing:
 
     def end_merge(self, route: Route, tally: Tally) -> None:
         source, target = route.source, self.target(route)
-        names.log_whole(self.draft, target, self.event, Naming.MERGED)
+        naming.log_whole(self.draft, target, self.event, Naming.MERGED)
         self.say_whole(target.id, Action.MERGED, source.id, tally)
         if not self.is_move:
-            names.log_whole(self.draft, source, self.event, Naming.COPIED)
+            naming.log_whole(self.draft, source, self.event, Naming.COPIED)
             return
         self.say_whole(source.id, Action.DISSOLVED, target.id, tally)
 
