@@ -20,7 +20,6 @@ LONG_MODULES = {
     "engine/liftlock/engine.py": 598,
     "engine/liftlock/errors.py": 384,
     "engine/liftlock/history.py": 256,
-    "engine/liftlock/links.py": 456,
     "engine/liftlock/metadata/groupcommit.py": 302,
     "engine/liftlock/metadata/lmdb.py": 324,
     "engine/liftlock/oci/manifest.py": 352,

@@ -12,14 +12,7 @@ from liftlock import history, naming
 from liftlock.errors import NameTaken, RegistryUnknown, RepositoryUnknown
 from liftlock.history import Act
 from liftlock.metadata import keys
-from liftlock.metadata.contract import (
-    NO_COUNTS,
-    Counts,
-    Numbered,
-    ReadTxn,
-    Table,
-    WriteTxn,
-)
+from liftlock.metadata.contract import NO_COUNTS, Counts, Numbered, ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     FoundRepository,

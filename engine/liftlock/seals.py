@@ -13,11 +13,7 @@ from blake3 import blake3
 
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Row, Table, WriteTxn
-from liftlock.metadata.records import (
-    SealRecord,
-    decoded,
-    protect,
-)
+from liftlock.metadata.records import SealRecord, decoded, protect
 
 NO_SEAL: Final = bytes(32)
 """What the first seal names as the one before it."""
