@@ -18,7 +18,6 @@ LONG_MODULES = {
     "engine/liftlock/blobs/sessions.py": 271,
     "engine/liftlock/content.py": 354,
     "engine/liftlock/engine.py": 598,
-    "engine/liftlock/errors.py": 384,
     "engine/liftlock/history.py": 256,
     "engine/liftlock/metadata/groupcommit.py": 302,
     "engine/liftlock/metadata/lmdb.py": 324,
