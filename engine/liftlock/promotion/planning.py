@@ -43,7 +43,7 @@ def plan(txn: ReadTxn, request: PromotionRequest, limits: Limits, *, hashed: boo
         LiftlockError: the gravest of what is wrong; all of it is in its `violations`.
     """
     selected = select(txn, request, limits)
-    violations = selected.violations
+    violations = selected.known.violations
     routes = list(selected.routes.values())
     wholes = without_repeats(selected.wholes) if selected.wholes else []
     if wholes:
@@ -76,7 +76,7 @@ class _Planning:
 
     def plan(self, *, hashed: bool) -> Plan:
         selected, routes, wholes = self.selected, self.routes, self.wholes
-        violations = selected.violations
+        violations = selected.known.violations
         is_big = _is_big(routes, self.limits)
         if self.request.purge and _overlap(routes):
             reason = (
@@ -112,7 +112,7 @@ class _Planning:
             None if is_big else parts,
             wholes,
             selected.repeated,
-            selected.registries,
+            selected.known.registries,
             {} if self.request.is_small else self.rests_on(),
             selected.listed_below,
             is_unchanged,
@@ -125,7 +125,7 @@ class _Planning:
     def rests_on(self) -> dict[RepositoryName, tuple[int, int] | None]:
         return {
             name: (found.id, found.record.version) if found is not None else None
-            for name, found in self.selected.repositories.items()
+            for name, found in self.selected.known.repositories.items()
         }
 
 
