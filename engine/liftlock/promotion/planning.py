@@ -23,10 +23,10 @@ from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target, kind_
 from liftlock.promotion.fingerprint import Fingerprint
 from liftlock.promotion.repeating import answering
 from liftlock.promotion.request import PromotionRequest
-from liftlock.promotion.routing import Surroundings, plan_part
+from liftlock.promotion.routing import plan_part
 from liftlock.promotion.selecting import Selecting, select
 from liftlock.promotion.taking import Taking
-from liftlock.promotion.values import Expectation, Pair, Part, Plan, Route, Way, Whole
+from liftlock.promotion.values import Expectation, Pair, Part, Plan, Route, Surroundings, Way, Whole
 from liftlock.promotion.wholes import choose_ways, copied_rows, merging_route, without_repeats
 
 
