@@ -7,17 +7,16 @@ dry run is a plan that nobody applies.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from liftlock import history
 from liftlock.config import Limits
-from liftlock.errors import LiftlockError, PromotionInvalid, TargetsCollide
+from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.draft import Draft
 from liftlock.model import Mode
-from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.bringing import Arrivals
+from liftlock.promotion.colliding import collisions
 from liftlock.promotion.deciding import refuse
 from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target, kind_of
 from liftlock.promotion.fingerprint import Fingerprint
@@ -26,7 +25,7 @@ from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.routing import plan_part
 from liftlock.promotion.selecting import Selecting, select
 from liftlock.promotion.taking import Taking
-from liftlock.promotion.values import Expectation, Pair, Part, Plan, Route, Surroundings, Way, Whole
+from liftlock.promotion.values import Part, Plan, Route, Surroundings, Way, Whole
 from liftlock.promotion.wholes import choose_ways, copied_rows, merging_route, without_repeats
 
 
@@ -55,7 +54,7 @@ def plan(txn: ReadTxn, request: PromotionRequest, limits: Limits, *, hashed: boo
         elif whole.way is Way.COPY:
             whole.rows = copied_rows(txn, whole)
     if len(routes) > 1 or (routes and len(routes[0].pairs) > 1):
-        violations += _collisions(routes)
+        violations += collisions(routes)
     return _Planning(txn, request, limits, selected, routes, wholes).plan(hashed=hashed)
 
 
@@ -218,41 +217,6 @@ def _surroundings(request: PromotionRequest, routes: list[Route]) -> dict[int, S
         )
         for route in routes
     }
-
-
-class _Origin(NamedTuple):
-    name: RepositoryName
-    tag: str
-    digest: bytes
-
-    def __str__(self) -> str:
-        return f"{self.name}:{self.tag}" if self.tag else f"{self.name}@{Digest(self.digest)}"
-
-
-def _collisions(routes: list[Route]) -> list[LiftlockError]:
-    """Return an error for each target with several sources; drop what is asked for twice alike."""
-    origins: dict[tuple[RepositoryName, str], dict[_Origin, None]] = {}
-    said: set[tuple[RepositoryName, str, _Origin]] = set()
-    for route in routes:
-        kept: list[Pair] = []
-        expectations: dict[int, Expectation] = {}
-        for place, pair in enumerate(route.pairs):
-            origin = _Origin(route.source_name, pair.source_tag, pair.digest)
-            if pair.target_tag:
-                key = route.target_name, pair.target_tag
-                origins.setdefault(key, {})[origin] = None
-            if (route.target_name, pair.target_tag, origin) in said:
-                continue
-            said.add((route.target_name, pair.target_tag, origin))
-            if place in route.expectations:
-                expectations[len(kept)] = route.expectations[place]
-            kept.append(pair)
-        route.pairs, route.expectations = kept, expectations
-    return [
-        TargetsCollide(f"{name}:{tag}", map(str, sources))
-        for (name, tag), sources in origins.items()
-        if len(sources) > 1
-    ]
 
 
 def _records_of(txn: ReadTxn, request: PromotionRequest, route: Route, part: Part) -> int:
