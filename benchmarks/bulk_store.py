@@ -25,7 +25,7 @@ from blake3 import blake3
 from sample_images import SHARED_BLOBS, Blob, Image, image
 
 import liftlock
-from liftlock import RepositoryName, history, links, names
+from liftlock import RepositoryName, history, links, names, seals
 from liftlock.blobs.contract import locator_of
 from liftlock.engine import system_clock
 from liftlock.folder import METADATA
@@ -51,7 +51,7 @@ def build(root: Path, repositories: Sequence[str], tags: int, *, files: bool = F
     with liftlock.open(root, create=True) as engine:
         for registry in REGISTRIES:
             engine.create_registry(registry, by=BY)
-    store = LmdbMetadataStore(root / METADATA, system_clock, history.seal)
+    store = LmdbMetadataStore(root / METADATA, system_clock, seals.seal)
     with (
         closing(store),
         tempfile.TemporaryDirectory(dir=root.parent) as folder,

@@ -24,12 +24,12 @@ from liftlock import (
     catalog,
     content,
     folder,
-    history,
     idempotency,
     names,
     promoting,
     promotion,
     removal,
+    seals,
     timeline,
     uploads,
 )
@@ -158,7 +158,7 @@ def open(  # noqa: A001 - liftlock.open, as one says gzip.open
     try:
         blobs = FileBlobStore(root, disk, limits)
         store = LmdbMetadataStore(
-            root / folder.METADATA, clock, history.seal, limits, reach, create=False
+            root / folder.METADATA, clock, seals.seal, limits, reach, create=False
         )
     except BaseException:
         os.close(part)
@@ -182,7 +182,7 @@ class Engine:
         """Put an engine on two stores; `open` does it for a folder.
 
         Args:
-            store: facts; its commits must be sealed by `history.seal`.
+            store: facts; its commits must be sealed by `seals.seal`.
             blobs: bytes.
             limits: what to accept, and how long to keep things.
             clock: the time of day in ms since 1970 UTC.

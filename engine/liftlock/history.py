@@ -1,8 +1,7 @@
 """The history: who did what, when, from where, to what, and why. Appended to, never changed.
 
 An *event* is one act; its *items* are the tags that it changed. Both are written in the
-transaction of the change itself. Each commit seals its events: a seal holds the hash of the seal
-before it, so nothing in the past can be changed or left out without breaking the chain.
+transaction of the change itself, and sealed in its commit (`seals.py`).
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from blake3 import blake3
-
+from liftlock import seals
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Numbered, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.draft import Draft
@@ -26,16 +24,12 @@ from liftlock.metadata.records import (
     OtherSide,
     Role,
     RoleRecord,
-    SealRecord,
     decoded,
-    protect,
 )
 from liftlock.model import Tally
 
 NUMBER_MAX: Final = 2**63 - 1
 """No number of an event or a promotion is larger."""
-NO_SEAL: Final = bytes(32)
-"""What the first seal names as the one before it."""
 
 
 class Act(NamedTuple):
@@ -102,7 +96,7 @@ def append(
     roles = dict.fromkeys(concerns, Role.CHANGED)
     for change in changes:
         roles[change.repository] = Role.CHANGED
-    close(draft, event, kind, act, at, roles, Closed(len(items), items_hash(items)))
+    close(draft, event, kind, act, at, roles, Closed(len(items), seals.items_hash(items)))
 
 
 def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]) -> list[Row]:
@@ -181,62 +175,6 @@ def close(
     return records
 
 
-def seal(txn: WriteTxn) -> None:
-    """Add a seal over the events that have none yet; none if there are none.
-
-    Runs last in every commit, in its transaction.
-    """
-    number, previous = last_seal(txn)
-    last = previous.last_event if previous else 0
-    first, hasher = 0, blake3()
-    for row in txn.scan(Table.EVENTS, after=keys.id_key(last)):
-        _feed(hasher, row)
-        last = keys.last_id(row[0])
-        first = first or last
-    if not first:
-        return
-    record = SealRecord(
-        seal_hash(number, previous) if previous else NO_SEAL, first, last, hasher.digest()
-    )
-    txn.put_many(Table.SEALS, [protect(Table.SEALS, keys.id_key(number + 1), record.encode())])
-
-
-def last_seal(txn: ReadTxn) -> tuple[int, SealRecord | None]:
-    """Return the newest seal and its number; 0 and None before the first."""
-    for key, value in txn.scan(Table.SEALS, reverse=True, limit=1):
-        return keys.last_id(key), decoded(SealRecord.decode, Table.SEALS, key, value)
-    return 0, None
-
-
-def seal_hash(number: int, record: SealRecord) -> bytes:
-    """Return what the next seal names this one by."""
-    return blake3(keys.id_key(number) + record.encode()).digest()
-
-
-def broken_seals(txn: ReadTxn) -> Iterator[str]:
-    """Walk the chain and the events under it; yield a sentence for each thing that is wrong."""
-    expected, covered = NO_SEAL, 0
-    for key, value in txn.scan(Table.SEALS):
-        number = keys.last_id(key)
-        record = decoded(SealRecord.decode, Table.SEALS, key, value)
-        if record.previous != expected:
-            yield f"seal {number} does not follow from the seal before it"
-        hasher, last = blake3(), 0
-        for row in txn.scan(Table.EVENTS, after=keys.id_key(covered)):
-            if keys.last_id(row[0]) > record.last_event:
-                break
-            _feed(hasher, row)
-            last = keys.last_id(row[0])
-        if last != record.last_event or hasher.digest() != record.root:
-            yield (
-                f"events {record.first_event} to {record.last_event} "
-                f"are not those that seal {number} closed"
-            )
-        expected, covered = seal_hash(number, record), record.last_event
-    for key, _ in txn.scan(Table.EVENTS, after=keys.id_key(covered), limit=1):
-        yield f"event {keys.last_id(key)} and what follows have no seal"
-
-
 def get_event(txn: ReadTxn, number: int) -> Event:
     """Return an event that some row names."""
     key = keys.id_key(number)
@@ -260,23 +198,6 @@ def iter_items(txn: ReadTxn, event: int) -> Iterator[Item]:
     """Stream an event's items."""
     for row in txn.scan(Table.ITEMS, keys.id_key(event)):
         yield _item(row)
-
-
-def hashed_items(txn: ReadTxn, event: int) -> tuple[int, bytes]:
-    """Count and hash the items of an event that are written."""
-    items, hasher = 0, blake3()
-    for row in txn.scan(Table.ITEMS, keys.id_key(event)):
-        _feed(hasher, row)
-        items += 1
-    return items, hasher.digest()
-
-
-def items_hash(rows: Iterable[Row]) -> bytes:
-    """Return what an event says about its items' rows."""
-    hasher = blake3()
-    for row in rows:
-        _feed(hasher, row)
-    return hasher.digest()
 
 
 def find_items(txn: ReadTxn, repository: int, tag: str, events: Sequence[int]) -> list[Item]:
@@ -333,8 +254,3 @@ def next_event(txn: WriteTxn) -> int:
 def _item(row: Row) -> Item:
     event, repository, tag = keys.split_item(row[0])
     return Item(event, repository, tag, decoded(ItemRecord.decode, Table.ITEMS, *row))
-
-
-def _feed(hasher: blake3, row: Row) -> None:
-    key, value = row
-    hasher.update(len(key).to_bytes(2, "big") + key + len(value).to_bytes(4, "big") + value)

@@ -1,37 +1,25 @@
-"""Registries and repositories: which id a name stands for now, and how that changes.
+"""Registries and repositories: which id a name stands for now.
 
-An id never changes and is never used again. A name is a row that points to one. So renaming a
-repository, moving it to another registry, and deleting it are a few rows, whatever its size. Two
-logs remember: which id a name stood for, and what happened to an id (`bearers.py` reads them).
+An id never changes and is never used again. A name is a row that points to one, so that what
+happens to a name (`naming.py`) is a few rows, whatever the size of what bears it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from liftlock import history
+from liftlock import history, naming
 from liftlock.errors import NameTaken, RegistryUnknown, RepositoryUnknown
 from liftlock.history import Act
 from liftlock.metadata import keys
-from liftlock.metadata.contract import (
-    NO_COUNTS,
-    Counts,
-    Numbered,
-    ReadTxn,
-    Table,
-    WriteTxn,
-    negated,
-)
+from liftlock.metadata.contract import NO_COUNTS, Counts, Numbered, ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
-    DeadRecord,
     FoundRepository,
     IdRecord,
     Kind,
     Naming,
-    NamingRecord,
     RegistryRecord,
-    RepositoryLogRecord,
     RepositoryRecord,
     decoded,
 )
@@ -135,7 +123,7 @@ def draft_repository(
 ) -> FoundRepository:
     """Draft an empty repository under a fresh id."""
     record = RepositoryRecord(registry, 0, event, NO_COUNTS, name)
-    _draft_name(draft, registry, name, number, event, Naming.CREATED)
+    naming.draft_name(draft, registry, name, number, event, Naming.CREATED)
     draft.touch(number, record)
     return FoundRepository(number, record)
 
@@ -149,55 +137,6 @@ def draft_copy(
     return repository
 
 
-def draft_renaming(
-    draft: Draft, repository: FoundRepository, registry: int, name: str, event: int
-) -> None:
-    """Draft that a repository bears another name, perhaps in another registry."""
-    record = repository.record
-    _draft_leaving(draft, record, repository.id, event, Naming.MOVED_OUT)
-    _draft_name(draft, registry, name, repository.id, event, Naming.MOVED_IN)
-    draft.touch(repository.id, record._replace(registry=registry, name=name))
-    if registry != record.registry:
-        draft.add(record.registry, negated(record.counts))
-        draft.add(registry, record.counts)
-
-
-def draft_death(
-    draft: Draft, repository: FoundRepository, event: int, since: int, naming: Naming
-) -> None:
-    """Draft that a repository has no name any more, and is swept some time after `since`.
-
-    Args:
-        draft: gets the rows.
-        repository: which.
-        event: by which event.
-        since: milliseconds since 1970.
-        naming: why: deleted, or moved out into another repository.
-    """
-    _draft_leaving(draft, repository.record, repository.id, event, naming)
-    log = RepositoryLogRecord(naming, repository.record.registry, repository.record.name)
-    draft.put(Table.REPOSITORY_LOG, keys.repository_log_key(repository.id, event), log.encode())
-    draft.put(Table.DEAD, keys.id_key(repository.id), DeadRecord(since, event).encode())
-    draft.add(repository.record.registry, negated(repository.record.counts))
-    draft.touch(repository.id, repository.record)
-
-
-def draft_revival(draft: Draft, repository: FoundRepository, event: int) -> None:
-    """Draft that a dead repository, of which nothing was swept, has its name again."""
-    record = repository.record
-    _draft_name(draft, record.registry, record.name, repository.id, event, Naming.MOVED_IN)
-    draft.delete(Table.DEAD, keys.id_key(repository.id))
-    draft.add(record.registry, record.counts)
-    draft.touch(repository.id, record)
-
-
-def log_whole(draft: Draft, repository: FoundRepository, event: int, naming: Naming) -> None:
-    """Draft that something happened to a whole repository that left its name alone."""
-    record = RepositoryLogRecord(naming, repository.record.registry, repository.record.name)
-    key = keys.repository_log_key(repository.id, event)
-    draft.put(Table.REPOSITORY_LOG, key, record.encode())
-
-
 def create_registry(txn: WriteTxn, name: str, act: Act) -> None:
     """Make a registry.
 
@@ -208,7 +147,7 @@ def create_registry(txn: WriteTxn, name: str, act: Act) -> None:
         raise NameTaken(name)
     draft, event = Draft(), history.next_event(txn)
     number = txn.next_id(Numbered.OBJECT)
-    _draft_name(draft, keys.NO_REGISTRY, name, number, event, Naming.CREATED)
+    naming.draft_name(draft, keys.NO_REGISTRY, name, number, event, Naming.CREATED)
     draft.put(Table.REGISTRIES, keys.id_key(number), RegistryRecord(event, name).encode())
     history.append(draft, event, Kind.CREATE, act, txn.at, (), concerns=(number,))
     draft.write(txn)
@@ -271,31 +210,3 @@ def _find(txn: ReadTxn, registry: int, name: str) -> int | None:
     key = keys.name_key(registry, name)
     value = txn.get(Table.NAMES, key)
     return None if value is None else decoded(IdRecord.decode, Table.NAMES, key, value).id
-
-
-def _draft_name(
-    draft: Draft, registry: int, name: str, number: int, event: int, naming: Naming
-) -> None:
-    draft.put(Table.NAMES, keys.name_key(registry, name), IdRecord(number).encode())
-    draft.put(
-        Table.NAMES_LOG,
-        keys.names_log_key(registry, name, event),
-        NamingRecord(number, naming).encode(),
-    )
-    if registry != keys.NO_REGISTRY:
-        log = RepositoryLogRecord(naming, registry, name)
-        draft.put(Table.REPOSITORY_LOG, keys.repository_log_key(number, event), log.encode())
-
-
-def _draft_leaving(
-    draft: Draft, record: RepositoryRecord, number: int, event: int, naming: Naming
-) -> None:
-    key = keys.name_key(record.registry, record.name)
-    if draft.is_put(Table.NAMES, key):
-        return  # another takes it in the same event (a swap), which says that this one left
-    draft.delete(Table.NAMES, key)
-    draft.put(
-        Table.NAMES_LOG,
-        keys.names_log_key(record.registry, record.name, event),
-        NamingRecord(number, naming).encode(),
-    )

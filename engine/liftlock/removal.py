@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from liftlock import history, names
+from liftlock import history, names, naming
 from liftlock.config import Limits
 from liftlock.errors import RegistryNotEmpty
 from liftlock.history import Act
@@ -39,7 +39,7 @@ def delete_repository(txn: WriteTxn, name: RepositoryName, act: Act) -> None:
     """
     repository = names.get_repository(txn, name)
     draft, event = Draft(), history.next_event(txn)
-    names.draft_death(draft, repository, event, txn.at, Naming.DELETED)
+    naming.draft_death(draft, repository, event, txn.at, Naming.DELETED)
     history.append(draft, event, Kind.DELETE, act, txn.at, (), concerns=(repository.id,))
     draft.write(txn)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftlock import Limits, Mode, history
+from liftlock import Limits, Mode, seals
 from liftlock import Side as Attached
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine, PromotionRequest
@@ -128,7 +128,7 @@ class Done(NamedTuple):
 @contextmanager
 def engine(part_pairs_max: int) -> Iterator[tuple[Engine, CountingStore]]:
     clock = FakeClock()
-    store = CountingStore(MemoryMetadataStore(clock, history.seal))
+    store = CountingStore(MemoryMetadataStore(clock, seals.seal))
     limits = Limits(part_pairs_max=part_pairs_max)
     with Engine(store, MemoryBlobStore(clock=clock), limits=limits, clock=clock) as made:
         for registry in ("dev", "test", "prod"):

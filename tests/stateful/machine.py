@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from model import Model, ModelRepository
 from replay import replayed
 
-from liftlock import Digest, Reference, RepositoryName, history
+from liftlock import Digest, Reference, RepositoryName, seals
 from liftlock.blobs.files import FileBlobStore
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import DAY_MS, Limits
@@ -65,13 +65,13 @@ class Machine(RuleBasedStateMachine):
         """
         sizes = (SMALL_PARTS, Limits()) if parts_on_disk else (Limits(), SMALL_PARTS)
         on_disk = Engine(
-            LmdbMetadataStore(Path(self.folder.name), self.clock, history.seal),
+            LmdbMetadataStore(Path(self.folder.name), self.clock, seals.seal),
             emptied(FileBlobStore(self.blobs)),
             clock=self.clock,
             limits=sizes[0],
         )
         in_memory = Engine(
-            MemoryMetadataStore(self.clock, history.seal),
+            MemoryMetadataStore(self.clock, seals.seal),
             MemoryBlobStore(clock=self.clock),
             clock=self.clock,
             limits=sizes[1],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from liftlock import Limits, history
+from liftlock import Limits, seals
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.metadata.contract import MetadataStore
@@ -25,7 +25,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def store(clock: FakeClock) -> MemoryMetadataStore:
-    return MemoryMetadataStore(clock, history.seal)
+    return MemoryMetadataStore(clock, seals.seal)
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def way(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def sets_store(way: str, clock: FakeClock, tmp_path: Path) -> MetadataStore:
     if way.endswith("disk"):
-        return LmdbMetadataStore(tmp_path, clock, history.seal)
-    return MemoryMetadataStore(clock, history.seal)
+        return LmdbMetadataStore(tmp_path, clock, seals.seal)
+    return MemoryMetadataStore(clock, seals.seal)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 import liftlock
-from liftlock import Digest, Mode, RepositoryName, Target, history
+from liftlock import Digest, Mode, RepositoryName, Target, seals
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.metadata import keys
@@ -86,7 +86,7 @@ class Damage:
     def delete_registry(self, name: str) -> None:
         """As the engine does it, with its seal."""
         group = self.store._group
-        before_commit, group._before_commit = group._before_commit, history.seal
+        before_commit, group._before_commit = group._before_commit, seals.seal
         self.engine.delete_registry(name, by="me", force=True)
         group._before_commit = before_commit
 
@@ -431,7 +431,7 @@ def forge_item_and_event(damage: Damage) -> None:
     event = damage.last_event()
     row, _ = damage.rows(Table.ITEMS, keys.id_key(event))[0]
     damage.change(Table.ITEMS, row, ItemRecord.decode, action=Action.EXTENDED)
-    fitting = history.items_hash(damage.rows(Table.ITEMS, keys.id_key(event)))
+    fitting = seals.items_hash(damage.rows(Table.ITEMS, keys.id_key(event)))
     damage.change(Table.EVENTS, keys.id_key(event), EventRecord.decode, items_hash=fitting)
 
 

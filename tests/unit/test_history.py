@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from liftlock import Digest, Mode, Reference, RepositoryName, Target, history
+from liftlock import Digest, Mode, Reference, RepositoryName, Target, history, seals
 from liftlock.engine import Engine
 from liftlock.errors import LiftlockError, ManifestUnknown, RegistryUnknown, RepositoryUnknown
 from liftlock.metadata.contract import Table, WriteTxn
@@ -291,26 +291,26 @@ def test_a_given_up_name_tells_nothing_of_what_came_later(engine: Engine) -> Non
 # --- seals ------------------------------------------------------------------------------------
 
 
-def seals(store: MemoryMetadataStore) -> int:
-    return store.read(lambda txn: history.last_seal(txn)[0])
+def newest_seal(store: MemoryMetadataStore) -> int:
+    return store.read(lambda txn: seals.last_seal(txn)[0])
 
 
 def test_each_commit_with_an_event_has_one_seal(engine: Engine, store: MemoryMetadataStore) -> None:
-    before = seals(store)
+    before = newest_seal(store)
     image(engine, DEV, "1")
-    pushed = seals(store)
+    pushed = newest_seal(store)
     assert pushed > before
     promote(engine)
-    assert seals(store) == pushed + 1
+    assert newest_seal(store) == pushed + 1
     promote(engine)  # changes nothing
-    assert seals(store) == pushed + 1
+    assert newest_seal(store) == pushed + 1
     engine.undo(1, by="me")
-    assert seals(store) == pushed + 2
+    assert newest_seal(store) == pushed + 2
 
 
 def test_a_seal_closes_all_events_of_its_commit(engine: Engine, store: MemoryMetadataStore) -> None:
     app = image(engine, DEV, "1")
-    before = seals(store)
+    before = newest_seal(store)
     group = store._group
     with group._turn:
         futures = [
@@ -319,11 +319,11 @@ def test_a_seal_closes_all_events_of_its_commit(engine: Engine, store: MemoryMet
         ]
     for future in futures:
         future.result(10)
-    assert seals(store) == before + 1
-    record = store.read(lambda txn: history.last_seal(txn)[1])
+    assert newest_seal(store) == before + 1
+    record = store.read(lambda txn: seals.last_seal(txn)[1])
     assert record is not None
     assert record.last_event - record.first_event == 4
-    assert store.read(lambda txn: list(history.broken_seals(txn))) == []
+    assert store.read(lambda txn: list(seals.broken_seals(txn))) == []
 
 
 def _push_event(txn: WriteTxn, number: int, digest: Digest) -> None:

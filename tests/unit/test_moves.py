@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from liftlock import Digest, Mode, Reference, RepositoryName, Target, history
+from liftlock import Digest, Mode, Reference, RepositoryName, Target, seals
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.errors import ManifestUnknown
@@ -85,7 +85,7 @@ def test_in_each_snapshot_exactly_one_side_has_the_tag(clock: FakeClock) -> None
             seen.append(("1" in tags(engine, DEV), "1" in tags(engine, PROD)))
 
     is_moving = False
-    with Engine(Watched(clock, history.seal), MemoryBlobStore(clock=clock), clock=clock) as engine:
+    with Engine(Watched(clock, seals.seal), MemoryBlobStore(clock=clock), clock=clock) as engine:
         for registry in ("dev", "prod"):
             engine.create_registry(registry, by="tests")
         image(engine, DEV, "1")

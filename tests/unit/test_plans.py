@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from liftlock import Digest, Limits, Mode, RepositoryName, history
+from liftlock import Digest, Limits, Mode, RepositoryName, seals
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine, RequestItem
 from liftlock.errors import (
@@ -146,7 +146,7 @@ class Interleaved(MemoryMetadataStore):
 
 @pytest.fixture
 def store(clock: FakeClock) -> Interleaved:
-    made = Interleaved(clock, history.seal)
+    made = Interleaved(clock, seals.seal)
     made.meanwhile = []
     return made
 

@@ -256,7 +256,7 @@ def test_promoting_onto_itself_changes_nothing(
         (item("dev/app", "prod", "*", retag="{tag"), r"only \{tag\}"),
         (item("dev/app", "prod", "*", retag=""), r"only \{tag\}"),
         (item("dev/app", "prod", "*", retag="-{tag}"), "begins with neither"),
-        (item("dev/app", "prod", "*", retag="a b{tag}"), "not a valid name"),
+        (item("dev/app", "prod", "*", retag="a b{tag}"), "makes no tag"),
         (item("dev/app", "prod", ("1", "a/b")), "not a valid name"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from liftlock import Digest, Limits, Mode, history
+from liftlock import Digest, Limits, Mode, seals
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine, PromotionRequest, RequestItem
 from liftlock.metadata.memory import MemoryMetadataStore
@@ -37,7 +37,7 @@ class Side(NamedTuple):
 @contextmanager
 def side(part_pairs_max: int) -> Iterator[Side]:
     clock = FakeClock()
-    store = CountingStore(MemoryMetadataStore(clock, history.seal))
+    store = CountingStore(MemoryMetadataStore(clock, seals.seal))
     limits = Limits(part_pairs_max=part_pairs_max)
     with Engine(store, MemoryBlobStore(clock=clock), limits=limits, clock=clock) as engine:
         for registry in ("dev", "test", "prod"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftlock import PromotionRequest, RequestItem, Selection, Target, history
+from liftlock import PromotionRequest, RequestItem, Selection, Target, seals
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.errors import KeyReused, LiftlockError, ManifestUnknown, RegistryUnknown
@@ -41,7 +41,7 @@ def engines() -> Iterator[tuple[Engine, Engine]]:
 def new_engine() -> Engine:
     clock = FakeClock()
     engine = Engine(
-        MemoryMetadataStore(clock, history.seal), MemoryBlobStore(clock=clock), clock=clock
+        MemoryMetadataStore(clock, seals.seal), MemoryBlobStore(clock=clock), clock=clock
     )
     for registry in ("dev", "qa", "prod"):
         engine.create_registry(registry, by="me")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from liftlock import bearers, history, names
+from liftlock import bearers, history, names, seals
 from liftlock.check.scan import damaged, error, in_batches, readable, repository_ids
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
@@ -48,7 +48,7 @@ def _events(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
                 error("promotion-has-event", f"promotion {record.promotion}", "is not listed")
             )
         items = list(txn.scan(Table.ITEMS, row[0]))
-        if len(items) != record.items or history.items_hash(items) != record.items_hash:
+        if len(items) != record.items or seals.items_hash(items) != record.items_hash:
             event = f"event {keys.first_id(row[0])}"
             findings.append(error("event-has-items", event, "its items are not those it closed"))
     return findings
@@ -174,6 +174,6 @@ def _shown(digest: bytes | None) -> str:
 
 def _seals(txn: ReadTxn) -> list[Finding]:
     try:
-        return [error("history-is-sealed", "seals", what) for what in history.broken_seals(txn)]
+        return [error("history-is-sealed", "seals", what) for what in seals.broken_seals(txn)]
     except RecordCorrupt as corrupt:
         return [damaged(corrupt)]

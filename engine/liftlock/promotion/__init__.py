@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from liftlock.promotion.answers import listed, recorded
 from liftlock.promotion.applying import apply, rehearse, still_holds
 from liftlock.promotion.planning import plan
+from liftlock.promotion.recorded import listed, recorded
 from liftlock.promotion.request import PromotionRequest, RequestItem
 from liftlock.promotion.together import is_plain, promote_together
 from liftlock.promotion.undo_applying import apply_undo, rehearse_undo

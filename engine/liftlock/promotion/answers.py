@@ -1,47 +1,16 @@
-"""Promotions as people are told of them: as they are made, and as the history has them."""
+"""Promotions as people are told of them while they are made or, in a dry run, would be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from liftlock import bearers, history
-from liftlock.errors import PromotionUnknown
-from liftlock.history import Act, Event, Item
-from liftlock.metadata import keys
-from liftlock.metadata.contract import Instant, ReadTxn, Table
-from liftlock.metadata.records import WHOLE, Action, IdRecord, Kind, decoded
-from liftlock.model import (
-    Mode,
-    Outcome,
-    Page,
-    Promotion,
-    PromotionItem,
-    PromotionSummary,
-    Tally,
-)
+from liftlock.history import Act
+from liftlock.metadata.contract import Instant
+from liftlock.model import Mode, Outcome, Promotion, PromotionItem, Tally
 from liftlock.oci.digest import Digest
 from liftlock.promotion.values import Leg, Part, Plan, Repeated, Route, TagChange, Way, Whole
 
-_OUTCOMES: Final = {
-    Action.CREATED: Outcome.CREATE,
-    Action.UPDATED: Outcome.OVERWRITE,
-    Action.EXTENDED: Outcome.EXTEND,
-    Action.KEPT: Outcome.UNCHANGED,
-    Action.COPIED: Outcome.CREATE,
-    Action.RENAMED: Outcome.CREATE,
-    Action.MERGED: Outcome.EXTEND,
-}
-_UNDONE: Final = {
-    Action.DELETED: Outcome.REMOVE,
-    Action.CREATED: Outcome.CREATE,
-    Action.UPDATED: Outcome.OVERWRITE,
-    Action.REDUCED: Outcome.UNCHANGED,
-    Action.RENAMED: Outcome.CREATE,
-    Action.REVIVED: Outcome.CREATE,
-    Action.REMOVED: Outcome.REMOVE,
-}
-"""Of an undo's items."""
 _NO_TALLY: Final = Tally(0, 0, 0, 0, 0, 0)
 
 
@@ -201,60 +170,6 @@ def _added(tally: Tally, part: Part) -> Tally:
     )
 
 
-def recorded(txn: ReadTxn, number: int) -> Promotion:
-    """Return a promotion as the history has it.
-
-    Raises:
-        PromotionUnknown: there is none of this number.
-    """
-    event = history.find_promotion(txn, number)
-    if event is None:
-        raise PromotionUnknown(number)
-    record = event.record
-    items = list(history.iter_items(txn, event.id))
-    return Promotion(
-        id=record.promotion,
-        at=record.at,
-        by=record.by,
-        mode=_mode(txn, event),
-        comment=record.comment,
-        items=tuple(_recorded_items(txn, event, items)),
-        linked=record.manifests,
-        manifests=(),
-        referrers=tuple(
-            Digest(item.record.new)
-            for item in items
-            if item.record.action is Action.BROUGHT and item.record.new is not None
-        ),
-        records=record.records,
-        changed=True,
-        undoes=record.undoes or None,
-    )
-
-
-def listed(txn: ReadTxn, before: int | None, limit: int) -> Page[PromotionSummary]:
-    """Return promotions and undos with numbers below `before`, newest first."""
-    after = keys.id_key(min(max(before, 0), history.NUMBER_MAX)) if before is not None else None
-    rows = list(txn.scan(Table.PROMOTIONS, after=after, reverse=True, limit=limit + 1))
-    entries = []
-    for key, value in rows[:limit]:
-        event = history.get_event(txn, decoded(IdRecord.decode, Table.PROMOTIONS, key, value).id)
-        record = event.record
-        entries.append(
-            PromotionSummary(
-                record.promotion,
-                record.at,
-                record.by,
-                _mode(txn, event),
-                record.comment,
-                record.undoes or None,
-                record.items,
-                record.records,
-            )
-        )
-    return Page(tuple(entries), more=len(rows) > limit)
-
-
 def _item(source: str, target: str, change: TagChange) -> PromotionItem:
     digest = Digest(change.digest)
     return PromotionItem(
@@ -264,54 +179,4 @@ def _item(source: str, target: str, change: TagChange) -> PromotionItem:
         Digest(change.old) if change.old else None,
         change.outcome,
         change.is_attachment,
-    )
-
-
-def _mode(txn: ReadTxn, event: Event) -> Mode:
-    if event.record.undoes:
-        undone = history.find_promotion(txn, event.record.undoes)
-        event = undone or event
-    return Mode.MOVE if event.record.kind is Kind.MOVE else Mode.COPY
-
-
-def _recorded_items(txn: ReadTxn, event: Event, items: Iterable[Item]) -> Iterator[PromotionItem]:
-    outcomes = _UNDONE if event.record.undoes else _OUTCOMES
-    merged = {
-        (item.repository, item.record.other.repository)
-        for item in items
-        if item.record.action is Action.MERGED and item.record.other is not None
-    }
-    for item in items:
-        action = item.record.action
-        other = item.record.other
-        came_whole = other is not None and (item.repository, other.repository) in merged
-        if action not in outcomes or (came_whole and action not in WHOLE):
-            continue
-        if not item.tag and action is Action.DELETED:
-            continue  # a manifest that an undo took back, which was told by its tag
-        yield _recorded_item(txn, event, item, outcomes[action])
-
-
-def _recorded_item(txn: ReadTxn, event: Event, item: Item, outcome: Outcome) -> PromotionItem:
-    record, number = item.record, event.id
-    here = bearers.name_at(txn, item.repository, number)
-    digest = Digest(record.new) if record.new else None
-    if record.action in WHOLE:
-        if record.action is Action.RENAMED:
-            there = bearers.name_at(txn, item.repository, number - 1)
-        else:
-            there = bearers.side_at(txn, record.other, number - 1) if record.other else here
-        return PromotionItem(there, here, None, None, outcome, tally=record.tally)
-    suffix = f":{item.tag}" if item.tag else f"@{digest}"
-    there = ""
-    if record.other is not None:
-        there = bearers.name_at(txn, record.other.repository, number - 1)
-        there += f":{record.other.tag}" if record.other.tag else f"@{digest}"
-    return PromotionItem(
-        there,
-        here + suffix,
-        digest,
-        Digest(record.old) if record.old else None,
-        outcome,
-        record.is_attachment,
     )

@@ -7,26 +7,25 @@ dry run is a plan that nobody applies.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from liftlock import history
 from liftlock.config import Limits
-from liftlock.errors import LiftlockError, PromotionInvalid, TargetsCollide
+from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.draft import Draft
 from liftlock.model import Mode
-from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.bringing import Arrivals
+from liftlock.promotion.colliding import collisions
 from liftlock.promotion.deciding import refuse
 from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target, kind_of
 from liftlock.promotion.fingerprint import Fingerprint
 from liftlock.promotion.repeating import answering
 from liftlock.promotion.request import PromotionRequest
-from liftlock.promotion.routing import Surroundings, plan_part
+from liftlock.promotion.routing import plan_part
 from liftlock.promotion.selecting import Selecting, select
 from liftlock.promotion.taking import Taking
-from liftlock.promotion.values import Expectation, Pair, Part, Plan, Route, Way, Whole
+from liftlock.promotion.values import Part, Plan, Route, Surroundings, Way, Whole
 from liftlock.promotion.wholes import choose_ways, copied_rows, merging_route, without_repeats
 
 
@@ -43,7 +42,7 @@ def plan(txn: ReadTxn, request: PromotionRequest, limits: Limits, *, hashed: boo
         LiftlockError: the gravest of what is wrong; all of it is in its `violations`.
     """
     selected = select(txn, request, limits)
-    violations = selected.violations
+    violations = selected.known.violations
     routes = list(selected.routes.values())
     wholes = without_repeats(selected.wholes) if selected.wholes else []
     if wholes:
@@ -55,7 +54,7 @@ def plan(txn: ReadTxn, request: PromotionRequest, limits: Limits, *, hashed: boo
         elif whole.way is Way.COPY:
             whole.rows = copied_rows(txn, whole)
     if len(routes) > 1 or (routes and len(routes[0].pairs) > 1):
-        violations += _collisions(routes)
+        violations += collisions(routes)
     return _Planning(txn, request, limits, selected, routes, wholes).plan(hashed=hashed)
 
 
@@ -76,7 +75,7 @@ class _Planning:
 
     def plan(self, *, hashed: bool) -> Plan:
         selected, routes, wholes = self.selected, self.routes, self.wholes
-        violations = selected.violations
+        violations = selected.known.violations
         is_big = _is_big(routes, self.limits)
         if self.request.purge and _overlap(routes):
             reason = (
@@ -112,7 +111,7 @@ class _Planning:
             None if is_big else parts,
             wholes,
             selected.repeated,
-            selected.registries,
+            selected.known.registries,
             {} if self.request.is_small else self.rests_on(),
             selected.listed_below,
             is_unchanged,
@@ -125,7 +124,7 @@ class _Planning:
     def rests_on(self) -> dict[RepositoryName, tuple[int, int] | None]:
         return {
             name: (found.id, found.record.version) if found is not None else None
-            for name, found in self.selected.repositories.items()
+            for name, found in self.selected.known.repositories.items()
         }
 
 
@@ -218,41 +217,6 @@ def _surroundings(request: PromotionRequest, routes: list[Route]) -> dict[int, S
         )
         for route in routes
     }
-
-
-class _Origin(NamedTuple):
-    name: RepositoryName
-    tag: str
-    digest: bytes
-
-    def __str__(self) -> str:
-        return f"{self.name}:{self.tag}" if self.tag else f"{self.name}@{Digest(self.digest)}"
-
-
-def _collisions(routes: list[Route]) -> list[LiftlockError]:
-    """Return an error for each target with several sources; drop what is asked for twice alike."""
-    origins: dict[tuple[RepositoryName, str], dict[_Origin, None]] = {}
-    said: set[tuple[RepositoryName, str, _Origin]] = set()
-    for route in routes:
-        kept: list[Pair] = []
-        expectations: dict[int, Expectation] = {}
-        for place, pair in enumerate(route.pairs):
-            origin = _Origin(route.source_name, pair.source_tag, pair.digest)
-            if pair.target_tag:
-                key = route.target_name, pair.target_tag
-                origins.setdefault(key, {})[origin] = None
-            if (route.target_name, pair.target_tag, origin) in said:
-                continue
-            said.add((route.target_name, pair.target_tag, origin))
-            if place in route.expectations:
-                expectations[len(kept)] = route.expectations[place]
-            kept.append(pair)
-        route.pairs, route.expectations = kept, expectations
-    return [
-        TargetsCollide(f"{name}:{tag}", map(str, sources))
-        for (name, tag), sources in origins.items()
-        if len(sources) > 1
-    ]
 
 
 def _records_of(txn: ReadTxn, request: PromotionRequest, route: Route, part: Part) -> int:

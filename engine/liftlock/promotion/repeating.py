@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from liftlock import bearers, history, links, names
 from liftlock.history import Event
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import Action, FoundRepository, Kind, Naming, OtherSide, Role
+from liftlock.promotion.forms import retagged, tag_filter
 from liftlock.promotion.request import RequestItem
+from liftlock.promotion.resolving import Known, leg_below
 from liftlock.promotion.values import Leg, Pair, Repeated, Route, Whole
 
 _CAME_WHOLE: Final = frozenset({Action.COPIED, Action.MERGED})
@@ -35,6 +37,22 @@ def repeated_tag(
     if event is None or event.record.kind is not Kind.MOVE:
         return None
     return Repeated(f"{leg.source}:{tag}", f"{leg.target}:{target_tag}", there, event)
+
+
+def repeated_listed(
+    txn: ReadTxn,
+    item: RequestItem,
+    leg: Leg,
+    source: FoundRepository,
+    target: FoundRepository,
+    tag: str,
+) -> Repeated | None:
+    """Return the move that took a tag of a list to where it belongs, as `repeated_tag`."""
+    target_tag = retagged(item.retag, tag)
+    there = links.find_tag(txn, target.id, target_tag)
+    if there is None:
+        return None
+    return repeated_tag(txn, item, leg, source, target, tag, target_tag, there.digest)
 
 
 def repeated_glob(
@@ -91,6 +109,27 @@ def repeated_whole(txn: ReadTxn, leg: Leg, home: int, registry: int) -> Repeated
         if record.id not in {i.record.other.repository for i in items if i.record.other}:
             return None
     return Repeated(str(leg.source), str(leg.target), None, event)
+
+
+def repeated_below(
+    known: Known, item: RequestItem, registry: int, before: str
+) -> Iterator[Repeated]:
+    """Yield what moves took of what an item asks for that selects several repositories."""
+    txn = known.txn
+    for name in bearers.iter_names(txn, registry, before):
+        leg = leg_below(item, name)
+        source, target = known.repository(leg.source), known.repository(leg.target)
+        home = known.registry(leg.target.registry)
+        found: list[Repeated | None] = []
+        if item.tags is None:
+            if source is None and home is not None:
+                found = [repeated_whole(txn, leg, registry, home)]
+        elif source is not None and isinstance(item.tags, str):
+            found = [*repeated_glob(txn, leg, source, target, tag_filter(item.tags)[1])]
+        elif source is not None and target is not None:
+            tags = dict.fromkeys(item.tags)
+            found = [repeated_listed(txn, item, leg, source, target, tag) for tag in tags]
+        yield from (repeated for repeated in found if repeated is not None)
 
 
 def answering(

@@ -7,7 +7,6 @@ and what stands against it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from liftlock import links
 from liftlock.config import Limits
@@ -17,34 +16,12 @@ from liftlock.model import ABSENT, ANYTHING, Expected, Mode, Outcome
 from liftlock.oci.digest import Digest
 from liftlock.promotion.attachments import settle_attachments
 from liftlock.promotion.bringing import NOTHING, Arrivals, Bringing, bring, look
-from liftlock.promotion.closure import (
-    Closure,
-    attachment_stem,
-    closure,
-    reached_by_tags,
-)
+from liftlock.promotion.closure import Closure, closure
+from liftlock.promotion.leaving import leaving_tags
 from liftlock.promotion.request import PromotionRequest
-from liftlock.promotion.values import Pair, Part, Route, TagChange
+from liftlock.promotion.values import Pair, Part, Route, Surroundings, TagChange
 
 _NOBODY = Closure()
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """What the whole request means for each of its parts."""
-
-    arrivals: Arrivals | None = None
-    """What other parts bring to the same target; None if this is the only one."""
-    leaving: Collection[str] = ()
-    """Tags that the request takes from the source."""
-    staying: Collection[str] = ()
-    """Tags of the source that the request sets: what is set is not removed."""
-    named: Collection[str] = ()
-    """Tags of the target that the request names: these are no attachments of others."""
-    asked: Collection[bytes] | None = None
-    """Digests that the route's tags are at; None if these are the part's."""
-    tagged: Collection[bytes] = ()
-    """Digests that the request tags in the source."""
 
 
 def plan_part(
@@ -91,7 +68,7 @@ def plan_part(
     mains = [_main(pair, touched) for pair in pairs]
     removes: list[TagChange] = []
     if request.mode is Mode.MOVE and not route.is_whole:
-        removes = _removes(txn, route, pairs, found, loose, limits, around)
+        removes = leaving_tags(txn, route, pairs, found, loose, limits, around)
     if route.expectations:
         going = {removal.tag for removal in removes}
         violations = [*_disappointments(route, start, mains, going), *violations]
@@ -181,71 +158,6 @@ def _attachments(
     if around.arrivals is not None:
         around.arrivals.tags.update((c.tag, (c.digest, c.old)) for c in changes)
     return changes, coming, [error for tag, error in violations.items() if tag in owned]
-
-
-def _removes(
-    txn: ReadTxn,
-    route: Route,
-    pairs: Sequence[Pair],
-    found: Closure,
-    loose: Mapping[str, bytes],
-    limits: Limits,
-    around: Surroundings,
-) -> list[TagChange]:
-    """Decide which tags a move takes from the source."""
-    gone = [
-        TagChange(
-            pair.source_tag,
-            pair.digest,
-            pair.digest,
-            pair.target_tag,
-            Outcome.REMOVE,
-            False,  # noqa: FBT003 - whether it is an attachment
-        )
-        for pair in pairs
-        if pair.source_tag and pair.source_tag not in around.staying
-    ]
-    attachments = {**loose, **found.attachments}
-    if not attachments:
-        return gone
-    mains = {pair.source_tag for pair in pairs}
-    leaving = _attachments_without_subject(txn, route.source.id, found, limits, around)
-    return gone + [
-        TagChange(
-            tag,
-            at,
-            at,
-            tag,
-            Outcome.REMOVE,
-            True,  # noqa: FBT003 - whether it is an attachment
-        )
-        for tag, at in sorted(attachments.items())
-        # What a glob selected by itself leaves by itself.
-        if (tag in leaving or tag in around.leaving) and tag not in {*mains, *around.staying}
-    ]
-
-
-def _attachments_without_subject(
-    txn: ReadTxn, repository: int, found: Closure, limits: Limits, around: Surroundings
-) -> set[str]:
-    """Return the attachment tags that nobody needs once the request's tags are gone.
-
-    They leave with the last tag that reaches what they are attached to. One that stays may be
-    what others are attached to, so this is asked until nothing changes.
-    """
-    going = around.leaving
-    leaving = {tag for tag in found.attachments if tag not in going}
-    while leaving:
-        ignored = {*going, *leaving}
-        kept = reached_by_tags(
-            txn, repository, found.members, ignored, limits, tagged=around.tagged
-        )
-        subjects = tuple(attachment_stem(member) for member in kept)
-        staying = {name for name in leaving if name.startswith(subjects)}
-        if not staying:
-            break
-        leaving -= staying
-    return leaving
 
 
 def _disappointments(

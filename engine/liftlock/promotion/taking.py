@@ -14,9 +14,8 @@ from liftlock.metadata.contract import ReadTxn
 from liftlock.promotion.bringing import NOTHING
 from liftlock.promotion.closure import Member
 from liftlock.promotion.request import PromotionRequest
-from liftlock.promotion.routing import Surroundings
 from liftlock.promotion.unlinking import unneeded
-from liftlock.promotion.values import Part, Route, TagChange
+from liftlock.promotion.values import Part, Route, Surroundings, TagChange
 
 
 @dataclass(slots=True)

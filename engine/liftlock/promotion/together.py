@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from liftlock import history, links, names
+from liftlock import history, links, names, seals
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError
 from liftlock.history import Act, Closed
@@ -199,6 +199,6 @@ def _promoted(
     counts = linked or part.bringing.arriving_sizes or part.sets[0].outcome is Outcome.CREATE
     rows = draft.drafted - before + (2 if counts else 1)
     roles = {target.id: _CHANGED, route.source.id: _TAKEN_FROM}
-    closed = Closed(len(items), history.items_hash(items), linked, rows)
+    closed = Closed(len(items), seals.items_hash(items), linked, rows)
     records = history.close(draft, event, Kind.PROMOTE, act, at, roles, closed, promotion=number)
     return told(route, part, act, at, number, records)

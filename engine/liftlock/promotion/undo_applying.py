@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liftlock import history, links, names
+from liftlock import history, links, naming, seals
 from liftlock.config import Limits
 from liftlock.history import Act, Change, Closed, Event
 from liftlock.metadata.contract import Instant, Numbered, ReadTxn, WriteTxn
@@ -68,7 +68,7 @@ def _draft(
     items = history.append_items(draft, event, Kind.UNDO, changes)
     closed = Closed(
         len(items),
-        history.items_hash(items),
+        seals.items_hash(items),
         sum(len(members) for _, members in plan.taken_back),
         draft.records,
     )
@@ -93,11 +93,11 @@ def _draft_wholes(draft: Draft, plan: UndoPlan, event: int, at: Instant) -> list
     for whole in plan.wholes:
         repository = whole.repository
         if whole.action is Action.REMOVED:
-            names.draft_death(draft, repository, event, at, Naming.DELETED)
+            naming.draft_death(draft, repository, event, at, Naming.DELETED)
         elif whole.action is Action.RENAMED:
-            names.draft_renaming(draft, repository, whole.registry, whole.name, event)
+            naming.draft_renaming(draft, repository, whole.registry, whole.name, event)
         else:
-            names.draft_revival(draft, repository, event)
+            naming.draft_revival(draft, repository, event)
         changes.append(Change(repository.id, "", whole.action, None, None))
     return changes
 

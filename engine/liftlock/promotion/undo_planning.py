@@ -22,8 +22,9 @@ from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import WHOLE, Action, FoundRepository, OtherSide, TagRecord
 from liftlock.oci.digest import Digest
 from liftlock.promotion.bringing import Arrivals, Bringing, bring, look
-from liftlock.promotion.closure import Closure, Member, closure, reached_by_tags
+from liftlock.promotion.closure import Closure, Member, closure
 from liftlock.promotion.deciding import refuse
+from liftlock.promotion.reaching import reached_by_tags
 from liftlock.promotion.undo_wholes import WholesUndoing, WholeUndo
 from liftlock.promotion.unlinking import unneeded
 

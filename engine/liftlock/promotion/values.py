@@ -12,7 +12,7 @@ from liftlock.history import Event
 from liftlock.metadata.records import FoundRepository
 from liftlock.model import Expected, Outcome
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion.bringing import Bringing
+from liftlock.promotion.bringing import Arrivals, Bringing
 from liftlock.promotion.closure import Member
 from liftlock.promotion.request import PromotionRequest
 
@@ -174,3 +174,21 @@ class Plan:
     hash: str
     answered_by: Event | None = None
     """If nothing is to be done: the promotion that did it before, if one did."""
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What the whole request means for each of its parts."""
+
+    arrivals: Arrivals | None = None
+    """What other parts bring to the same target; None if this is the only one."""
+    leaving: Collection[str] = ()
+    """Tags that the request takes from the source."""
+    staying: Collection[str] = ()
+    """Tags of the source that the request sets: what is set is not removed."""
+    named: Collection[str] = ()
+    """Tags of the target that the request names: these are no attachments of others."""
+    asked: Collection[bytes] | None = None
+    """Digests that the route's tags are at; None if these are the part's."""
+    tagged: Collection[bytes] = ()
+    """Digests that the request tags in the source."""

@@ -1,0 +1,95 @@
+"""Links: which content a repository has, and why. The only package that changes these tables.
+
+A *holder* is a reason why a repository has a digest: a tag, a parent (an index for its children,
+a manifest for its blobs), a subject (for its referrers), or a hold, which is dated. Rows are put
+without looking, so doing a thing twice is harmless, and no decision rests on a count.
+
+Invariants (docs/format.md):
+
+- A blob can be read in a repository exactly if a granting holder row of it is there; a manifest,
+  exactly if its manifest link is.
+- For one digest in one repository either all holder rows grant or none does. Rows that only name
+  are of content that a manifest mentions and the repository lacks; whatever brings it in makes
+  them grant, in the same transaction (`bring_in`).
+- Whatever loses a granting holder gets a hold in the same transaction.
+- A subject holder is there exactly while subject and referrer are both linked.
+"""
+
+from __future__ import annotations
+
+from liftlock.links.blobs import bring_in, complete, count_blobs, discount_blobs, gain_blob
+from liftlock.links.holders import drop_hold, put_hold
+from liftlock.links.manifests import (
+    ONE_MANIFEST,
+    join_subject,
+    link_manifest,
+    parent_rows,
+    put_body,
+    retype,
+    type_hash,
+    unlink_manifest,
+)
+from liftlock.links.reading import (
+    Presence,
+    find_blobs,
+    find_bodies,
+    find_link,
+    find_linked,
+    find_links,
+    find_sizes,
+    find_tag,
+    find_tags,
+    grants,
+    held_at,
+    iter_linked,
+    iter_loose_blobs,
+    iter_tags,
+    parents_of,
+    presence,
+    referrers_of,
+    subjects_of,
+    tags_of,
+    without_other_holder,
+)
+from liftlock.links.tags import ONE_TAG, put_tag, remove_tag
+
+__all__ = [
+    "ONE_MANIFEST",
+    "ONE_TAG",
+    "Presence",
+    "bring_in",
+    "complete",
+    "count_blobs",
+    "discount_blobs",
+    "drop_hold",
+    "find_blobs",
+    "find_bodies",
+    "find_link",
+    "find_linked",
+    "find_links",
+    "find_sizes",
+    "find_tag",
+    "find_tags",
+    "gain_blob",
+    "grants",
+    "held_at",
+    "iter_linked",
+    "iter_loose_blobs",
+    "iter_tags",
+    "join_subject",
+    "link_manifest",
+    "parent_rows",
+    "parents_of",
+    "presence",
+    "put_body",
+    "put_hold",
+    "put_tag",
+    "referrers_of",
+    "remove_tag",
+    "retype",
+    "subjects_of",
+    "tags_of",
+    "type_hash",
+    "unlink_manifest",
+    "without_other_holder",
+]

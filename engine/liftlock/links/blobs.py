@@ -1,0 +1,80 @@
+"""Blobs that a repository gains or loses, and rows that named them before they came."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from liftlock import history, names
+from liftlock.history import Act
+from liftlock.links.holders import put_hold, put_holder
+from liftlock.links.reading import presence
+from liftlock.metadata import keys
+from liftlock.metadata.contract import ReadTxn, Table, WriteTxn
+from liftlock.metadata.draft import Draft
+from liftlock.metadata.records import FoundRepository, Kind
+from liftlock.oci.digest import Digest
+from liftlock.oci.reference import RepositoryName
+
+
+def bring_in(
+    txn: ReadTxn,
+    draft: Draft,
+    repository: FoundRepository,
+    waiting: Collection[bytes],
+) -> None:
+    """Make the rows that name `waiting` blobs grant, now that these come in."""
+    # Bounded: as many rows as there are manifests in the repository that name absent blobs.
+    prefixes = [
+        prefix + keys.NAMES_ONLY
+        for prefix in keys.held_prefixes(repository.id, keys.BLOB, sorted(waiting))
+    ]
+    for key in (key for rows in txn.scan_many(Table.HOLDERS, prefixes) for key, _ in rows):
+        _, _, named, _, holder = keys.split_holder(key)
+        draft.delete(Table.HOLDERS, key)
+        put_holder(draft, repository.id, keys.BLOB, named, holder)
+
+
+def complete(draft: Draft, repository: int, blob: bytes, parent: bytes) -> None:
+    """Make a row grant that this draft has put for a blob that it took for absent."""
+    holder = keys.BY_PARENT + parent
+    draft.delete(
+        Table.HOLDERS, keys.holder_key(repository, keys.BLOB, blob, keys.NAMES_ONLY, holder)
+    )
+    put_holder(draft, repository, keys.BLOB, blob, holder)
+
+
+def gain_blob(
+    txn: WriteTxn,
+    draft: Draft,
+    name: RepositoryName,
+    digest: Digest,
+    size: int,
+    act: Act,
+) -> None:
+    """Draft that a repository has a blob from now on, held; the repository may come to be by it.
+
+    Raises:
+        RegistryUnknown: there is no such registry.
+    """
+    repository = names.find_repository(txn, name)
+    if repository is None:
+        event = history.next_event(txn)
+        repository = names.new_repository(txn, draft, name, event)
+        history.append(draft, event, Kind.CREATE, act, txn.at, (), concerns=(repository.id,))
+    found = presence(txn, repository.id, keys.BLOB, (digest.key,))
+    if not found.granted:
+        bring_in(txn, draft, repository, found.waiting)
+        count_blobs(draft, repository, (size,))
+    put_hold(draft, repository.id, keys.BLOB, digest.key, txn.at)
+
+
+def count_blobs(draft: Draft, repository: FoundRepository, sizes: Sequence[int]) -> None:
+    """Add blobs of these sizes, which the repository gains, to its counts."""
+    if sizes:
+        draft.touch(repository.id, repository.record, (0, 0, len(sizes), sum(sizes)))
+
+
+def discount_blobs(draft: Draft, repository: FoundRepository, sizes: Sequence[int]) -> None:
+    """Subtract blobs of these sizes, which the repository no longer has, from its counts."""
+    if sizes:
+        draft.touch(repository.id, repository.record, (0, 0, -len(sizes), -sum(sizes)))

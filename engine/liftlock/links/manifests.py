@@ -1,0 +1,157 @@
+"""Manifests: linked with what they name, and unlinked again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from blake3 import blake3
+
+from liftlock.links.holders import drop_holder, put_holder
+from liftlock.metadata import codec, keys
+from liftlock.metadata.contract import Counts, ReadTxn, Row, Table
+from liftlock.metadata.draft import Draft
+from liftlock.metadata.records import FoundRepository, LinkRecord, ManifestRecord
+from liftlock.oci.manifest import Edges
+
+ONE_MANIFEST: Final[Counts] = (0, 1, 0, 0)
+_NO_TYPE: Final = bytes(16)
+
+
+def type_hash(artifact_type: str | None) -> bytes:
+    """Return what stands for an artifact type in the keys of `referrers`."""
+    return blake3(artifact_type.encode()).digest(16) if artifact_type else _NO_TYPE
+
+
+def link_manifest(
+    draft: Draft,
+    repository: FoundRepository,
+    digest: bytes,
+    edges: Edges,
+    link: LinkRecord,
+    absent: Collection[bytes],
+) -> None:
+    """Link a manifest that is new to the repository, and make it hold what it names.
+
+    Args:
+        draft: gets the rows.
+        repository: where.
+        digest: which manifest.
+        edges: whom it names.
+        link: media type and event.
+        absent: of those it names, what the repository lacks and does not get either.
+    """
+    draft.put(Table.LINKS, keys.link_key(repository.id, digest), link.encode())
+    holder = keys.BY_PARENT + digest
+    for kind, named in (
+        (keys.MANIFEST, edges.children),
+        (keys.BLOB, edges.blobs),
+        (keys.BLOB, edges.foreign),
+    ):
+        for grant, some in _by_grant(named, absent) if named else ():
+            rows = keys.holder_keys(repository.id, kind, some, grant, holder)
+            draft.put_bare(Table.HOLDERS, rows)
+    if edges.subject is not None:
+        draft.put(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
+    draft.touch(repository.id, repository.record, ONE_MANIFEST)
+
+
+def retype(draft: Draft, repository: FoundRepository, digest: bytes, link: LinkRecord) -> None:
+    """Change the media type under which a linked manifest was pushed."""
+    draft.put(Table.LINKS, keys.link_key(repository.id, digest), link.encode())
+    draft.touch(repository.id, repository.record)
+
+
+def join_subject(draft: Draft, repository: int, subject: bytes, referrer: bytes) -> None:
+    """Make a linked subject hold a linked referrer; whichever of them comes second calls this."""
+    put_holder(draft, repository, keys.MANIFEST, referrer, keys.BY_SUBJECT + subject)
+
+
+def put_body(draft: Draft, digest: bytes, body: bytes) -> None:
+    """Store a manifest's bytes. Harmless when repeated, and mends a damaged row."""
+    encoding, packed = codec.pack(body)
+    draft.put(Table.MANIFESTS, digest, ManifestRecord(encoding, 0, len(body), packed).encode())
+
+
+def unlink_manifest(
+    draft: Draft,
+    repository: FoundRepository,
+    digest: bytes,
+    edges: Edges,
+    present: Iterable[Row],
+    referrers: Iterable[bytes],
+) -> list[tuple[bytes, bytes]]:
+    """Remove a manifest's link and the holder rows that are its own.
+
+    Args:
+        draft: gets the rows.
+        repository: where.
+        digest: which manifest.
+        edges: whom it names.
+        present: its rows as a parent, as `parent_rows` found them.
+        referrers: the linked manifests whose subject it is.
+
+    Returns:
+        Kind and digest of all that lost a granting holder by it. What becomes of that (a hold,
+        or nothing) is for the caller to draft.
+    """
+    lost: list[tuple[bytes, bytes]] = []
+    for key, _ in present:
+        draft.delete(Table.HOLDERS, key)
+        _, kind, named, grant, _ = keys.split_holder(key)
+        if grant == keys.GRANTS:
+            lost.append((kind, named))
+    for referrer in referrers:
+        drop_holder(draft, repository.id, keys.MANIFEST, referrer, keys.BY_SUBJECT + digest)
+        lost.append((keys.MANIFEST, referrer))
+    draft.delete(Table.LINKS, keys.link_key(repository.id, digest))
+    drop_holder(draft, repository.id, keys.MANIFEST, digest, keys.BY_HOLD)
+    if edges.subject is not None:
+        draft.delete(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
+        drop_holder(draft, repository.id, keys.MANIFEST, digest, keys.BY_SUBJECT + edges.subject)
+    draft.touch(repository.id, repository.record, (0, -1, 0, 0))
+    return lost
+
+
+def parent_rows(
+    txn: ReadTxn, repository: int, parents: Sequence[tuple[bytes, Edges]]
+) -> list[list[Row]]:
+    """Return, for each manifest, the rows by which it holds what it names: one look-up for all."""
+    wanted: list[bytes] = []
+    owners: list[int] = []
+    for owner, (digest, edges) in enumerate(parents):
+        holder = keys.BY_PARENT + digest
+        for kind, named in _named(edges):
+            for grant in (keys.GRANTS, keys.NAMES_ONLY):
+                wanted.append(keys.holder_key(repository, kind, named, grant, holder))
+                owners.append(owner)
+    rows: list[list[Row]] = [[] for _ in parents]
+    values = txn.get_many(Table.HOLDERS, wanted)
+    for owner, key, value in zip(owners, wanted, values, strict=True):
+        if value is not None:
+            rows[owner].append((key, value))
+    return rows
+
+
+def _by_grant(
+    named: Sequence[bytes], absent: Collection[bytes]
+) -> Sequence[tuple[bytes, Sequence[bytes]]]:
+    if not absent:
+        return ((keys.GRANTS, named),)
+    return (
+        (keys.GRANTS, [digest for digest in named if digest not in absent]),
+        (keys.NAMES_ONLY, [digest for digest in named if digest in absent]),
+    )
+
+
+def _named(edges: Edges) -> list[tuple[bytes, bytes]]:
+    return [
+        *((keys.MANIFEST, child) for child in edges.children),
+        *((keys.BLOB, blob) for blob in edges.blobs),
+        *((keys.BLOB, blob) for blob in edges.foreign),
+    ]
+
+
+def _referrer_key(repository: int, digest: bytes, edges: Edges) -> bytes:
+    assert edges.subject is not None
+    return keys.referrer_key(repository, edges.subject, type_hash(edges.artifact_type), digest)

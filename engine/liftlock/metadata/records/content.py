@@ -1,0 +1,109 @@
+"""Content: manifests and blobs, and which repository has them under which tags."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple, Self
+
+_Q = struct.Struct(">Q")
+_MANIFEST = struct.Struct(">BQI")
+_BLOB = struct.Struct(">BQQ32s")
+
+
+class TagRecord(NamedTuple):
+    """`tags`."""
+
+    event: int
+    digest: bytes
+
+    def encode(self) -> bytes:
+        return _Q.pack(self.event) + self.digest
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        (event,) = _Q.unpack_from(body)
+        return cls(event, body[8:])
+
+
+class LinkRecord(NamedTuple):
+    """`links`: this repository has this manifest, pushed as this media type."""
+
+    event: int
+    media_type: str
+
+    def encode(self) -> bytes:
+        return _Q.pack(self.event) + self.media_type.encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        (number,) = _Q.unpack_from(body)
+        return cls(number, body[8:].decode())
+
+
+class HoldRecord(NamedTuple):
+    """`holders`, where the holder is a hold: when it was put."""
+
+    at: int
+
+    def encode(self) -> bytes:
+        return _Q.pack(self.at)
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        return cls(*_Q.unpack(body))
+
+
+class BareRecord(NamedTuple):
+    """A row that says all with its key: other holders, `referrers`, `tag_history`."""
+
+    def encode(self) -> bytes:
+        return b""
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        if body:
+            raise ValueError("a value where there is none")
+        return cls()
+
+
+class ManifestRecord(NamedTuple):
+    """`manifests`: the bytes, as `codec` packed them."""
+
+    encoding: int
+    stamp: int
+    """The collection epoch in which it was last put; 0 as long as nothing is collected."""
+    size: int
+    packed: bytes
+
+    def encode(self) -> bytes:
+        return _MANIFEST.pack(self.encoding, self.stamp, self.size) + self.packed
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        encoding, stamp, size = _MANIFEST.unpack_from(body)
+        return cls(encoding, stamp, size, body[_MANIFEST.size :])
+
+
+class BlobRecord(NamedTuple):
+    """`blobs`: how long it is, what it must hash to, and where it lies."""
+
+    encoding: int
+    """How the file holds the bytes; 0: as they are."""
+    stamp: int
+    size: int
+    blake3: bytes
+    locator: str
+
+    def encode(self) -> bytes:
+        return _BLOB.pack(self.encoding, self.stamp, self.size, self.blake3) + self.locator.encode()
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        encoding, stamp, size, blake3 = _BLOB.unpack_from(body)
+        return cls(encoding, stamp, size, blake3, body[_BLOB.size :].decode())
+
+
+def blob_size(body: bytes) -> int:
+    """Read only the size of a `blobs` row."""
+    size: int = _BLOB.unpack_from(body)[2]
+    return size

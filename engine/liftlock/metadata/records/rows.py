@@ -1,0 +1,48 @@
+"""A row as it lies in a table: a value with its checksum, which covers table and key too."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from liftlock.errors import RecordCorrupt
+from liftlock.metadata.checksum import CHECKSUM_BYTES, COVERED, encoded, protected
+from liftlock.metadata.contract import Row, Table
+
+R = TypeVar("R")
+
+
+def protect(table: Table, key: bytes, body: bytes = b"") -> Row:
+    """Return the row `key`, `body` with its checksum."""
+    return key, protected(table, key, body)
+
+
+def decoded(decode: Callable[[bytes], R], table: Table, key: bytes, value: bytes) -> R:
+    """Check a row and read it.
+
+    Raises:
+        RecordCorrupt: the checksum or the layout is wrong.
+    """
+    seed, start = COVERED[table]
+    body = value[:-CHECKSUM_BYTES]
+    if value[-CHECKSUM_BYTES:] != encoded(zlib.crc32(key[start:] + body, seed)):
+        raise RecordCorrupt(table, key, "its checksum is wrong")
+    try:
+        return decode(body)
+    except (ValueError, struct.error, IndexError, TypeError) as error:
+        raise RecordCorrupt(table, key, str(error)) from error
+
+
+def decoded_all(
+    decode: Callable[[bytes], R],
+    table: Table,
+    keys: Sequence[bytes],
+    values: Sequence[bytes | None],
+) -> list[R | None]:
+    """Return `decoded` of each row that is there, and None for the others."""
+    return [
+        None if value is None else decoded(decode, table, key, value)
+        for key, value in zip(keys, values, strict=True)
+    ]

@@ -1,0 +1,58 @@
+"""The values that the engine takes and hands out: plain, frozen, complete."""
+
+from __future__ import annotations
+
+from liftlock.model.contents import (
+    ABSENT,
+    ANYTHING,
+    Absent,
+    Anything,
+    BlobContent,
+    Expected,
+    ManifestContent,
+    Page,
+    Pushed,
+    Referrer,
+    Registry,
+    Repository,
+    Tag,
+    Usage,
+)
+from liftlock.model.promotions import (
+    Mode,
+    Outcome,
+    Promotion,
+    PromotionItem,
+    PromotionSummary,
+    Side,
+    Tally,
+)
+from liftlock.model.reports import Finding, HistoryEntry, Severity, Swept
+
+__all__ = [
+    "ABSENT",
+    "ANYTHING",
+    "Absent",
+    "Anything",
+    "BlobContent",
+    "Expected",
+    "Finding",
+    "HistoryEntry",
+    "ManifestContent",
+    "Mode",
+    "Outcome",
+    "Page",
+    "Promotion",
+    "PromotionItem",
+    "PromotionSummary",
+    "Pushed",
+    "Referrer",
+    "Registry",
+    "Repository",
+    "Severity",
+    "Side",
+    "Swept",
+    "Tag",
+    "Tally",
+    "Usage",
+]

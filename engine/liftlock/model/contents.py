@@ -1,0 +1,117 @@
+"""What there is: registries, repositories, tags, manifests and blobs; and where one expects it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Generic, Literal, TypeVar
+
+from liftlock.oci.digest import Digest
+from liftlock.oci.reference import RepositoryName
+
+T = TypeVar("T")
+
+
+class Absent(Enum):
+    """Expect that a tag does not exist."""
+
+    ABSENT = "absent"
+
+
+class Anything(Enum):
+    """Expect nothing of a tag."""
+
+    ANYTHING = "anything"
+
+
+ABSENT: Final = Absent.ABSENT
+ANYTHING: Final = Anything.ANYTHING
+Expected = Digest | Literal[Absent.ABSENT, Anything.ANYTHING]
+"""Where a caller saw a tag: at a digest, nowhere, or it does not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list; `more` tells whether entries follow the last one."""
+
+    entries: tuple[T, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a registry or repository has. A registry's bytes are the sum of its repositories'."""
+
+    tags: int
+    manifests: int
+    blobs: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A registry; `created_at` in ms since 1970."""
+
+    name: str
+    created_at: int
+    created_by: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository; `version` rises with every change of its tags or content."""
+
+    name: RepositoryName
+    version: int
+    created_at: int
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag and where it points."""
+
+    name: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestContent:
+    """A stored manifest, byte for byte as it was pushed."""
+
+    digest: Digest
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlobContent:
+    """A stored blob: its size in bytes, and the locator that `Engine.read_blob` takes."""
+
+    digest: Digest
+    size: int
+    locator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a manifest push did."""
+
+    digest: Digest
+    subject: Digest | None
+    """The manifest's subject, for the `OCI-Subject` header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """A manifest that has a subject, as the referrers API describes it."""
+
+    digest: Digest
+    media_type: str
+    size: int
+    artifact_type: str | None
+    annotations: Mapping[str, str] | None
+    position: str
+    """Where it stands in the list: the cursor for what follows."""

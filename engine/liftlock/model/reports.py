@@ -1,0 +1,62 @@
+"""What a store tells of itself: its history, what a check found, what a sweep removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from liftlock.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One change of one tag (or, with an empty tag, of a repository or of an untagged manifest)."""
+
+    event: int
+    at: int
+    by: str
+    kind: str
+    """`create`, `push`, `delete`, `promote`, `move` or `undo`."""
+    action: str
+    """`created`, `updated`, `deleted`, `extended`, `reduced`, `kept`, `moved_out`, `brought`;
+    `taken` for the source's side of a copy; of whole repositories `copied`, `renamed`, `merged`,
+    `dissolved` (into another), `removed` and `revived` (by an undo)."""
+    name: str
+    """`registry/repository[:tag]` that it happened to."""
+    old_digest: Digest | None
+    new_digest: Digest | None
+    other: str | None
+    """The other side of a promotion: where it came from, or went to."""
+    comment: str
+    promotion: int | None
+
+
+class Severity(StrEnum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    """An invariant is broken: something is lost, wrong, or will be."""
+    REMARK = "remark"
+    """Nothing is wrong; it will be swept, or is worth knowing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that `check` found."""
+
+    severity: Severity
+    rule: str
+    """A stable name of the invariant, as in docs/format.md."""
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep removed."""
+
+    sessions: int
+    orphans: int
+    bytes: int
+    rows: int = 0
+    """Of repositories that were deleted, and of answers kept long enough."""
