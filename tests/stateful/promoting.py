@@ -271,7 +271,8 @@ class Promoting(Pushing):
     ) -> None:
         """See that the answer tells what was foreseen."""
         assert made.is_nothing or done.changed
-        assert done.linked == sum(map(len, made.linked.values()))
+        linked = [*made.linked.values(), *(there.linked for there in made.copied)]
+        assert done.linked == sum(map(len, linked))
         told = {item.target: item for item in done.items if item.tally is None}
         for route in forecast.routes.values():
             for pair in route.pairs:
