@@ -25,7 +25,6 @@ from liftlock.model import (
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Selection, Target
 from liftlock.promotion import PromotionRequest, RequestItem
-from liftlock.promotion.deciding import refuse
 
 T = TypeVar("T")
 Document = Mapping[str, Any]  # Any: JSON
@@ -75,19 +74,21 @@ class Asked(NamedTuple):
 def read_request(document: object) -> Asked:
     """Read a request from parsed JSON or YAML.
 
+    Names and digests that are none are in the request's `faults`: whoever judges it refuses it
+    for these and for all that is wrong with the other items.
+
     Raises:
-        PromotionInvalid, NameInvalid, DigestInvalid: with everything that is wrong in
-            `violations`.
+        PromotionInvalid: it does not have its form.
     """
     read = _convert(document, RequestDocument)
     violations: list[LiftlockError] = []
     items = [_item(item, violations) for item in read.items]
-    refuse(violations)
     request = PromotionRequest(
         tuple(item for item in items if item is not None),
         Mode(read.mode),
         Side(read.attachments) if read.attachments else None,
         read.purge,
+        tuple(violations),
     )
     return Asked(request, read.comment, read.dry_run, read.plan)
 

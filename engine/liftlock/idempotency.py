@@ -41,7 +41,7 @@ def find_answer(txn: WriteTxn, asked: Asked) -> Promotion | None:
     Raises:
         KeyReused: the key is another request's.
     """
-    if asked.key is None:
+    if asked.key is None or asked.request.faults:
         return None
     row = keys.idempotency_key(asked.act.by, asked.key)
     value = txn.get(Table.IDEMPOTENCY, row)

@@ -361,7 +361,7 @@ def test_promote_in_json_has_all_of_it(shell):
     document = shell.json("promote", "dev/team/tool:3.0", "--to", "prod", "--comment", "Ready")
     assert set(document) == {
         *("id", "at", "by", "mode", "comment", "dry_run", "changed", "items", "manifests"),
-        *("linked", "referrers", "records", "undoes", "plan"),
+        *("linked", "referrers", "records", "undoes", "plan", "purged", "warnings"),
     }
     assert document["id"] == 1
     assert document["by"].startswith("os:")
@@ -376,6 +376,7 @@ def test_promote_in_json_has_all_of_it(shell):
             "previous_digest": None,
             "action": "create",
             "attachment": False,
+            "taken": False,
         }
     ]
     everything = (TOOL.top, *TOOL.children, *TOOL.referrers)

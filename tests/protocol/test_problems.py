@@ -29,7 +29,7 @@ EXAMPLES = {
     errors.NameIncomplete: (("dev",), 422, "dev"),
     errors.BlobUnknown: (("dev/a", "sha256:0"), 404, "dev/a"),
     errors.ManifestUnknown: (("dev/a", "1"), 404, "dev/a:1"),
-    errors.NothingSelected: (("dev/a", "no tags like x*"), 404, "dev/a"),
+    errors.NothingSelected: (("dev/a", "no tags like x*", "dev/a"), 404, "dev/a"),
     errors.ManifestBlobUnknown: (("dev/a", ["sha256:0"]), 404, "dev/a"),
     errors.UploadUnknown: (("id",), 404, None),
     errors.PromotionUnknown: ((7,), 404, "7"),

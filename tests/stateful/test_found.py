@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from liftlock import Limits, Mode, Reference, RepositoryName, Target, history
+from liftlock import Limits, Mode, Reference, RepositoryName, Target, seals
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine, PromotionRequest, RequestItem
 from liftlock.errors import UndoRefused
@@ -23,7 +23,7 @@ APP = RepositoryName("dev", "app")
 def engine() -> Iterator[Engine]:
     """An engine whose store is whole in the end."""
     clock = FakeClock()
-    store, blobs = MemoryMetadataStore(clock, history.seal), MemoryBlobStore(clock=clock)
+    store, blobs = MemoryMetadataStore(clock, seals.seal), MemoryBlobStore(clock=clock)
     with Engine(store, blobs, clock=clock, limits=Limits(part_pairs_max=2)) as engine:
         for registry in ("dev", "prod"):
             engine.create_registry(registry, by="me")

@@ -298,3 +298,33 @@ def test_a_move_there_and_back_comes_home(engine: Engine) -> None:
     move(engine, "prod/app:1", "dev")
     assert (tags(engine, DEV), tags(engine, PROD)) == ({"1": app.digest}, {})
     assert move(engine, "dev/app:1", "prod").id == 3
+
+
+def test_the_answer_says_what_was_taken(engine: Engine) -> None:
+    image(engine, DEV, "1")
+    assert [item.taken for item in copy(engine, "dev/app:1", "test").items] == [False]
+    done = move(engine, "dev/app:1", "prod")
+    assert [item.taken for item in done.items] == [True]
+    assert [item.taken for item in engine.get_promotion(done.id or 0).items] == [True]
+    assert [item.taken for item in move(engine, "dev/app:1", "prod").items] == [False]
+    undone = engine.undo(done.id or 0, by="me")
+    assert not any(item.taken for item in undone.items)
+
+
+def test_the_answer_says_how_many_manifests_a_purge_unlinked(engine: Engine) -> None:
+    platforms(engine, DEV, "1", count=2)
+    assert move(engine, "dev/app:1", "prod", purge=True, dry_run=True).purged == 3
+    assert move(engine, "dev/app:1", "prod", purge=True).purged == 3
+    assert engine.get_repository(DEV).usage.manifests == 0
+
+
+def test_one_platform_under_a_tag_is_warned_of(engine: Engine) -> None:
+    """E62."""
+    app = platforms(engine, DEV, "1", count=2)
+    child = app.children[0]
+    (warning,) = copy(engine, f"dev/app@{child.digest}", "prod/app:1").warnings
+    assert f"dev/app@{child.digest} is one of the images of index {app.digest}" in warning
+    (again,) = copy(engine, f"dev/app@{child.digest}", "prod/app:1").warnings
+    assert again == warning
+    assert copy(engine, f"dev/app@{app.digest}", "prod/app:1").warnings == ()
+    assert copy(engine, f"dev/app@{child.digest}", "prod").warnings == ()

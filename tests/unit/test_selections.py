@@ -6,9 +6,11 @@ import pytest
 
 from liftlock import ABSENT, Digest, Limits, Mode, Reference
 from liftlock.blobs.memory import MemoryBlobStore
+from liftlock.documents import read_request
 from liftlock.engine import Engine, RequestItem
 from liftlock.errors import (
     Conflict,
+    DigestInvalid,
     Invalid,
     LiftlockError,
     ManifestUnknown,
@@ -281,6 +283,32 @@ def test_everything_wrong_with_the_form_is_said(engine: Engine) -> None:
             purge=True,
         )
     assert len(refused.value.violations) == 4
+
+
+def test_what_cannot_be_read_is_said_with_what_is_wrong_with_the_others(engine: Engine) -> None:
+    tagged(engine, "dev/app", "1")
+    asked = read_request(
+        {
+            "items": [
+                {"source": "dev/app:1", "target": "prod/app:1"},
+                {"source": "dev/APP:1", "target": "prod"},
+                {"source": "dev/app:1", "target": "prod", "expect_source": "sha256:1"},
+                {"source": "dev/app:1", "target": "prod", "tags": "*"},
+                {"source": "dev/none:1", "target": "prod"},
+                {"source": "dev/app:1", "target": "nowhere"},
+            ]
+        }
+    )
+    with pytest.raises(Invalid) as refused:
+        engine.promote_all(asked.request, by="me", key="a key")
+    assert [type(violation) for violation in refused.value.violations] == [
+        NameInvalid,
+        DigestInvalid,
+        PromotionInvalid,
+        RepositoryUnknown,
+        RegistryUnknown,
+    ]
+    assert list(engine.list_promotions().entries) == []
 
 
 def test_no_items_and_too_many_are_refused(

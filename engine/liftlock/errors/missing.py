@@ -61,8 +61,8 @@ class ManifestUnknown(NotFound):
 class NothingSelected(NotFound):
     """A promotion's source is there, and selects nothing."""
 
-    def __init__(self, source: str, what: str) -> None:
-        super().__init__(f"{source} has {what}. Look at it with `liftlock ls`.")
+    def __init__(self, source: str, what: str, above: str) -> None:
+        super().__init__(f"{source} has {what}. See what is there with `liftlock ls {above}`.")
         self.source = source
 
 

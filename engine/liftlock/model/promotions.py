@@ -88,7 +88,7 @@ class Promotion(NamedTuple):
     changed: bool
     """False if everything already was as asked."""
     purged: int = 0
-    """Manifests that a move unlinked at the source at once."""
+    """Manifests that a move unlinked at the source at once; zero when read from the history."""
     warnings: tuple[str, ...] = ()
     """What may not be what was meant, a sentence each; only right after, not from the history."""
     undoes: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from liftlock.history import Act
@@ -26,11 +26,13 @@ class Telling:
         copies = [whole for whole in plan.wholes if whole.way is Way.COPY]
         self.linked = sum([whole.source.record.counts[1] for whole in copies])
         """Manifests that were newly linked."""
+        self._purged = 0
 
     def tell(self, route: Route, part: Part) -> None:
         """Take in what happens to some images."""
         brought = part.bringing.manifests
         self.linked += len(brought)
+        self._purged += len(part.purged)
         if route.is_whole:
             leg = Leg(route.source_name, route.target_name)
             self._tallies[leg] = _added(self.tally(route), part)
@@ -60,14 +62,19 @@ class Telling:
             referrers=tuple(self._referrers),
             records=records,
             changed=True,
+            purged=self._purged,
+            warnings=plan.warnings,
             plan=plan.hash,
         )
 
     def _other_items(self) -> Iterator[PromotionItem]:
-        for whole in self._plan.wholes:
+        plan = self._plan
+        for whole in plan.wholes:
             tally = self.tally(whole.route) if whole.route is not None else whole_tally(whole)
-            yield _whole_item(whole, tally, changes=whole.way is not Way.STAY)
-        for item in self._plan.repeated:
+            is_taken = plan.request.mode is Mode.MOVE and whole.way in {Way.RENAME, Way.MERGE}
+            changes = whole.way is not Way.STAY
+            yield _whole_item(whole, tally, changes=changes, is_taken=is_taken)
+        for item in plan.repeated:
             yield _repeated_item(item)
 
 
@@ -109,6 +116,7 @@ def unchanged(plan: Plan, act: Act, at: Instant) -> Promotion:
         referrers=(),
         records=0,
         changed=False,
+        warnings=plan.warnings,
         plan=plan.hash,
     )
 
@@ -120,14 +128,15 @@ def _same_items(route: Route) -> Iterator[PromotionItem]:
     for pair in route.pairs:
         same = Outcome.UNCHANGED
         change = TagChange(pair.target_tag, pair.digest, pair.old, pair.source_tag, same, False)  # noqa: FBT003
-        yield _item(source, target, change)
+        yield _item(source, target, change, ())
 
 
 def _part_items(route: Route, part: Part) -> Iterator[PromotionItem]:
     """Yield what happens to each tag of some images."""
     source, target = str(route.source_name), str(route.target_name)
+    taken = part.leaving or {removal.tag for removal in part.removes}
     for change in part.sets:
-        yield _item(source, target, change)
+        yield _item(source, target, change, taken)
 
 
 def _repeated_item(item: Repeated) -> PromotionItem:
@@ -136,7 +145,9 @@ def _repeated_item(item: Repeated) -> PromotionItem:
     return PromotionItem(item.source, item.target, digest, digest, Outcome.UNCHANGED)
 
 
-def _whole_item(whole: Whole, tally: Tally, *, changes: bool) -> PromotionItem:
+def _whole_item(
+    whole: Whole, tally: Tally, *, changes: bool, is_taken: bool = False
+) -> PromotionItem:
     """Return what happens to a repository as a whole."""
     outcome = Outcome.CREATE if whole.way in {Way.COPY, Way.RENAME} else Outcome.EXTEND
     return PromotionItem(
@@ -145,6 +156,7 @@ def _whole_item(whole: Whole, tally: Tally, *, changes: bool) -> PromotionItem:
         None,
         None,
         outcome if changes else Outcome.UNCHANGED,
+        taken=is_taken,
         tally=tally,
     )
 
@@ -170,7 +182,7 @@ def _added(tally: Tally, part: Part) -> Tally:
     )
 
 
-def _item(source: str, target: str, change: TagChange) -> PromotionItem:
+def _item(source: str, target: str, change: TagChange, taken: Collection[str]) -> PromotionItem:
     digest = Digest(change.digest)
     return PromotionItem(
         f"{source}:{change.counterpart}" if change.counterpart else f"{source}@{digest}",
@@ -179,4 +191,5 @@ def _item(source: str, target: str, change: TagChange) -> PromotionItem:
         Digest(change.old) if change.old else None,
         change.outcome,
         change.is_attachment,
+        change.counterpart in taken,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from liftlock.config import Limits
@@ -17,28 +17,27 @@ _PLACE: Final = "{tag}"
 _GLOB_CHARACTERS: Final = re.compile(r"[*?\[]")
 
 
-def faults(request: PromotionRequest, limits: Limits) -> list[LiftlockError]:
-    """Return everything that is wrong with the form of a request."""
-    if not request.items:
-        return [PromotionInvalid("it has no items; name at least one source and target")]
-    if len(request.items) > limits.promotion_items_max:
-        return [
-            PromotionInvalid(
-                f"it has {len(request.items)} items, and may have {limits.promotion_items_max} "
-                "(promotion_items_max); name whole repositories, or split it"
-            )
-        ]
-    found: list[LiftlockError] = []
-    if request.purge and request.mode is not Mode.MOVE:
-        found.append(PromotionInvalid("purge goes with a move: a copy leaves the source alone"))
-    for item in request.items:
-        if item.tags is not None or item.retag is not None or not item.source.is_image:
-            found += map(PromotionInvalid, _selection_faults(item))
-            found += _tag_faults(item)
-        elif request.mode is Mode.MOVE and item.source.tag is None:
-            reason = "a move takes a tag away, and the source names none; name the tag, or copy"
-            found.append(PromotionInvalid(reason))
-    return found
+def size_fault(request: PromotionRequest, limits: Limits) -> LiftlockError | None:
+    """Return what is wrong with the number of a request's items."""
+    count = len(request.items) + len(request.faults)
+    if count == 0:
+        return PromotionInvalid("it has no items; name at least one source and target")
+    if count > limits.promotion_items_max:
+        return PromotionInvalid(
+            f"it has {count} items, and may have {limits.promotion_items_max} "
+            "(promotion_items_max); name whole repositories, or split it"
+        )
+    return None
+
+
+def item_faults(item: RequestItem, mode: Mode) -> Sequence[LiftlockError]:
+    """Return everything that is wrong with the form of an item."""
+    if item.tags is not None or item.retag is not None or not item.source.is_image:
+        return [*map(PromotionInvalid, _selection_faults(item)), *_tag_faults(item)]
+    if mode is Mode.MOVE and item.source.tag is None:
+        reason = "a move takes a tag away, and the source names none; name the tag, or copy"
+        return [PromotionInvalid(reason)]
+    return ()
 
 
 def retagged(template: str | None, tag: str) -> str:

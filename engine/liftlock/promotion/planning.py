@@ -118,6 +118,7 @@ class _Planning:
             manifests,
             records,
             mark.hex() if mark is not None else "",
+            tuple(selected.warnings),
             answering(self.txn, routes, wholes, selected.repeated) if is_unchanged else None,
         )
 

@@ -103,6 +103,11 @@ def _recorded_items(txn: ReadTxn, event: Event, items: Iterable[Item]) -> Iterat
         for item in items
         if item.record.action is Action.MERGED and item.record.other is not None
     }
+    taken = {
+        (item.repository, item.tag)
+        for item in items
+        if item.record.action in {Action.MOVED_OUT, Action.DISSOLVED}
+    }
     for item in items:
         action = item.record.action
         other = item.record.other
@@ -111,10 +116,13 @@ def _recorded_items(txn: ReadTxn, event: Event, items: Iterable[Item]) -> Iterat
             continue
         if not item.tag and action is Action.DELETED:
             continue  # a manifest that an undo took back, which was told by its tag
-        yield _recorded_item(txn, event, item, outcomes[action])
+        is_taken = (action is Action.RENAMED and not event.record.undoes) or other in taken
+        yield _recorded_item(txn, event, item, outcomes[action], is_taken=is_taken)
 
 
-def _recorded_item(txn: ReadTxn, event: Event, item: Item, outcome: Outcome) -> PromotionItem:
+def _recorded_item(
+    txn: ReadTxn, event: Event, item: Item, outcome: Outcome, *, is_taken: bool
+) -> PromotionItem:
     record, number = item.record, event.id
     here = bearers.name_at(txn, item.repository, number)
     digest = Digest(record.new) if record.new else None
@@ -123,7 +131,7 @@ def _recorded_item(txn: ReadTxn, event: Event, item: Item, outcome: Outcome) -> 
             there = bearers.name_at(txn, item.repository, number - 1)
         else:
             there = bearers.side_at(txn, record.other, number - 1) if record.other else here
-        return PromotionItem(there, here, None, None, outcome, tally=record.tally)
+        return PromotionItem(there, here, None, None, outcome, taken=is_taken, tally=record.tally)
     suffix = f":{item.tag}" if item.tag else f"@{digest}"
     there = ""
     if record.other is not None:
@@ -136,4 +144,5 @@ def _recorded_item(txn: ReadTxn, event: Event, item: Item, outcome: Outcome) -> 
         Digest(record.old) if record.old else None,
         outcome,
         record.is_attachment,
+        is_taken,
     )

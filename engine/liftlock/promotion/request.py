@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from liftlock.errors import LiftlockError
 from liftlock.model import ANYTHING, Expected, Mode, Side
 from liftlock.oci.reference import Selection, Target
 
@@ -40,6 +41,8 @@ class PromotionRequest:
     """Whose attachment tags count where each side's have what the other lacks."""
     purge: bool = False
     """With a move: unlink at once what nothing at the source needs any more."""
+    faults: tuple[LiftlockError, ...] = ()
+    """What was wrong with items that could not be read: with one of these, all is refused."""
 
     @property
     def is_small(self) -> bool:

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 
 from liftlock import links, names
 from liftlock.config import Limits
-from liftlock.errors import ManifestUnknown, NothingSelected, TagMoved
+from liftlock.errors import ManifestUnknown, NothingSelected, PromotionInvalid, TagMoved
+from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import FoundRepository
 from liftlock.model import ABSENT, ANYTHING, Mode
+from liftlock.oci.digest import Digest
 from liftlock.oci.reference import parse_tag
 from liftlock.promotion.chaining import drop_done_chains
 from liftlock.promotion.closure import is_attachment
-from liftlock.promotion.forms import faults, retagged, tag_filter
+from liftlock.promotion.forms import item_faults, retagged, size_fault, tag_filter
 from liftlock.promotion.repeating import (
     repeated_below,
     repeated_glob,
@@ -42,15 +44,25 @@ class Selecting:
         self.repeated: list[Repeated] = []
         self.listed_below: dict[tuple[int, str], tuple[str, ...]] = {}
         self.known = Known(txn)
+        self.warnings: list[str] = []
 
     def select(self) -> None:
         """Take in every item, or note why it cannot be."""
-        self.known.violations += faults(self.request, self.limits)
-        if self.known.violations:
+        request = self.request
+        self.known.violations += request.faults
+        fault = size_fault(request, self.limits)
+        if fault is not None:
+            self.known.refuse(fault)
             return
-        for item in self.request.items:
+        if request.purge and not self.is_move:
+            self.known.refuse(PromotionInvalid("purge goes with a move: a copy takes nothing away"))
+        for item in request.items:
             selection = item.source
-            if selection.is_image:
+            wrong = item_faults(item, request.mode)
+            if wrong:
+                # The others are judged all the same.
+                self.known.violations += wrong
+            elif selection.is_image:
                 self.take_image(item, leg_of(selection, item.target))
             elif selection.is_deep or selection.repository is None:
                 self.take_deep(item)
@@ -113,7 +125,21 @@ class Selecting:
             route.expectations[len(route.pairs)] = Expectation(
                 item.expect_source, item.expect_target
             )
+        if tag is None and target_tag:
+            self.warn_of_index(leg, source, digest, target_tag)
         route.pairs.append(Pair(tag or "", target_tag or "", digest, old))
+
+    def warn_of_index(
+        self, leg: Leg, source: FoundRepository, digest: bytes, target_tag: str
+    ) -> None:
+        """Warn of a digest that is one platform of an index, and would be all of a tag."""
+        (parents,) = links.parents_of(self.txn, source.id, keys.MANIFEST, (digest,), limit=1)
+        if parents:
+            name = f"{leg.source}@{Digest(digest)}"
+            self.warnings.append(
+                f"{name} is one of the images of index {Digest(parents[0])}, and "
+                f"{leg.target}:{target_tag} gets only that one; promote the index to have them all"
+            )
 
     # --- repositories -----------------------------------------------------------------------
 
@@ -133,7 +159,7 @@ class Selecting:
         self.repeated += repeated
         if not repeated:
             what = f"no tag that {item.tags!r:.80} selects" if found else "no repository"
-            self.known.refuse(NothingSelected(str(selection), what))
+            self.known.refuse(NothingSelected(str(selection), what, selection.registry))
 
     def take_repository(self, item: RequestItem, leg: Leg, *, is_one: bool) -> bool:
         """Take in a repository, or some of its tags; tell whether anything was."""
@@ -218,7 +244,8 @@ class Selecting:
         if repeated:
             self.repeated += repeated
         else:
-            self.known.refuse(NothingSelected(str(leg.source), f"no tag that matches {glob!r:.80}"))
+            name = str(leg.source)
+            self.known.refuse(NothingSelected(name, f"no tag that matches {glob!r:.80}", name))
 
     def take_whole(self, item: RequestItem, leg: Leg) -> bool:
         """Take in a repository as a whole."""

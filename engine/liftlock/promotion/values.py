@@ -172,6 +172,7 @@ class Plan:
     records: int
     """Rows that are known already: those of copies and, of a big plan, of its parts."""
     hash: str
+    warnings: tuple[str, ...] = ()
     answered_by: Event | None = None
     """If nothing is to be done: the promotion that did it before, if one did."""
 
