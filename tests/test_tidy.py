@@ -22,7 +22,6 @@ LONG_MODULES = {
     "engine/liftlock/metadata/groupcommit.py": 302,
     "engine/liftlock/metadata/lmdb.py": 324,
     "engine/liftlock/oci/manifest.py": 352,
-    "engine/liftlock/promotion/undo_planning.py": 289,
     "engine/liftlock/uploads.py": 294,
 }
 """Modules of the engine and the CLI with more, and how many they have."""
