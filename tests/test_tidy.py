@@ -19,7 +19,6 @@ LONG_MODULES = {
     "engine/liftlock/content.py": 354,
     "engine/liftlock/engine.py": 598,
     "engine/liftlock/history.py": 256,
-    "engine/liftlock/metadata/groupcommit.py": 302,
     "engine/liftlock/metadata/lmdb.py": 324,
     "engine/liftlock/oci/manifest.py": 352,
     "engine/liftlock/uploads.py": 294,
