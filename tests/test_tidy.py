@@ -19,7 +19,6 @@ LONG_MODULES = {
     "engine/liftlock/engine/facade.py": 597,
     "engine/liftlock/history.py": 256,
     "engine/liftlock/metadata/lmdb.py": 319,
-    "engine/liftlock/oci/manifest.py": 352,
 }
 """Modules of the engine and the CLI with more, and how many they have."""
 
