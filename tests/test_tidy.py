@@ -16,20 +16,15 @@ LINES_MAX = 250
 LONG_MODULES = {
     "engine/liftlock/blobs/memory.py": 261,
     "engine/liftlock/blobs/sessions.py": 271,
-    "engine/liftlock/content.py": 354,
-    "engine/liftlock/engine.py": 598,
+    "engine/liftlock/engine/facade.py": 597,
     "engine/liftlock/history.py": 256,
-    "engine/liftlock/metadata/groupcommit.py": 302,
-    "engine/liftlock/metadata/lmdb.py": 324,
-    "engine/liftlock/oci/manifest.py": 352,
-    "engine/liftlock/promotion/undo_planning.py": 289,
-    "engine/liftlock/uploads.py": 294,
+    "engine/liftlock/metadata/lmdb.py": 319,
 }
 """Modules of the engine and the CLI with more, and how many they have."""
 
 FUNCTION_LINES_MAX = 60
 LONG_FUNCTIONS: dict[str, int] = {
-    "engine/liftlock/content.py:push_manifest": 63,
+    "engine/liftlock/content/pushing.py:push_manifest": 63,
 }
 
 TOP_LEVEL = {

@@ -13,35 +13,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, TypeVar
 
 from liftlock.config import Limits
-from liftlock.metadata.contract import Joint, WriteTxn
+from liftlock.metadata.contract import WriteTxn
+from liftlock.metadata.queued import OpenTxn, Queued
 from liftlock.points import Reach, nowhere
 
 T = TypeVar("T")
-
-
-class OpenTxn(WriteTxn, Protocol):
-    """A write transaction that can be ended."""
-
-    @property
-    def is_committed(self) -> bool:
-        """Whether `commit` has taken effect, even if it was interrupted on its way back."""
-        ...
-
-    def commit(self) -> None:
-        """Make all of it visible and durable."""
-        ...
-
-    def abort(self) -> None:
-        """Make nothing of it so. Harmless when repeated, and after a failed commit."""
-        ...
 
 
 def seal_nothing(txn: WriteTxn) -> None:
@@ -79,7 +63,7 @@ class GroupCommit:
         self._begin = begin
         self._before_commit = before_commit
         self._limits = limits
-        self._queue: deque[_Queued[Any]] = deque()  # Any: each has its own result
+        self._queue: deque[Queued[Any]] = deque()  # Any: each has its own result
         self._turn = threading.Lock()
         self._wanted: SimpleQueue[None] = SimpleQueue()
         self._computed = threading.Event()
@@ -92,7 +76,7 @@ class GroupCommit:
 
     def write(self, operation: Callable[[WriteTxn], T]) -> T:
         """Run `operation`, and return or raise what it did once that is committed."""
-        queued = self._enqueue(_Queued(operation, self._translate))
+        queued = self._enqueue(Queued(operation, self._translate))
         try:
             with self._turn:
                 while not queued.is_decided:
@@ -108,7 +92,7 @@ class GroupCommit:
         """Queue `operation`; the future has what it did once that is committed."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # a queued operation is never withdrawn
-        self._enqueue(_Queued(operation, self._translate, future))
+        self._enqueue(Queued(operation, self._translate, future))
         if not self._is_flushing:
             self._computed.clear()
         self._wanted.put(None)  # after it: whoever takes this says when it is computed
@@ -137,7 +121,7 @@ class GroupCommit:
             self._wanted.put(None)
             thread.join()
 
-    def _enqueue(self, queued: _Queued[T]) -> _Queued[T]:
+    def _enqueue(self, queued: Queued[T]) -> Queued[T]:
         with self._gate:
             if self._closed:
                 raise RuntimeError("the store is closed")
@@ -168,7 +152,7 @@ class GroupCommit:
 
         An interrupt may come at any point: what it leaves undecided goes back to where it was.
         """
-        batch: list[_Queued[Any]] = []
+        batch: list[Queued[Any]] = []
         try:
             if not self._run_together(batch):
                 for queued in batch:
@@ -180,7 +164,7 @@ class GroupCommit:
                 if queued.is_decided:
                     queued.answer()
 
-    def _run_together(self, batch: list[_Queued[Any]]) -> bool:
+    def _run_together(self, batch: list[Queued[Any]]) -> bool:
         """Fill `batch` and run it in one transaction; False if each must run alone instead."""
         batch.append(self._queue.popleft())
         try:
@@ -208,7 +192,7 @@ class GroupCommit:
             txn.abort()
         return True
 
-    def _fill(self, batch: list[_Queued[Any]], txn: OpenTxn) -> bool:
+    def _fill(self, batch: list[Queued[Any]], txn: OpenTxn) -> bool:
         """Run one operation after the other; False if one raised with something written."""
         limits, queue = self._limits, self._queue
         close_at = monotonic() + limits.batch_ms_max / 1000
@@ -223,7 +207,7 @@ class GroupCommit:
             batch.append(queue.popleft())
         return False
 
-    def _run_next(self, batch: list[_Queued[Any]], txn: OpenTxn) -> bool:
+    def _run_next(self, batch: list[Queued[Any]], txn: OpenTxn) -> bool:
         """Run the last of the batch, with those that follow in the queue and can join it."""
         first, queue = batch[-1], self._queue
         if first.joint is None:
@@ -237,7 +221,7 @@ class GroupCommit:
             return first.run(txn)
         return first.run_together(txn, group)
 
-    def _run_alone(self, queued: _Queued[Any]) -> None:
+    def _run_alone(self, queued: Queued[Any]) -> None:
         try:
             txn = self._begin()
         except Exception as error:  # noqa: BLE001 - it is the caller's
@@ -265,84 +249,3 @@ class GroupCommit:
         finally:
             self._is_flushing = False
         self._reach("commit: durable")
-
-
-class _Queued(Generic[T]):
-    """An operation on its way, and what became of it."""
-
-    __slots__ = ("_future", "_translate", "error", "is_decided", "joint", "operation", "value")
-
-    def __init__(
-        self,
-        operation: Callable[[WriteTxn], T],
-        translate: Callable[[BaseException], BaseException],
-        future: Future[T] | None = None,
-    ) -> None:
-        self.operation = operation
-        self._translate = translate
-        self._future = future
-        self.joint = type(operation) if hasattr(operation, "together") else None
-        """The class of operations that it can be run together with."""
-        self.value: T | None = None
-        self.error: BaseException | None = None
-        self.is_decided = False
-        """Whether its transaction has ended: from then on the result can be had."""
-
-    def run(self, txn: OpenTxn) -> bool:
-        """Run it; False if it raised with something written, which must not be committed."""
-        written = txn.writes
-        self.value, self.error = None, None
-        try:
-            self.value = self.operation(txn)
-        except BaseException as error:
-            if _is_interrupt(error):
-                raise
-            self.error = error
-            return txn.writes == written
-        return True
-
-    def run_together(self, txn: OpenTxn, group: Sequence[_Queued[Any]]) -> bool:
-        """Run a group of which this is the first; False if each must be run alone."""
-        try:
-            joint = cast(Joint, self.operation)
-            answers = joint.together(txn, [queued.operation for queued in group])
-        except BaseException as error:
-            if _is_interrupt(error):
-                raise
-            return False
-        for queued, answer in zip(group, answers, strict=True):
-            queued.value, queued.error = answer, None
-            if isinstance(answer, Exception):
-                queued.value, queued.error = None, answer
-        return True
-
-    def fail(self, error: Exception) -> None:
-        """Decide that it did not happen."""
-        self.error = error
-        self.is_decided = True
-
-    def answer(self) -> None:
-        """Resolve the future, if somebody has one."""
-        if self._future is None:
-            return
-        try:
-            self._future.set_result(self.result())
-        except BaseException as error:  # noqa: BLE001 - it is the caller's
-            self._future.set_exception(error)
-
-    def result(self) -> T:
-        """Return what the operation returned, or raise what became of it instead."""
-        if self.error is not None:
-            error = self._translate(self.error)
-            if error is self.error:
-                raise error
-            raise error from self.error
-        return self.value  # type: ignore[return-value] # set by run, whatever T is
-
-
-def _is_interrupt(error: BaseException) -> bool:
-    """Tell an interrupt of this thread (Ctrl-C) from what the operation itself raised."""
-    return (
-        isinstance(error, KeyboardInterrupt)
-        and threading.current_thread() is threading.main_thread()
-    )

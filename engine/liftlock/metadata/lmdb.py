@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import random
-import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -36,8 +35,9 @@ from liftlock.metadata.contract import (
 )
 from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
 from liftlock.metadata.lmdbread import Handle, LmdbReadTxn, Txn
+from liftlock.metadata.numbering import STATE_KEY, read_state, state_row
 from liftlock.metadata.pending import Pending
-from liftlock.metadata.records import CountsRecord, decoded, protect
+from liftlock.metadata.records import CountsRecord, protect
 from liftlock.metadata.writerturn import WriterTurn
 from liftlock.points import Reach, nowhere
 
@@ -51,10 +51,6 @@ _COMMITS_BETWEEN_READER_CHECKS: Final = 1000
 _FEW_ROWS: Final = 3
 """Up to so many rows are put one by one: a cursor costs more than it saves."""
 _NEARLY_FULL_BYTES: Final = 1024 * 1024
-
-_STATE_KEY: Final = b"state"
-_STATE: Final = struct.Struct(">QQQQ")
-_NUMBERED: Final = tuple(Numbered)
 
 
 class LmdbMetadataStore:
@@ -193,12 +189,7 @@ class _LmdbWriteTxn(LmdbReadTxn):
         self._kept = self._pending.tables
         self._deltas: dict[bytes, Counts] = {}
         self._is_committing = False
-        value = txn.get(_STATE_KEY, db=tables[Table.META])
-        if value is None:
-            last_at, numbers = 0, [0] * len(_NUMBERED)
-        else:
-            last_at, *numbers = decoded(_STATE.unpack, Table.META, _STATE_KEY, value)
-        self._numbers = dict(zip(_NUMBERED, numbers, strict=True))
+        last_at, self._numbers = read_state(txn.get(STATE_KEY, db=tables[Table.META]))
         self.at = max(now, last_at)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
@@ -292,8 +283,7 @@ class _LmdbWriteTxn(LmdbReadTxn):
             for counter in sorted(self._deltas)
         ]
         self.put_many(Table.COUNTERS, counters)
-        state = _STATE.pack(self.at, *(self._numbers[sequence] for sequence in _NUMBERED))
-        self.put_many(Table.META, [protect(Table.META, _STATE_KEY, state)])
+        self.put_many(Table.META, [state_row(self.at, self._numbers)])
         self._pending.settle_all()
         self._is_committing = True
         try:

@@ -10,33 +10,23 @@ Both read with the same decoder, so what was admitted means the same ever after.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
-
-import msgspec
+from typing import Final, NamedTuple
 
 from liftlock.errors import DigestInvalid, ManifestInvalid
 from liftlock.oci import mediatype
+from liftlock.oci.ambiguity import refuse_ambiguity
 from liftlock.oci.descriptor import Descriptor
 from liftlock.oci.digest import PREFIXES, Digest, key_of
+from liftlock.oci.document import Document, Entry, decoded
 from liftlock.oci.mediatype import FOREIGN
 
 ARTIFACT_TYPE_BYTES_MAX: Final = 255
 _HALF: Final = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 _MEDIA_TYPE: Final = re.compile(f"{_HALF}/{_HALF}")
 _SIZE_MAX: Final = 2**63 - 1
-
-# Keys that we act upon: twice in one object, two readers may each take another.
-_TOP_KEYS: Final = frozenset(
-    {"schemaVersion", "mediaType", "artifactType", "config", "layers", "blobs", "manifests"}
-    | {"subject", "annotations"}
-)
-_DESCRIPTOR_KEYS: Final = frozenset(
-    {"mediaType", "digest", "size", "artifactType", "annotations", "platform"}
-)
 
 
 class Edges(NamedTuple):
@@ -49,10 +39,6 @@ class Edges(NamedTuple):
     """Layers that it may lack."""
     subject: bytes | None
     artifact_type: str | None
-
-
-_KNOWN_KEYS: Final = _TOP_KEYS | _DESCRIPTOR_KEYS
-_CASEFOLDED: Final = frozenset(key.casefold() for key in _KNOWN_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,36 +73,6 @@ class Manifest:
         )
 
 
-class _Platform(msgspec.Struct):
-    os: str = ""
-    architecture: str = ""
-    variant: str = ""
-
-
-class _Descriptor(msgspec.Struct, rename="camel"):
-    digest: str
-    size: int
-    media_type: str = ""
-    artifact_type: str | None = None
-    platform: _Platform | None = None
-    annotations: dict[str, str] | None = None
-
-
-class _Document(msgspec.Struct, rename="camel"):
-    schema_version: int | None = None
-    media_type: str | None = None
-    artifact_type: str | None = None
-    config: _Descriptor | None = None
-    layers: list[_Descriptor] | None = None
-    blobs: list[_Descriptor] | None = None
-    manifests: list[_Descriptor] | None = None
-    subject: _Descriptor | None = None
-    annotations: dict[str, str] | None = None
-
-
-_decoder = msgspec.json.Decoder(_Document)
-
-
 def parse(body: bytes, content_type: str | None, *, depth_max: int) -> Manifest:
     """Judge what a client sends as a manifest.
 
@@ -130,8 +86,8 @@ def parse(body: bytes, content_type: str | None, *, depth_max: int) -> Manifest:
     """
     if content_type in mediatype.SCHEMA_1:
         raise ManifestInvalid(_NO_SCHEMA_1)
-    _refuse_ambiguity(body, depth_max)
-    document = _decode(body)
+    refuse_ambiguity(body, depth_max)
+    document = decoded(body)
     if document.schema_version == 1:
         raise ManifestInvalid(_NO_SCHEMA_1)
     if document.schema_version != 2:  # noqa: PLR2004 - image-spec, manifest.md: MUST be 2
@@ -170,7 +126,7 @@ def decode(body: bytes, media_type: str) -> Manifest:
     Raises:
         ManifestInvalid: they are not those bytes any more.
     """
-    return _manifest(_decode(body), media_type)
+    return _manifest(decoded(body), media_type)
 
 
 def decode_edges(body: bytes) -> Edges:
@@ -179,7 +135,7 @@ def decode_edges(body: bytes) -> Edges:
     Raises:
         ManifestInvalid: they are not those bytes any more.
     """
-    document = _decode(body)
+    document = decoded(body)
     config = [document.config] if document.config else []
     needed: dict[bytes, None] = {}
     foreign: dict[bytes, None] = {}
@@ -201,79 +157,13 @@ def decode_edges(body: bytes) -> Edges:
     )
 
 
-def _refuse_ambiguity(body: bytes, depth_max: int) -> None:
-    """Raise ManifestInvalid for text that is no JSON object, nests too deeply, or says twice."""
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ManifestInvalid(f"it is not UTF-8 (byte {error.start})") from error
-    try:
-        top = json.loads(text, object_pairs_hook=_Pairs, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ManifestInvalid(f"it nests deeper than {depth_max} levels") from error
-    except ValueError as error:
-        raise ManifestInvalid(f"it is not JSON ({error})"[:200]) from error
-    if not isinstance(top, _Pairs):
-        raise ManifestInvalid("it is not a JSON object")
-    _refuse_depth(top, depth_max)
-    _refuse_twice(top, _TOP_KEYS, "the manifest")
-    for key, value in top:
-        entries = value if isinstance(value, list) else [value]
-        if key in {"config", "subject", "layers", "blobs", "manifests"}:
-            for entry in entries:
-                if isinstance(entry, _Pairs):
-                    _refuse_twice(entry, _DESCRIPTOR_KEYS, f"an entry of {key}")
-
-
-class _Pairs(tuple[tuple[str, Any], ...]):  # Any: JSON
-    """A JSON object with its keys as they came, doubles included."""
-
-    __slots__ = ()
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON number")
-
-
-def _refuse_depth(top: _Pairs, depth_max: int) -> None:
-    level: list[Any] = [top]  # Any: JSON
-    for _ in range(depth_max):
-        level = [
-            inner
-            for value in level
-            for inner in ([item for _, item in value] if isinstance(value, _Pairs) else value)
-            if isinstance(inner, list | _Pairs)
-        ]
-        if not level:
-            return
-    raise ManifestInvalid(f"it nests deeper than {depth_max} levels")
-
-
-def _refuse_twice(pairs: _Pairs, known: frozenset[str], where: str) -> None:
-    for key, _ in pairs:
-        # Clients in Go read keys in any case: what is not a layer here would be one there.
-        if key not in _KNOWN_KEYS and key.casefold() in _CASEFOLDED:
-            raise ManifestInvalid(f"{key!r:.60} in {where} is a known key in another case")
-    keys = [key for key, _ in pairs if key in known]
-    for key in set(keys):
-        if keys.count(key) > 1:
-            raise ManifestInvalid(f"the key {key!r} stands twice in {where}")
-
-
-def _decode(body: bytes) -> _Document:
-    try:
-        return _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ManifestInvalid(f"it cannot be read ({error})"[:300]) from error
-
-
-def _guessed_type(document: _Document) -> str:
+def _guessed_type(document: Document) -> str:
     if document.manifests is not None:
         return mediatype.OCI_INDEX
     return mediatype.OCI_MANIFEST
 
 
-def _require_shape(document: _Document, media_type: str) -> None:
+def _require_shape(document: Document, media_type: str) -> None:
     """Raise ManifestInvalid unless the document has what its type must have, and only that."""
     if document.manifests is not None and (
         document.layers is not None or document.config is not None
@@ -286,7 +176,7 @@ def _require_shape(document: _Document, media_type: str) -> None:
         raise ManifestInvalid(f"{media_type} must have a config")
 
 
-def _manifest(document: _Document, media_type: str) -> Manifest:
+def _manifest(document: Document, media_type: str) -> Manifest:
     layers = tuple(_descriptor(raw) for raw in (*(document.layers or ()), *(document.blobs or ())))
     config = _descriptor(document.config) if document.config else None
     blobs = _once((config, *layers) if config else layers)
@@ -321,14 +211,14 @@ def _once(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
     return tuple(kept.values())
 
 
-def _artifact_type(document: _Document) -> str | None:
+def _artifact_type(document: Document) -> str | None:
     # distribution-spec, "Listing Referrers": an image without one is known by its config's type.
     if document.artifact_type or document.config is None:
         return document.artifact_type or None
     return document.config.media_type or None
 
 
-def _descriptor(raw: _Descriptor) -> Descriptor:
+def _descriptor(raw: Entry) -> Descriptor:
     if not 0 <= raw.size <= _SIZE_MAX:
         raise ManifestInvalid(f"{raw.size} is no size for {raw.digest!r:.140}")
     try:

@@ -8,7 +8,8 @@ from liftlock.promotion.recorded import listed, recorded
 from liftlock.promotion.request import PromotionRequest, RequestItem
 from liftlock.promotion.together import is_plain, promote_together
 from liftlock.promotion.undo_applying import apply_undo, rehearse_undo
-from liftlock.promotion.undo_planning import UndoPlan, plan_undo
+from liftlock.promotion.undo_planning import plan_undo
+from liftlock.promotion.undo_values import UndoPlan
 from liftlock.promotion.values import Plan
 
 __all__ = [

@@ -13,7 +13,7 @@ from liftlock.oci.digest import Digest
 from liftlock.promotion.applying import counted
 from liftlock.promotion.bringing import draft_bringing
 from liftlock.promotion.drafting import NOT_YET
-from liftlock.promotion.undo_planning import Restoring, UndoPlan
+from liftlock.promotion.undo_values import Restoring, UndoPlan
 from liftlock.promotion.undo_wholes import WholeUndo
 from liftlock.promotion.unlinking import draft_unlinking
 

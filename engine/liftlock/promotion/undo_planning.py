@@ -9,53 +9,21 @@ stays, with its signatures, and so does what was pushed or untagged since.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from liftlock import bearers, history, links, names
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid, PromotionUnknown, UndoRefused
 from liftlock.history import Event, Item
-from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
-from liftlock.metadata.records import WHOLE, Action, FoundRepository, OtherSide, TagRecord
+from liftlock.metadata.records import WHOLE, Action, FoundRepository, TagRecord
 from liftlock.oci.digest import Digest
 from liftlock.promotion.bringing import Arrivals, Bringing, bring, look
-from liftlock.promotion.closure import Closure, Member, closure
+from liftlock.promotion.closure import closure
 from liftlock.promotion.deciding import refuse
-from liftlock.promotion.reaching import reached_by_tags
+from liftlock.promotion.undo_taking_back import TakingBack, unlinked
+from liftlock.promotion.undo_values import Restoring, UndoPlan
 from liftlock.promotion.undo_wholes import WholesUndoing, WholeUndo
-from liftlock.promotion.unlinking import unneeded
-
-
-class Restoring(NamedTuple):
-    """One tag that goes back to where it was."""
-
-    repository: FoundRepository
-    tag: str
-    now: bytes | None
-    before: bytes | None
-    other: OtherSide | None
-
-
-@dataclass(frozen=True, slots=True)
-class UndoPlan:
-    """What an undo would write."""
-
-    undone: Event
-    names: Mapping[int, str]
-    """Of the repositories concerned."""
-    restorings: tuple[Restoring, ...] = ()
-    returns: tuple[tuple[FoundRepository, Bringing], ...] = ()
-    """What a moved tag's repository must get back first."""
-    taken_back: tuple[tuple[FoundRepository, tuple[Member, ...]], ...] = ()
-    """Manifests that the promotion linked and nobody needs."""
-    wholes: tuple[WholeUndo, ...] = ()
-    whole_names: Mapping[int, str] = field(default_factory=dict)
-    """What repositories that go back as wholes are called then."""
-    done_by: Event | None = None
-    """The undo that did it before."""
 
 
 def plan_undo(txn: ReadTxn, number: int, limits: Limits) -> UndoPlan:
@@ -108,7 +76,10 @@ class _Undoing:
         wholes, refusals = WholesUndoing(self.txn, self.undone, self.whole_items).plan()
         restorings, moved = self.restorings()
         refuse(refusals + moved)
-        restorings, taken_back = self.taken_back(restorings)
+        taking_back = TakingBack(
+            self.txn, self.undone, self.items, self.repositories, self.names, self.limits
+        )
+        restorings, taken_back = taking_back.plan(restorings)
         returns = self.returns()
         changes = any(restoring.now != restoring.before for restoring in restorings)
         if not (changes or returns or taken_back or wholes):
@@ -208,8 +179,8 @@ class _Undoing:
         returns = []
         arrivals: dict[int, Arrivals] = {}
         for (repository, holder), digests in lost.items():
-            missing = self.unlinked(repository, digests)
-            for digest in self.unlinked(holder, missing):
+            missing = unlinked(self.txn, repository, digests)
+            for digest in unlinked(self.txn, holder, missing):
                 reason = f"neither side has {Digest(digest)} any more"
                 raise UndoRefused(self.number, reason)
             if missing:
@@ -219,86 +190,6 @@ class _Undoing:
                 bringing = bring(look(self.txn, holder, repository, members), members, arriving)
                 returns.append((self.repositories[repository], bringing))
         return tuple(returns)
-
-    def unlinked(self, repository: int, digests: Sequence[bytes]) -> list[bytes]:
-        found = links.find_links(self.txn, repository, digests)
-        return [digest for digest, link in zip(digests, found, strict=True) if link is None]
-
-    def taken_back(
-        self, restorings: list[Restoring]
-    ) -> tuple[list[Restoring], tuple[tuple[FoundRepository, tuple[Member, ...]], ...]]:
-        """Find what the promotion linked and nobody needs; leave alone what somebody does."""
-        taken = []
-        for number in sorted(self.repositories):
-            made = [
-                item.record.new
-                for item in self.items
-                if item.repository == number
-                and item.record.action is not Action.MOVED_OUT
-                and item.record.new is not None
-            ]
-            gone = set(self.unlinked(number, made))
-            roots = [digest for digest in made if digest not in gone]
-            found = closure(self.txn, number, self.names[number], roots, self.limits)
-            relied_on = self.relied_on(number, found, restorings)
-            kept_tags = {tag for member in relied_on for tag in found.attached.get(member, ())}
-            restorings = [
-                restoring
-                for restoring in restorings
-                if restoring.repository.id != number or restoring.tag not in kept_tags
-            ]
-            needless = self.needless(number, found, relied_on, restorings)
-            if needless:
-                taken.append((self.repositories[number], tuple(needless)))
-        return restorings, tuple(taken)
-
-    def relied_on(
-        self, repository: int, found: Closure, restorings: Iterable[Restoring]
-    ) -> set[bytes]:
-        """Return what tags reach that were set after the promotion, with all that belongs to it."""
-        own = {restoring.tag for restoring in restorings if restoring.repository.id == repository}
-        own |= {tag for tags in found.attached.values() for tag in tags}
-        reached = reached_by_tags(
-            self.txn, repository, found.members, own, self.limits, since=self.undone.id
-        )
-        return found.reached_from(reached)
-
-    def needless(
-        self,
-        repository: int,
-        found: Closure,
-        relied_on: set[bytes],
-        restorings: Iterable[Restoring],
-    ) -> list[Member]:
-        """Return what the promotion linked that nothing holds once the tags are back."""
-        leaving = {
-            (restoring.tag, restoring.now)
-            for restoring in restorings
-            if restoring.repository.id == repository and restoring.now != restoring.before
-        }
-        linked = {
-            digest: member
-            for digest, member in found.members.items()
-            if member.event == self.undone.id and digest not in relied_on
-        }
-        held_at = links.held_at(self.txn, repository, keys.MANIFEST, list(linked))
-        # What was promoted without a tag, the promotion itself held.
-        own_holds = {item.record.new for item in self.items if not item.tag}
-        ours = {
-            digest: linked[digest]
-            for digest, at in zip(linked, held_at, strict=True)
-            # With a hold of its own, it was pushed by its digest, or lost a tag, since.
-            if at is None or (digest in own_holds and at <= self.undone.record.at)
-        }
-        digests = unneeded(
-            self.txn,
-            repository,
-            ours,
-            is_leaving=lambda tag, digest: (tag, digest) in leaving,
-            limits=self.limits,
-            by_subject=False,
-        )
-        return [ours[digest] for digest in digests]
 
 
 def _undone_before(txn: ReadTxn, undone: Event, items: Sequence[Item]) -> Event | None:

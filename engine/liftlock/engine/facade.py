@@ -10,47 +10,34 @@ from __future__ import annotations
 import logging
 import os
 import re
-import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 from liftlock import (
     catalog,
     content,
-    folder,
     idempotency,
     names,
     promoting,
     promotion,
     removal,
-    seals,
     timeline,
     uploads,
 )
 from liftlock import check as checking
 from liftlock.blobs.contract import BlobStore, Pieces
-from liftlock.blobs.disk import PLAIN_DISK, Disk
-from liftlock.blobs.files import FileBlobStore
 from liftlock.blobs.hashing import HashStates
 from liftlock.config import Limits
-from liftlock.errors import (
-    BlobUnknown,
-    ManifestTooLarge,
-    NotFound,
-    PageInvalid,
-    StoreExists,
-    TextInvalid,
-)
-from liftlock.history import Act
+from liftlock.engine.asking import act_of, entries_of
+from liftlock.engine.machine import new_id, system_clock
+from liftlock.errors import BlobUnknown, ManifestTooLarge, NotFound, PageInvalid
 from liftlock.idempotency import Asked
 from liftlock.metadata.contract import Instant, MetadataStore, WriteTxn
-from liftlock.metadata.lmdb import FILE_FORMAT, LmdbMetadataStore
 from liftlock.model import (
     ANYTHING,
     BlobContent,
@@ -78,92 +65,10 @@ from liftlock.promoting import Promoting
 from liftlock.promotion import PromotionRequest, RequestItem
 from liftlock.uploads import Upload
 
-T = TypeVar("T")
-__all__ = [
-    "Engine",
-    "PromotionRequest",
-    "RequestItem",
-    "Upload",
-    "init",
-    "new_id",
-    "open",
-    "system_clock",
-]
-
 _DEFAULTS: Final = Limits()
 _POSITION: Final = re.compile(r"(?:[0-9a-f]{2}){0,81}")
-_ACTOR_CHARACTERS_MAX: Final = 255
 
 log = logging.getLogger("liftlock")
-
-
-def system_clock() -> Instant:
-    """Return the time of day, in ms since 1970 UTC."""
-    return time.time_ns() // 1_000_000
-
-
-def new_id() -> str:
-    """Return 32 hex digits that nobody can guess and nobody had before."""
-    return secrets.token_hex(16)
-
-
-def init(root: Path | str, *, disk: Disk = PLAIN_DISK) -> None:
-    """Make an empty store in the folder `root`; on return it is durable.
-
-    Raises:
-        StoreExists: there is a store, or there are other files; nothing was touched.
-        StoreBusy: another process is making or using it.
-        StoreFull: there is no room.
-    """
-    root = Path(root)
-    with folder.making(root, disk):
-        folder.create(root, FILE_FORMAT, disk)
-        LmdbMetadataStore(root / folder.METADATA, system_clock).close()
-        folder.finish(root, disk)
-
-
-def open(  # noqa: A001 - liftlock.open, as one says gzip.open
-    root: Path | str,
-    *,
-    create: bool = False,
-    limits: Limits = _DEFAULTS,
-    clock: Callable[[], Instant] = system_clock,
-    disk: Disk = PLAIN_DISK,
-    reach: Reach = nowhere,
-) -> Engine:
-    """Open the store in the folder `root`.
-
-    Args:
-        root: where `init` made it.
-        create: make it if it is absent.
-        limits: what to accept, and how long to keep things.
-        clock: the time of day in ms since 1970 UTC.
-        disk: how files are written; another one only in tests.
-        reach: told of each named point of a write; listened to only in tests.
-
-    Raises:
-        StoreUnknown: there is none, and `create` is false.
-        FormatUnknown: it was written by another version; it was not touched.
-        StoreDamaged: a part of it is missing; it was not touched.
-        StoreBusy: it cannot be opened from here right now.
-    """
-    root = Path(root)
-    if create and not folder.exists(root):
-        # Another process may have been faster, which is as good; what else is in the way, the
-        # next line says.
-        with suppress(StoreExists):
-            init(root, disk=disk)
-    folder.require_format(root, FILE_FORMAT)
-    part = folder.join(root)
-    try:
-        blobs = FileBlobStore(root, disk, limits)
-        store = LmdbMetadataStore(
-            root / folder.METADATA, clock, seals.seal, limits, reach, create=False
-        )
-    except BaseException:
-        os.close(part)
-        raise
-    return Engine(store, blobs, limits=limits, clock=clock, reach=reach, part=part)
 
 
 class Engine:
@@ -227,7 +132,7 @@ class Engine:
             NameInvalid: the name breaks the grammar or its limit.
             NameTaken: there is one of this name.
         """
-        act = self._act(by, comment)
+        act = act_of(by, comment, self.limits)
         parse_registry(name)
         self._store.write(lambda txn: names.create_registry(txn, name, act))
         return self.get_registry(name)
@@ -241,7 +146,7 @@ class Engine:
             RegistryUnknown: there is none of this name.
             RegistryNotEmpty: it has repositories, and `force` is false.
         """
-        act = self._act(by, comment)
+        act = act_of(by, comment, self.limits)
         self._store.write(lambda txn: removal.delete_registry(txn, name, act, force=force))
 
     def get_registry(self, name: str) -> Registry:
@@ -254,7 +159,7 @@ class Engine:
 
     def list_registries(self, *, after: str = "", limit: int | None = None) -> Page[Registry]:
         """Return registries beyond `after`, by name."""
-        most = self._page(limit)
+        most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: catalog.list_registries(txn, after, most))
 
     def get_repository(self, name: RepositoryName) -> Repository:
@@ -273,7 +178,7 @@ class Engine:
         Raises:
             RegistryUnknown, RepositoryUnknown: it is not there.
         """
-        act = self._act(by, comment)
+        act = act_of(by, comment, self.limits)
         self._store.write(lambda txn: removal.delete_repository(txn, name, act))
 
     def list_repositories(
@@ -284,7 +189,7 @@ class Engine:
         Raises:
             RegistryUnknown: there is no such registry.
         """
-        most = self._page(limit)
+        most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: catalog.list_repositories(txn, registry, after, most))
 
     # --- manifests and tags -------------------------------------------------------------------
@@ -314,7 +219,7 @@ class Engine:
             RegistryUnknown: there is no such registry.
             ManifestBlobUnknown: it names content that the repository does not have.
         """
-        act = self._act(by)
+        act = act_of(by, "", self.limits)
         if len(body) > self.limits.manifest_bytes_max:
             raise ManifestTooLarge(self.limits.manifest_bytes_max)
         digest = manifests.identified(body, reference.digest)
@@ -331,7 +236,7 @@ class Engine:
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
         """
-        act = self._act(by, comment)
+        act = act_of(by, comment, self.limits)
         return self._store.write(lambda txn: content.delete_tag(txn, name, tag, act))
 
     def delete_manifest(
@@ -343,7 +248,7 @@ class Engine:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
             Unsupported: an index of the repository needs it.
         """
-        act = self._act(by, comment)
+        act = act_of(by, comment, self.limits)
         self._store.write(lambda txn: content.delete_manifest(txn, name, digest, act))
 
     def list_tags(
@@ -354,7 +259,7 @@ class Engine:
         Raises:
             RegistryUnknown, RepositoryUnknown: the repository is not there.
         """
-        most = self._page(limit)
+        most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: content.list_tags(txn, name, after, most))
 
     def list_referrers(
@@ -372,7 +277,7 @@ class Engine:
             RegistryUnknown, RepositoryUnknown: the repository is not there.
             PageInvalid: `after` is no `Referrer.position`.
         """
-        most = self._page(limit)
+        most = entries_of(limit, self.limits)
         if not _POSITION.fullmatch(after):
             raise PageInvalid(after)
         return self._store.read(
@@ -421,7 +326,7 @@ class Engine:
             RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there.
             Unsupported: a manifest of the repository needs it.
         """
-        self._act(by)
+        act_of(by, "", self.limits)
         self._store.write(lambda txn: content.delete_blob(txn, name, digest))
 
     def mount_blob(
@@ -437,7 +342,7 @@ class Engine:
         Raises:
             RegistryUnknown: there is no registry for `name`.
         """
-        act = self._act(by)
+        act = act_of(by, "", self.limits)
         try:
             self.get_blob(source or name, digest)
         except NotFound:
@@ -456,7 +361,7 @@ class Engine:
             DigestInvalid: blobs cannot be named by this algorithm.
             StoreFull: there is no room.
         """
-        return uploads.start(self._uploads, name, algorithm, self._act(by).by)
+        return uploads.start(self._uploads, name, algorithm, act_of(by, "", self.limits).by)
 
     def upload_size(self, name: RepositoryName, session_id: str) -> int:
         """Return how many bytes a session has received.
@@ -580,7 +485,7 @@ class Engine:
             TargetsCollide: several sources would be one target.
             AttachmentsDiffer: somebody must say whose attachments count.
         """
-        asked = Asked(request, self._act(by, comment), plan, key)
+        asked = Asked(request, act_of(by, comment, self.limits), plan, key)
         if dry_run:
             return promoting.rehearse(self._store, asked, self.limits, self._clock)
         if request.is_small:
@@ -602,7 +507,7 @@ class Engine:
         commits, and does so best if one thread queues it all: a thread for each promotion costs
         more than the promotion (docs/decisions/0003). It cannot be withdrawn.
         """
-        asked = Asked(request, self._act(by, comment), plan, key)
+        asked = Asked(request, act_of(by, comment, self.limits), plan, key)
         return self._store.submit(Promoting(asked, self.limits))
 
     def give_way(self, seconds: float) -> None:
@@ -625,7 +530,7 @@ class Engine:
         self, *, before: int | None = None, limit: int | None = None
     ) -> Page[PromotionSummary]:
         """Return promotions (and undos) with numbers below `before`, newest first."""
-        most = self._page(limit)
+        most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: promotion.listed(txn, before, most))
 
     def undo(self, number: int, *, by: str, comment: str = "", dry_run: bool = False) -> Promotion:
@@ -640,7 +545,7 @@ class Engine:
             UndoRefused: something changed since; says what.
             PromotionInvalid: it would take more records than one transaction may.
         """
-        act, limits = self._act(by, comment), self.limits
+        act, limits = act_of(by, comment, self.limits), self.limits
         if dry_run:
             now = self._clock()
             return self._store.read(
@@ -672,7 +577,7 @@ class Engine:
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: nothing ever bore this name.
         """
-        most = self._page(limit)
+        most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: timeline.timeline(txn, of, before, most))
 
     def verify_history(self) -> Iterator[Finding]:
@@ -698,24 +603,3 @@ class Engine:
         rows = removal.sweep(self._store, self._clock, self.limits)
         rows += idempotency.sweep(self._store, self._clock, self.limits)
         return replace(uploads.sweep(self._uploads), rows=rows)
-
-    def _act(self, by: str, comment: str = "") -> Act:
-        for what, text, most in (
-            ("the actor", by, _ACTOR_CHARACTERS_MAX),
-            ("the comment", comment, self.limits.comment_characters_max),
-        ):
-            if len(text) > most:
-                raise TextInvalid(what, f"it has more than {most} characters")
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                raise TextInvalid(what, "it is not valid Unicode") from error
-        if not by:
-            raise TextInvalid("the actor", "it is empty")
-        return Act(by, comment)
-
-    def _page(self, limit: int | None) -> int:
-        if limit is not None and limit < 0:
-            raise PageInvalid(str(limit))
-        most = self.limits.page_entries_max
-        return most if limit is None else min(limit, most)

@@ -1,0 +1,19 @@
+"""Content of one repository: push, pull, tag, list, delete. Functions over one transaction."""
+
+from __future__ import annotations
+
+from liftlock.content.deleting import delete_blob, delete_manifest, delete_tag
+from liftlock.content.pushing import mount_blob, push_manifest
+from liftlock.content.reading import find_blob, get_manifest, list_referrers, list_tags
+
+__all__ = [
+    "delete_blob",
+    "delete_manifest",
+    "delete_tag",
+    "find_blob",
+    "get_manifest",
+    "list_referrers",
+    "list_tags",
+    "mount_blob",
+    "push_manifest",
+]

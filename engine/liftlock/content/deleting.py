@@ -1,0 +1,101 @@
+"""Deleting tags, manifests and blobs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from liftlock import history, links, names
+from liftlock.content.reading import find_blob
+from liftlock.errors import ManifestUnknown, Unsupported
+from liftlock.history import Act, Change
+from liftlock.metadata import keys
+from liftlock.metadata.contract import ReadTxn, WriteTxn
+from liftlock.metadata.draft import Draft
+from liftlock.metadata.records import Action, Kind
+from liftlock.oci import manifest as manifests
+from liftlock.oci.digest import Digest
+from liftlock.oci.reference import RepositoryName
+
+_NAMED_PARENTS_MAX: Final = 3
+"""Parents that a refusal names; there may be more."""
+
+
+def delete_tag(txn: WriteTxn, name: RepositoryName, tag: str, act: Act) -> Digest:
+    """Remove a tag; its manifest stays, held. Return where the tag was.
+
+    Raises:
+        RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+    """
+    repository = names.get_repository(txn, name)
+    old = links.find_tag(txn, repository.id, tag)
+    if old is None:
+        raise ManifestUnknown(str(name), tag)
+    draft, event = Draft(), history.next_event(txn)
+    links.remove_tag(draft, repository, tag, old.digest, txn.at)
+    change = Change(repository.id, tag, Action.DELETED, old.digest, None)
+    history.append(draft, event, Kind.DELETE, act, txn.at, (change,))
+    draft.write(txn)
+    return Digest(old.digest)
+
+
+def delete_manifest(txn: WriteTxn, name: RepositoryName, digest: Digest, act: Act) -> None:
+    """Remove a manifest's link and every tag that points at it; what it named is held.
+
+    Raises:
+        RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+        Unsupported: an index of the repository needs it.
+    """
+    repository = names.get_repository(txn, name)
+    link = links.find_link(txn, repository.id, digest.key)
+    if link is None:
+        raise ManifestUnknown(str(name), str(digest))
+    _refuse_if_needed(txn, name, repository.id, keys.MANIFEST, digest)
+    (body,) = links.find_bodies(txn, (digest.key,))
+    assert body is not None, "a manifest link has a record"
+    edges = manifests.decode_edges(body)
+    (tags,) = links.tags_of(txn, repository.id, (digest.key,))
+    draft, event = Draft(), history.next_event(txn)
+    for tag in tags:
+        links.remove_tag(draft, repository, tag, digest.key, txn.at)
+    lost = links.unlink_manifest(
+        draft,
+        repository,
+        digest.key,
+        edges,
+        links.parent_rows(txn, repository.id, ((digest.key, edges),))[0],
+        links.referrers_of(txn, repository.id, (digest.key,))[0],
+    )
+    for kind, named in lost:
+        links.put_hold(draft, repository.id, kind, named, txn.at)
+    changes = [Change(repository.id, tag, Action.DELETED, digest.key, None) for tag in ("", *tags)]
+    history.append(draft, event, Kind.DELETE, act, txn.at, changes)
+    draft.write(txn)
+
+
+def delete_blob(txn: WriteTxn, name: RepositoryName, digest: Digest) -> None:
+    """Remove a blob that nothing in the repository needs.
+
+    Raises:
+        RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there.
+        Unsupported: a manifest of the repository needs it.
+    """
+    repository = names.get_repository(txn, name)
+    record = find_blob(txn, name, digest)
+    _refuse_if_needed(txn, name, repository.id, keys.BLOB, digest)
+    draft = Draft()
+    links.drop_hold(draft, repository.id, keys.BLOB, digest.key)
+    links.discount_blobs(draft, repository, (record.size,))
+    draft.write(txn)
+
+
+def _refuse_if_needed(
+    txn: ReadTxn, name: RepositoryName, repository: int, kind: bytes, digest: Digest
+) -> None:
+    (parents,) = links.parents_of(txn, repository, kind, (digest.key,), limit=_NAMED_PARENTS_MAX)
+    if parents:
+        what = "index" if kind == keys.MANIFEST else "manifest"
+        shown = ", ".join(str(Digest(parent)) for parent in parents)
+        raise Unsupported(
+            f"{name}@{digest} is needed by {what} {shown}. Delete that first; "
+            "this goes with it, or can then be deleted."
+        )

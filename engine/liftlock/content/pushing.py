@@ -1,0 +1,132 @@
+"""Pushing manifests, and mounting blobs."""
+
+from __future__ import annotations
+
+from liftlock import history, links, names
+from liftlock.content.reading import find_blob
+from liftlock.errors import ManifestBlobUnknown, NotFound
+from liftlock.history import Act, Change
+from liftlock.metadata import keys
+from liftlock.metadata.contract import ReadTxn, WriteTxn
+from liftlock.metadata.draft import Draft
+from liftlock.metadata.records import Action, BlobRecord, FoundRepository, Kind, LinkRecord
+from liftlock.model import Pushed
+from liftlock.oci.digest import Digest
+from liftlock.oci.manifest import Edges, Manifest
+from liftlock.oci.reference import RepositoryName
+
+
+def push_manifest(
+    txn: WriteTxn,
+    name: RepositoryName,
+    body: bytes,
+    manifest: Manifest,
+    digest: Digest,
+    tag: str | None,
+    act: Act,
+) -> Pushed:
+    """Link a manifest, and point `tag` at it; without a tag it is held like any untagged one.
+
+    Pushing again what is there changes nothing, and is no event.
+
+    Raises:
+        RegistryUnknown: there is no such registry.
+        ManifestBlobUnknown: it names content that the repository does not have.
+    """
+    found = names.find_repository(txn, name)
+    edges = manifest.edges
+    link = links.find_link(txn, found.id, digest.key) if found else None
+    old = links.find_tag(txn, found.id, tag) if found and tag else None
+    absent: frozenset[bytes] = frozenset()
+    if link is None:
+        absent = _require_content(txn, name, found, edges)
+    pushed = Pushed(digest, manifest.subject.digest if manifest.subject else None)
+
+    draft = Draft()
+    links.put_body(draft, digest.key, body)
+    is_new_here = link is None or link.media_type != manifest.media_type
+    tag_moves = tag is not None and (old is None or old.digest != digest.key)
+    if found is not None and not is_new_here and not tag_moves:
+        if tag is None:
+            links.put_hold(draft, found.id, keys.MANIFEST, digest.key, txn.at)
+        draft.write(txn)
+        return pushed
+
+    event = history.next_event(txn)
+    repository = found or names.new_repository(txn, draft, name, event)
+    if link is None:
+        record = LinkRecord(event, manifest.media_type)
+        links.link_manifest(draft, repository, digest.key, edges, record, absent)
+        _join_subjects(txn, draft, repository, digest.key, edges)
+    elif is_new_here:
+        links.retype(draft, repository, digest.key, LinkRecord(event, manifest.media_type))
+    if tag_moves:
+        assert tag is not None
+        old_digest = old.digest if old else None
+        links.put_tag(draft, repository, tag, digest.key, old_digest, event, txn.at)
+    elif tag is None:
+        links.put_hold(draft, repository.id, keys.MANIFEST, digest.key, txn.at)
+    before = old.digest if old else None
+    if tag is None and link is not None:
+        before = digest.key  # the same manifest, as another media type
+    change = Change(
+        repository.id,
+        tag or "",
+        Action.UPDATED if before else Action.CREATED,
+        before,
+        digest.key,
+    )
+    history.append(draft, event, Kind.PUSH, act, txn.at, (change,))
+    draft.write(txn)
+    return pushed
+
+
+def _require_content(
+    txn: ReadTxn, name: RepositoryName, found: FoundRepository | None, edges: Edges
+) -> frozenset[bytes]:
+    """Return the foreign layers that are absent; raise if anything else is."""
+    number = found.id if found else 0  # no repository has id 0: nothing is there
+    blobs = (*edges.blobs, *edges.foreign)
+    granted = links.presence(txn, number, keys.BLOB, blobs).granted
+    children = zip(edges.children, links.find_links(txn, number, edges.children), strict=True)
+    missing = [child for child, link in children if link is None]
+    missing += [blob for blob in edges.blobs if blob not in granted]
+    if missing:
+        raise ManifestBlobUnknown(str(name), [str(Digest(digest)) for digest in missing])
+    return frozenset(blob for blob in edges.foreign if blob not in granted)
+
+
+def _join_subjects(
+    txn: ReadTxn, draft: Draft, repository: FoundRepository, digest: bytes, edges: Edges
+) -> None:
+    """Draft the subject holders that a newly linked manifest completes, on either side of it."""
+    if edges.subject is not None and links.find_link(txn, repository.id, edges.subject):
+        links.join_subject(draft, repository.id, edges.subject, digest)
+    for referrer in links.referrers_of(txn, repository.id, (digest,))[0]:
+        links.join_subject(draft, repository.id, digest, referrer)
+
+
+def mount_blob(
+    txn: WriteTxn,
+    name: RepositoryName,
+    digest: Digest,
+    source: RepositoryName | None,
+    act: Act,
+) -> BlobRecord | None:
+    """Give a repository a blob that `source` has (without one: that it has itself).
+
+    Returns:
+        The blob; None if it is not there to be mounted, for whatever reason.
+
+    Raises:
+        RegistryUnknown: the repository's own registry is not there.
+    """
+    names.get_registry(txn, name.registry)
+    try:
+        record = find_blob(txn, source or name, digest)
+    except NotFound:
+        return None
+    draft = Draft()
+    links.gain_blob(txn, draft, name, digest, record.size, act)
+    draft.write(txn)
+    return record

@@ -1,0 +1,130 @@
+"""Pulling and listing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftlock import links, names
+from liftlock.errors import BlobUnknown, ManifestUnknown, NameInvalid
+from liftlock.metadata import keys
+from liftlock.metadata.contract import ReadTxn, Table
+from liftlock.metadata.records import BlobRecord, TagRecord, decoded
+from liftlock.model import ManifestContent, Page, Referrer, Tag
+from liftlock.oci import manifest as manifests
+from liftlock.oci.digest import Digest
+from liftlock.oci.reference import Reference, RepositoryName
+
+
+def get_manifest(txn: ReadTxn, reference: Reference) -> ManifestContent:
+    """Return the manifest that a tag or digest names, as it was pushed.
+
+    Raises:
+        NameInvalid: the reference has neither.
+        RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there, or tag and digest
+            do not agree.
+    """
+    repository = names.get_id(txn, reference.name)
+    digest = reference.digest.key if reference.digest is not None else b""
+    if reference.tag is not None:
+        tag = links.find_tag(txn, repository, reference.tag)
+        if tag is None:
+            raise ManifestUnknown(str(reference.name), reference.tag)
+        if digest not in {b"", tag.digest}:
+            raise ManifestUnknown(str(reference.name), f"{reference.tag} at {reference.digest}")
+        digest = tag.digest
+    if not digest:
+        raise NameInvalid(str(reference), "it names neither a tag nor a digest")
+    link = links.find_link(txn, repository, digest)
+    if link is None:
+        raise ManifestUnknown(str(reference.name), str(Digest(digest)))
+    (body,) = links.find_bodies(txn, (digest,))
+    assert body is not None, "a manifest link has a record"
+    return ManifestContent(Digest(digest), link.media_type, body)
+
+
+def find_blob(txn: ReadTxn, name: RepositoryName, digest: Digest) -> BlobRecord:
+    """Return the record of a blob that the repository has.
+
+    Raises:
+        RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there.
+    """
+    repository = names.get_id(txn, name)
+    if links.grants(txn, repository, keys.BLOB, digest.key):
+        (record,) = links.find_blobs(txn, (digest.key,))
+        assert record is not None, "a link that grants has a record"
+        return record
+    raise BlobUnknown(str(name), str(digest))
+
+
+def list_tags(txn: ReadTxn, name: RepositoryName, after: str, limit: int) -> Page[Tag]:
+    """Return tags beyond `after`, in ascending byte order.
+
+    Raises:
+        RegistryUnknown, RepositoryUnknown: the repository is not there.
+    """
+    repository = names.get_id(txn, name)
+    if limit == 0:
+        return Page((), more=False)
+    rows = txn.scan(
+        Table.TAGS,
+        keys.tag_key(repository),
+        after=keys.tag_key(repository, after) if after else None,
+        limit=limit + 1,
+    )
+    tags = [
+        Tag(key[8:].decode(), Digest(decoded(TagRecord.decode, Table.TAGS, key, value).digest))
+        for key, value in rows
+    ]
+    return Page(tuple(tags[:limit]), more=len(tags) > limit)
+
+
+def list_referrers(
+    txn: ReadTxn,
+    name: RepositoryName,
+    subject: Digest,
+    artifact_type: str | None,
+    after: str,
+    limit: int,
+) -> Page[Referrer]:
+    """Return the linked manifests whose subject is `subject`, which need not be there itself.
+
+    They come grouped by artifact type; `after` is the position of the last one of the page before,
+    which need not be there any more.
+
+    Raises:
+        RegistryUnknown, RepositoryUnknown: the repository is not there.
+    """
+    repository = names.get_id(txn, name)
+    wanted = links.type_hash(artifact_type) if artifact_type is not None else b""
+    if limit == 0:
+        return Page((), more=False)
+    everyone = keys.referrers_prefix(repository, subject.key)
+    start = everyone + bytes.fromhex(after) if after else None
+    prefix = keys.referrers_prefix(repository, subject.key, wanted)
+    rows = list(txn.scan(Table.REFERRERS, prefix, after=start, limit=limit + 1))
+    positions = [key[len(everyone) :].hex() for key, _ in rows[:limit]]
+    digests = [keys.split_referrer(key)[2] for key, _ in rows[:limit]]
+    return Page(tuple(_described(txn, repository, digests, positions)), more=len(rows) > limit)
+
+
+def _described(
+    txn: ReadTxn, repository: int, digests: Sequence[bytes], positions: Sequence[str]
+) -> list[Referrer]:
+    found_links = links.find_links(txn, repository, digests)
+    bodies = links.find_bodies(txn, digests)
+    described = []
+    for digest, link, body, position in zip(digests, found_links, bodies, positions, strict=True):
+        assert link is not None, "a referrers row has a link"
+        assert body is not None, "a manifest link has a record"
+        manifest = manifests.decode(body, link.media_type)
+        described.append(
+            Referrer(
+                Digest(digest),
+                link.media_type,
+                len(body),
+                manifest.artifact_type,
+                manifest.annotations,
+                position,
+            )
+        )
+    return described

@@ -1,0 +1,67 @@
+"""Sessions: started, looked at, given to one request at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import msgspec
+
+from liftlock.blobs.hashing import ContentHash
+from liftlock.errors import DigestInvalid, UploadUnknown
+from liftlock.oci.digest import ALGORITHMS
+from liftlock.oci.reference import RepositoryName
+from liftlock.uploads.header import Header, has_moved, home_of, read_header
+from liftlock.uploads.place import Place, is_recorded
+from liftlock.uploads.upload import Upload
+
+
+def start(place: Place, name: RepositoryName, algorithm: str, by: str) -> str:
+    """Start a session; return its id.
+
+    Raises:
+        RegistryUnknown: there is no such registry.
+        DigestInvalid: blobs cannot be named by this algorithm.
+        StoreFull: there is no room.
+    """
+    if algorithm not in ALGORITHMS:
+        raise DigestInvalid(algorithm, f"the algorithm is none of {', '.join(ALGORITHMS)}")
+    registry, repository = place.store.read(lambda txn: home_of(txn, name))
+    session_id = place.new_id()
+    header = msgspec.json.encode(Header(str(name), registry, repository, algorithm, by))
+    place.blobs.create_session(session_id, header)
+    place.states.keep(session_id, ContentHash(algorithm))
+    return session_id
+
+
+def size(place: Place, name: RepositoryName, session_id: str) -> int:
+    """Return how many bytes a session has received.
+
+    Raises:
+        UploadUnknown: it is not there, or was started for another repository.
+    """
+    header, received = place.blobs.peek_session(session_id)
+    read = read_header(header, name, session_id)
+    if place.store.read(lambda txn: has_moved(txn, name, read)):
+        raise UploadUnknown(session_id)
+    return received
+
+
+@contextmanager
+def hold(place: Place, name: RepositoryName, session_id: str) -> Iterator[Upload]:
+    """Give a session to one caller until the context ends.
+
+    Raises:
+        UploadUnknown: it is not there, or was started for another repository.
+        UploadBusy: another request holds it.
+    """
+    with place.blobs.hold_session(session_id, partial(is_recorded, place.store)) as session:
+        header = read_header(session.header, name, session_id)
+        if place.store.read(lambda txn: has_moved(txn, name, header)):
+            raise UploadUnknown(session_id)
+        upload = Upload(place, session, name, header)
+        try:
+            yield upload
+        finally:
+            upload.rest()
