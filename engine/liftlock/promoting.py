@@ -14,6 +14,7 @@ from functools import partial
 from liftlock import idempotency, promotion
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PlanOutdated
+from liftlock.history import Act
 from liftlock.idempotency import Asked
 from liftlock.metadata.contract import Instant, MetadataStore, ReadTxn, WriteTxn
 from liftlock.model import Promotion
@@ -95,6 +96,28 @@ def rehearse(
     def rehearsed(txn: ReadTxn) -> Promotion:
         plan = planned(txn, asked, limits, now, hashed=True)
         return promotion.rehearse(txn, plan, asked.act, now, limits)
+
+    return store.read(rehearsed)
+
+
+def undo(store: MetadataStore, number: int, act: Act, limits: Limits) -> Promotion:
+    """Undo a promotion in one transaction; see `Engine.undo`."""
+
+    def undone(txn: WriteTxn) -> Promotion:
+        return promotion.apply_undo(txn, promotion.plan_undo(txn, number, limits), act, limits)
+
+    return store.write(undone)
+
+
+def rehearse_undo(
+    store: MetadataStore, number: int, act: Act, limits: Limits, clock: Callable[[], Instant]
+) -> Promotion:
+    """Say what an undo would do, without writing."""
+    now = clock()
+
+    def rehearsed(txn: ReadTxn) -> Promotion:
+        plan = promotion.plan_undo(txn, number, limits)
+        return promotion.rehearse_undo(txn, plan, act, now, limits)
 
     return store.read(rehearsed)
 

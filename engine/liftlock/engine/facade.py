@@ -37,7 +37,7 @@ from liftlock.engine.asking import act_of, entries_of
 from liftlock.engine.machine import new_id, system_clock
 from liftlock.errors import BlobUnknown, ManifestTooLarge, NotFound, PageInvalid
 from liftlock.idempotency import Asked
-from liftlock.metadata.contract import Instant, MetadataStore, WriteTxn
+from liftlock.metadata.contract import Instant, MetadataStore
 from liftlock.model import (
     ANYTHING,
     BlobContent,
@@ -547,17 +547,8 @@ class Engine:
         """
         act, limits = act_of(by, comment, self.limits), self.limits
         if dry_run:
-            now = self._clock()
-            return self._store.read(
-                lambda txn: promotion.rehearse_undo(
-                    txn, promotion.plan_undo(txn, number, limits), act, now, limits
-                )
-            )
-
-        def undone(txn: WriteTxn) -> Promotion:
-            return promotion.apply_undo(txn, promotion.plan_undo(txn, number, limits), act, limits)
-
-        return self._store.write(undone)
+            return promoting.rehearse_undo(self._store, number, act, limits, self._clock)
+        return promoting.undo(self._store, number, act, limits)
 
     def history(
         self,

@@ -66,9 +66,8 @@ class GroupCommit:
         self._queue: deque[Queued[Any]] = deque()  # Any: each has its own result
         self._turn = threading.Lock()
         self._wanted: SimpleQueue[None] = SimpleQueue()
-        self._computed = threading.Event()
+        self._computed, self._is_flushing = threading.Event(), False
         self._computed.set()
-        self._is_flushing = False
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -103,8 +102,8 @@ class GroupCommit:
     def give_way(self, seconds: float) -> None:
         """Wait, at most so long, until what was submitted is computed and being flushed.
 
-        For an event loop. Two threads that compute take the interpreter from each other at every
-        call of the store's library, and each time the other one waits for a switch interval.
+        For an event loop: two threads that compute take the interpreter from each other at every
+        call of LMDB, and each time the other one waits for a switch interval.
         """
         self._computed.wait(seconds)
 

@@ -3,8 +3,7 @@
 What LMDB forbids or punishes is kept here (numbers L…: see docs/decisions and docs/operations):
 one environment a process, opened after a fork and refused in a child (L8, L9); every table opened
 once, at start (L27); a write transaction begins and ends in one thread (L11); bytes, never
-buffers, leave a transaction (L26); full sync, no writemap (L20, L21); the 0.9 format, whatever
-the environment says (L1).
+buffers, leave a transaction (L26); full sync, no writemap (L20, L21); the 0.9 format (L1).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
@@ -34,7 +33,7 @@ from liftlock.metadata.contract import (
     added,
 )
 from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
-from liftlock.metadata.lmdbread import Handle, LmdbReadTxn, Txn
+from liftlock.metadata.lmdbread import Handle, LmdbReadTxn, Txn, moved
 from liftlock.metadata.numbering import STATE_KEY, read_state, state_row
 from liftlock.metadata.pending import Pending
 from liftlock.metadata.records import CountsRecord, protect
@@ -240,14 +239,13 @@ class _LmdbWriteTxn(LmdbReadTxn):
 
     def copy_range(self, table: Table, source: bytes, target: bytes) -> int:
         assert len(source) == len(target)
-        # Counted before: what fails half-way has written, and must not be committed.
-        self.writes += 1
+        self.writes += 1  # before: what fails half-way has written, and must not be committed
         # Not left to the scan: nothing else shall write to the table while the cursor appends.
         self._settle(table)
         handle = self._tables[table]
         with self._txn.cursor(handle) as reader, self._txn.cursor(handle) as cursor:
             there = reader.iternext(keys=True, values=True) if reader.set_range(source) else ()
-            given, written = cursor.putmulti(_moved(there, source, target), append=True)
+            given, written = cursor.putmulti(moved(there, source, target), append=True)
         self.writes += int(written)
         # With append, LMDB skips a key that is not beyond the last one, and says nothing.
         assert given == written, f"copy_range lost {given - written} rows of {table}"
@@ -298,15 +296,6 @@ class _LmdbWriteTxn(LmdbReadTxn):
             self._txn.abort()
         finally:
             self._ended()
-
-
-def _moved(rows: Iterable[Row], source: bytes, target: bytes) -> Iterator[Row]:
-    """Stream rows under another prefix, up to the first that does not begin with `source`."""
-    cut = len(source)
-    for key, value in rows:
-        if not key.startswith(source):
-            return
-        yield target + key[cut:], value
 
 
 def _open(folder: Path, limits: Limits) -> lmdb.Environment:

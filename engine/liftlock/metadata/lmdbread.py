@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -139,3 +139,12 @@ def _successor(prefix: bytes) -> bytes | None:
     """Return the first key after all that begin with `prefix`; None if there is none."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
+
+
+def moved(rows: Iterable[Row], source: bytes, target: bytes) -> Iterator[Row]:
+    """Stream rows under another prefix, up to the first that does not begin with `source`."""
+    cut = len(source)
+    for key, value in rows:
+        if not key.startswith(source):
+            return
+        yield target + key[cut:], value

@@ -43,7 +43,7 @@ def plan(txn: ReadTxn, request: PromotionRequest, limits: Limits, *, hashed: boo
     """
     selected = select(txn, request, limits)
     violations = selected.known.violations
-    routes = list(selected.routes.values())
+    routes = list(selected.known.routes.values())
     wholes = without_repeats(selected.wholes) if selected.wholes else []
     if wholes:
         violations += choose_ways(wholes, routes, is_move=request.mode is Mode.MOVE)
@@ -118,7 +118,7 @@ class _Planning:
             manifests,
             records,
             mark.hex() if mark is not None else "",
-            tuple(selected.warnings),
+            tuple(selected.known.warnings),
             answering(self.txn, routes, wholes, selected.repeated) if is_unchanged else None,
         )
 

@@ -7,13 +7,14 @@ from typing import ParamSpec, TypeVar
 
 from liftlock import links, names
 from liftlock.errors import LiftlockError, ManifestUnknown, NameInvalid, RepositoryUnknown, TagMoved
+from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import FoundRepository
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import NAME_CHARACTERS_MAX, RepositoryName, Selection, Target
 from liftlock.promotion.forms import tag_filter
 from liftlock.promotion.request import RequestItem
-from liftlock.promotion.values import Leg
+from liftlock.promotion.values import Leg, Route
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +27,9 @@ class Known:
         self.txn = txn
         self.violations: list[LiftlockError] = []
         """All that is wrong with the request."""
+        self.warnings: list[str] = []
+        """What may not be what was meant."""
+        self.routes: dict[Leg, Route] = {}
         self.registries: dict[str, int | None] = {}
         self.repositories: dict[RepositoryName, FoundRepository | None] = {}
 
@@ -76,6 +80,30 @@ class Known:
         reason = f"the target would be longer than {NAME_CHARACTERS_MAX} characters"
         self.refuse(NameInvalid(text, reason))
         return True
+
+    def route(self, leg: Leg) -> Route | None:
+        """Return the route from a repository that is there; None if there is no target registry."""
+        found = self.routes.get(leg)
+        if found is None:
+            source = self.repository(leg.source)
+            registry = self.registry(leg.target.registry)
+            if self.is_too_long(leg.target) or source is None or registry is None:
+                return None
+            found = Route(leg.source, source, leg.target, registry, self.repository(leg.target))
+            self.routes[leg] = found
+        return found
+
+    def warn_of_index(
+        self, leg: Leg, source: FoundRepository, digest: bytes, target_tag: str
+    ) -> None:
+        """Warn of a digest that is one platform of an index, and would be all of a tag."""
+        (parents,) = links.parents_of(self.txn, source.id, keys.MANIFEST, (digest,), limit=1)
+        if parents:
+            name = f"{leg.source}@{Digest(digest)}"
+            self.warnings.append(
+                f"{name} is one of the images of index {Digest(parents[0])}, and "
+                f"{leg.target}:{target_tag} gets only that one; promote the index to have them all"
+            )
 
     def image_digest(self, item: RequestItem, leg: Leg, source: FoundRepository) -> bytes:
         """Return what the source's tag or digest stands for; both must agree."""

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from liftlock import links, names
 from liftlock.config import Limits
 from liftlock.errors import ManifestUnknown, NothingSelected, PromotionInvalid, TagMoved
-from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import FoundRepository
 from liftlock.model import ABSENT, ANYTHING, Mode
-from liftlock.oci.digest import Digest
 from liftlock.oci.reference import parse_tag
 from liftlock.promotion.chaining import drop_done_chains
 from liftlock.promotion.closure import is_attachment
@@ -39,12 +37,10 @@ class Selecting:
     def __init__(self, txn: ReadTxn, request: PromotionRequest, limits: Limits) -> None:
         self.txn, self.request, self.limits = txn, request, limits
         self.is_move = request.mode is Mode.MOVE
-        self.routes: dict[Leg, Route] = {}
         self.wholes: list[Whole] = []
         self.repeated: list[Repeated] = []
         self.listed_below: dict[tuple[int, str], tuple[str, ...]] = {}
         self.known = Known(txn)
-        self.warnings: list[str] = []
 
     def select(self) -> None:
         """Take in every item, or note why it cannot be."""
@@ -68,21 +64,7 @@ class Selecting:
                 self.take_deep(item)
             else:
                 self.take_repository(item, leg_of(selection, item.target), is_one=True)
-        drop_done_chains(self.txn, self.routes, self.wholes, self.repeated)
-
-    def route(self, leg: Leg) -> Route | None:
-        """Return the route from a repository that is there; None if there is no target registry."""
-        found = self.routes.get(leg)
-        if found is None:
-            source = self.known.repository(leg.source)
-            registry = self.known.registry(leg.target.registry)
-            if self.known.is_too_long(leg.target) or source is None or registry is None:
-                return None
-            found = Route(
-                leg.source, source, leg.target, registry, self.known.repository(leg.target)
-            )
-            self.routes[leg] = found
-        return found
+        drop_done_chains(self.txn, self.known.routes, self.wholes, self.repeated)
 
     # --- one image --------------------------------------------------------------------------
 
@@ -107,7 +89,7 @@ class Selecting:
                 self.repeated.append(repeated)
                 return
         digest = self.known.attempt(self.known.image_digest, item, leg, source) if source else None
-        route = self.route(leg)
+        route = self.known.route(leg)
         if digest is None or route is None or source is None:
             # What else is wrong can be said without knowing what would come along.
             name = f"{leg.target}:{target_tag}" if target_tag else str(leg.target)
@@ -126,20 +108,8 @@ class Selecting:
                 item.expect_source, item.expect_target
             )
         if tag is None and target_tag:
-            self.warn_of_index(leg, source, digest, target_tag)
+            self.known.warn_of_index(leg, source, digest, target_tag)
         route.pairs.append(Pair(tag or "", target_tag or "", digest, old))
-
-    def warn_of_index(
-        self, leg: Leg, source: FoundRepository, digest: bytes, target_tag: str
-    ) -> None:
-        """Warn of a digest that is one platform of an index, and would be all of a tag."""
-        (parents,) = links.parents_of(self.txn, source.id, keys.MANIFEST, (digest,), limit=1)
-        if parents:
-            name = f"{leg.source}@{Digest(digest)}"
-            self.warnings.append(
-                f"{name} is one of the images of index {Digest(parents[0])}, and "
-                f"{leg.target}:{target_tag} gets only that one; promote the index to have them all"
-            )
 
     # --- repositories -----------------------------------------------------------------------
 
@@ -166,7 +136,7 @@ class Selecting:
         if item.tags is None:
             return self.take_whole(item, leg)
         source = self.known.source(leg.source)
-        route = self.route(leg) if source else None
+        route = self.known.route(leg) if source else None
         if source is None or route is None:
             return False
         if isinstance(item.tags, str):
@@ -177,7 +147,7 @@ class Selecting:
             if isinstance(item.tags, str) and is_one:
                 self.miss_glob(leg, source, route, item.tags)
             if not route.pairs:
-                self.routes.pop(leg, None)
+                self.known.routes.pop(leg, None)
             return False
         self.take_tags(route, item, found)
         return True
