@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Final
-from uuid import uuid4
 
 import click
 
@@ -49,7 +48,8 @@ class Manner:
     comment: str
     dry_run: bool
     plan: ExpectedPlan | None
-    key: str
+    key: str | None
+    """The caller's; without one, the call makes its own."""
     quiet: bool
     form: Form
 
@@ -68,8 +68,7 @@ def in_manner(command: Callable[..., None]) -> Callable[..., None]:
         form: Form,
         **rest: object,
     ) -> None:
-        # A key for each call, so that whatever repeats it on the way cannot promote twice.
-        manner = Manner(comment, dry_run, plan, key or str(uuid4()), quiet, form)
+        manner = Manner(comment, dry_run, plan, key, quiet, form)
         command(*args, manner=manner, **rest)
 
     for option in reversed(_OPTIONS):

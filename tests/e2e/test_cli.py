@@ -361,7 +361,7 @@ def test_promote_in_json_has_all_of_it(shell):
     document = shell.json("promote", "dev/team/tool:3.0", "--to", "prod", "--comment", "Ready")
     assert set(document) == {
         *("id", "at", "by", "mode", "comment", "dry_run", "changed", "items", "manifests"),
-        *("linked", "referrers", "records", "undoes", "plan"),
+        *("linked", "referrers", "records", "undoes", "plan", "purged", "warnings"),
     }
     assert document["id"] == 1
     assert document["by"].startswith("os:")
@@ -376,6 +376,7 @@ def test_promote_in_json_has_all_of_it(shell):
             "previous_digest": None,
             "action": "create",
             "attachment": False,
+            "taken": False,
         }
     ]
     everything = (TOOL.top, *TOOL.children, *TOOL.referrers)
@@ -426,7 +427,7 @@ def test_a_digest_can_be_promoted(shell):
 def test_a_dry_run_changes_nothing(shell):
     out = shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--dry-run")
     head, title, row, *_ = out.splitlines()
-    assert head.startswith("dry run, nothing was changed: 1 item; 1 manifest, 0 referrers, ")
+    assert head.startswith("dry run of a copy, nothing was changed: 1 item; 1 manifest, ")
     assert title.split() == ["SOURCE", "TARGET", "ACTION", "OLD", "NEW"]
     digest = str(APP.top.digest)
     assert row.split() == ["dev/team/app:1.2", "prod/team/app:1.2", "create", "-", digest]
@@ -436,7 +437,7 @@ def test_a_dry_run_changes_nothing(shell):
     assert shell.json("ls", "prod") == []
     assert shell.out("promote", "dev/team/app:1.2", "--to", "prod", "-o", "name") == "1\n"
     head, _, row = shell.out("undo", "1", "--dry-run").splitlines()
-    assert head.startswith("dry run, nothing was changed (undoes 1): 1 item; ")
+    assert head.startswith("dry run of an undo, nothing was changed (undoes 1): 1 item; ")
     assert " remove " in row
     assert shell.json("ls", "prod/team/app")
 
