@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from liftlock.documents import read_key
 from liftlock_cli.names import parsed_by
 from liftlock_cli.output import Form, output_option
 from liftlock_cli.plans import ExpectedPlan, parse_plan
@@ -32,6 +33,7 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--key",
+        callback=parsed_by(read_key),
         metavar="TEXT",
         help="An idempotency key: for a day, the same call with it answers what the first did.  "
         "[default: a new one]",
