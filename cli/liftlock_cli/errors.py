@@ -18,7 +18,15 @@ from typing import Final
 
 import click
 
-from liftlock.errors import Conflict, Corruption, Invalid, LiftlockError, NotFound, Unavailable
+from liftlock.errors import (
+    Conflict,
+    Corruption,
+    Invalid,
+    LiftlockError,
+    NotFound,
+    PlanOutdated,
+    Unavailable,
+)
 from liftlock_cli.output import visible
 
 UNFORESEEN: Final = 1
@@ -70,7 +78,7 @@ def exit_code(error: LiftlockError) -> int:
 def tell(error: LiftlockError) -> int:
     """Print every violation that `error` speaks for, a line each, and return its exit code."""
     for violation in error.violations:
-        _say(str(violation))
+        _say(_sentence(violation))
     return exit_code(error)
 
 
@@ -90,6 +98,17 @@ def tell_unforeseen(error: BaseException) -> int:
     where = f"the traceback is in {log}" if log else "it could not be logged"
     _say(f"Nobody foresaw this ({type(error).__name__}): failure {failure}, {where}.")
     return UNFORESEEN
+
+
+def _sentence(violation: LiftlockError) -> str:
+    """Return what is said of a violation: its own words, but where they are not the CLI's."""
+    if isinstance(violation, PlanOutdated):
+        return (
+            f"The plan is outdated: it was {violation.expected}, and is {violation.found} now. "
+            "Nothing was written. Look at the new plan: run it with --dry-run, then with "
+            f"--plan {violation.found}."
+        )
+    return str(violation)
 
 
 def _say(sentence: str) -> None:

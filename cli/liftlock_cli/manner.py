@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Final
-from uuid import uuid4
 
 import click
 
+from liftlock.documents import read_key
 from liftlock_cli.names import parsed_by
 from liftlock_cli.output import Form, output_option
 from liftlock_cli.plans import ExpectedPlan, parse_plan
@@ -33,6 +33,7 @@ _OPTIONS: Final = (
     ),
     click.option(
         "--key",
+        callback=parsed_by(read_key),
         metavar="TEXT",
         help="An idempotency key: for a day, the same call with it answers what the first did.  "
         "[default: a new one]",
@@ -49,7 +50,8 @@ class Manner:
     comment: str
     dry_run: bool
     plan: ExpectedPlan | None
-    key: str
+    key: str | None
+    """The caller's; without one, the call makes its own."""
     quiet: bool
     form: Form
 
@@ -68,8 +70,7 @@ def in_manner(command: Callable[..., None]) -> Callable[..., None]:
         form: Form,
         **rest: object,
     ) -> None:
-        # A key for each call, so that whatever repeats it on the way cannot promote twice.
-        manner = Manner(comment, dry_run, plan, key or str(uuid4()), quiet, form)
+        manner = Manner(comment, dry_run, plan, key, quiet, form)
         command(*args, manner=manner, **rest)
 
     for option in reversed(_OPTIONS):

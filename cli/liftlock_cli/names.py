@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 
@@ -14,6 +15,8 @@ from liftlock.oci.reference import Reference, RepositoryName, parse_registry
 from liftlock_cli.output import visible
 
 T = TypeVar("T")
+_NUMBER: Final = re.compile(r"0*[1-9][0-9]{0,17}", re.ASCII)  # all that is one fits 64 bits
+_SHOWN_MAX: Final = 60
 Place = Reference | RepositoryName | str
 """An image, a repository, or a registry."""
 
@@ -36,6 +39,20 @@ def parse_repository_place(text: str) -> RepositoryName | str:
 def parse_expected(text: str) -> Expected:
     """Read `absent` or a digest."""
     return ABSENT if text == "absent" else Digest.parse(text)
+
+
+def parse_number(text: str) -> int:
+    """Read a promotion's number.
+
+    Raises:
+        click.BadParameter: it is none.
+    """
+    if not _NUMBER.fullmatch(text):
+        shown = visible(repr(text[:_SHOWN_MAX]))
+        raise click.BadParameter(
+            f"{shown} is none; a promotion has a number, as `liftlock promotion list` shows it."
+        )
+    return int(text)
 
 
 def parsed_by(

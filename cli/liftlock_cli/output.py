@@ -86,9 +86,9 @@ def visible(text: str) -> str:
     )
 
 
-def print_line(text: str) -> None:
-    """Print one line to stdout, with nothing in it that a terminal would act upon."""
-    click.echo(visible(text))
+def print_line(text: str, *, err: bool = False) -> None:
+    """Print one line, with nothing in it that a terminal would act upon."""
+    click.echo(visible(text), err=err)
 
 
 def print_document(document: Document) -> None:
@@ -108,14 +108,14 @@ def print_many(form: Form, view: View[T], things: Iterable[T]) -> None:
                 print_line(view.name(thing))
 
 
-def print_table(columns: Sequence[Column[T]], things: Iterable[T]) -> None:
+def print_table(columns: Sequence[Column[T]], things: Iterable[T], *, err: bool = False) -> None:
     """Print a table; its rows are as long as they need to be."""
     rows = ([visible(column.text(thing)) for column in columns] for thing in things)
     widths = [len(column.title) for column in columns]
     header = True
     while (part := list(islice(rows, _TABLE_ROWS))) or header:
         widths = [max(width, *(len(row[at]) for row in part), 0) for at, width in enumerate(widths)]
-        _print_part([(c.title, c.right) for c in columns], part, widths, header=header)
+        _print_part([(c.title, c.right) for c in columns], part, widths, header=header, err=err)
         header = False
 
 
@@ -180,13 +180,14 @@ def _print_part(
     widths: Sequence[int],
     *,
     header: bool,
+    err: bool,
 ) -> None:
     # Here, since it takes longer to import than most commands take to run.
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    terminal = on_terminal()
+    stream = sys.stderr if err else sys.stdout
     table = Table(
         box=None, pad_edge=False, show_header=header, padding=(0, 2, 0, 0), header_style=""
     )
@@ -201,8 +202,8 @@ def _print_part(
         table.add_row(*(Text(cell) for cell in row))
     # A row that is longer than the terminal is wide goes on in the next line: folding or cutting
     # its cells would make names that cannot be read or copied.
-    console = Console(file=sys.stdout, force_terminal=terminal, width=_UNLIMITED_COLUMNS)
+    console = Console(file=stream, force_terminal=stream.isatty(), width=_UNLIMITED_COLUMNS)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+        click.echo(line.rstrip(), err=err)

@@ -1,8 +1,13 @@
-"""Plans: what a dry run said, held against what the same request means now."""
+"""Plans: what a dry run said, held against what the same request means now.
+
+The hash alone says what will be done. What a file says beside it is what people look at and
+approve, so the two must agree.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +34,8 @@ class PlanItem(msgspec.Struct, frozen=True):
     digest: str | None
     previous_digest: str | None
     action: str
+    attachment: bool
+    taken: bool
     counts: Mapping[str, int] | None = None
 
 
@@ -38,7 +45,10 @@ class PlanDocument(msgspec.Struct, frozen=True):
     plan: str
     mode: str
     items: list[PlanItem]
-    manifests: list[str] = []
+    linked: int
+    manifests: list[str]
+    referrers: list[str]
+    purged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +85,49 @@ def parse_plan(text: str) -> ExpectedPlan:
     return ExpectedPlan(document.plan, file, document)
 
 
+def require_unedited(plan: ExpectedPlan, promotion: Promotion) -> None:
+    """Require that a file says what the plan of its hash does.
+
+    Raises:
+        FileEdited: it says something else, which is told line by line.
+    """
+    assert plan.document is not None
+    lines = list(_told_differences(plan.document, promotion))
+    if lines:
+        raise FileEdited(plan, lines)
+
+
+class FileEdited(Exception):
+    """A plan's file has the hash of a plan that does something else than the file says."""
+
+    def __init__(self, plan: ExpectedPlan, lines: list[str]) -> None:
+        super().__init__(
+            f"The file was edited: {plan.file} does not say what the plan {plan.hash} does. "
+            "Nothing was written. Take the file as the dry run wrote it, or make a new one."
+        )
+        self.lines = lines
+        """What the file says (`-`), and what its plan does (`+`)."""
+
+
 def differences(before: PlanDocument, promotion: Promotion) -> Iterator[str]:
     """Tell, line by line, how a plan of now differs from the one before."""
+    lines = _told_differences(before, promotion)
+    first = next(lines, None)
+    if first is None:
+        yield "no item and no manifest: these repositories were changed in some other way"
+        return
+    yield first
+    yield from lines
+
+
+def _told_differences(before: PlanDocument, promotion: Promotion) -> Iterator[str]:
     now = msgspec.convert(promotion_document(promotion, dry_run=True), PlanDocument)
     old = {(item.source, item.target): item for item in before.items}
     new = {(item.source, item.target): item for item in now.items}
+    doubles = Counter((item.source, item.target) for item in before.items)
     lines = [
         *([f"mode: {before.mode} -> {now.mode}"] if before.mode != now.mode else []),
+        *_few((f"- {_way(old[key])}, again" for key in old if doubles[key] > 1), "went"),
         *_few((f"- {_way(old[key])}" for key in old if key not in new), "went"),
         *_few((f"+ {_told(new[key])}" for key in new if key not in old), "came"),
         *_few(
@@ -94,16 +140,18 @@ def differences(before: PlanDocument, promotion: Promotion) -> Iterator[str]:
         ),
         *_few(_missing("- manifest", before.manifests, now.manifests), "went"),
         *_few(_missing("+ manifest", now.manifests, before.manifests), "came"),
+        *_few(_missing("- referrer", before.referrers, now.referrers), "went"),
+        *_few(_missing("+ referrer", now.referrers, before.referrers), "came"),
+        *_counted("manifests new at the target", before.linked, now.linked),
+        *_counted("manifests purged", before.purged, now.purged),
     ]
-    if not lines:
-        lines = ["no item and no manifest: these repositories were changed in some other way"]
     for line in lines:
         yield from line.split("\n")
 
 
 def _missing(what: str, digests: Iterable[str], others: Iterable[str]) -> Iterator[str]:
-    known = frozenset(others)
-    return (f"{what} {digest}" for digest in digests if digest not in known)
+    # One that several repositories get is there several times.
+    return (f"{what} {digest}" for digest in (Counter(digests) - Counter(others)).elements())
 
 
 def _way(item: PlanItem) -> str:
@@ -120,14 +168,25 @@ def _changes(old: PlanItem, new: PlanItem) -> Iterator[str]:
         ("digest", old.digest, new.digest),
         ("target was at", old.previous_digest, new.previous_digest),
         ("action", old.action, new.action),
+        ("attachment", _yes(old.attachment), _yes(new.attachment)),
+        ("source tag taken", _yes(old.taken), _yes(new.taken)),
     ):
         if before != now:
             yield f"    {name}: {before or 'absent'} -> {now or 'absent'}"
+    if (old.counts is None) != (new.counts is None):
+        yield f"    counts: {_yes(old.counts is not None)} -> {_yes(new.counts is not None)}"
     counted, counts = old.counts or {}, new.counts or {}
     for name in {**counted, **counts}:
-        before_count, count = counted.get(name, 0), counts.get(name, 0)
-        if before_count != count:
-            yield f"    {name}: {before_count} -> {count}"
+        yield from _counted(f"    {name}", counted.get(name, 0), counts.get(name, 0))
+
+
+def _counted(name: str, before: int, now: int) -> Iterator[str]:
+    if before != now:
+        yield f"{name}: {before} -> {now}"
+
+
+def _yes(is_so: bool) -> str:  # noqa: FBT001 - it is what it is about
+    return "yes" if is_so else "no"
 
 
 def _few(lines: Iterable[str], what: str) -> Iterator[str]:

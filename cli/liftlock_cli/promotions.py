@@ -10,7 +10,7 @@ from liftlock.model import ANYTHING, Expected, Side
 from liftlock.oci.reference import Selection, Target
 from liftlock.promotion import RequestItem
 from liftlock_cli.manner import Manner, dry_run_option, in_manner, quiet_option
-from liftlock_cli.names import parse_expected, parsed_by
+from liftlock_cli.names import parse_expected, parse_number, parsed_by
 from liftlock_cli.opening import Settings, actor, writing
 from liftlock_cli.output import Form, output_option
 from liftlock_cli.progress import progress
@@ -136,7 +136,7 @@ def promote(
 
 
 @click.command()
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", callback=parsed_by(parse_number), metavar="NUMBER")
 @comment_option
 @dry_run_option
 @quiet_option

@@ -45,11 +45,26 @@ SUMMARIES: Final[View[PromotionSummary]] = View(
 )
 
 
-def print_promotion(promotion: Promotion, form: Form, *, dry_run: bool = False) -> None:
-    """Print a promotion or an undo; as a name, its number, if it has one."""
+def print_promotion(
+    promotion: Promotion,
+    form: Form,
+    *,
+    dry_run: bool = False,
+    purging: bool = False,
+    err: bool = False,
+) -> None:
+    """Print a promotion or an undo; as a name, its number, if it has one.
+
+    Args:
+        promotion: what was done, or would be.
+        form: how it is printed.
+        dry_run: whether nothing was done.
+        purging: whether what a move leaves at its source goes at once.
+        err: whether a table goes to stderr.
+    """
     match form:
         case Form.TABLE:
-            _print_table(promotion, dry_run=dry_run)
+            _print_table(promotion, dry_run=dry_run, purging=purging, err=err)
         case Form.JSON:
             print_document(promotion_document(promotion, dry_run=dry_run))
         case Form.NAME:
@@ -57,25 +72,31 @@ def print_promotion(promotion: Promotion, form: Form, *, dry_run: bool = False) 
                 print_line(str(promotion.id))
 
 
-def _print_table(promotion: Promotion, *, dry_run: bool) -> None:
+def _print_table(promotion: Promotion, *, dry_run: bool, purging: bool, err: bool) -> None:
     """Print a table for people; of a long promotion, how it begins."""
     if not dry_run and len(promotion.items) == 1:
-        print_line(promotion_line(promotion))
+        print_line(promotion_line(promotion), err=err)
         return
     if promotion.undoes is not None and not promotion.changed:
-        print_line(promotion_line(promotion))
+        print_line(promotion_line(promotion), err=err)
         return
-    print_line(_head(promotion, dry_run=dry_run))
+    title = _rehearsed_title(promotion, purging=purging) if dry_run else _title(promotion)
+    print_line(_head(promotion, title), err=err)
+
+    def note(item: PromotionItem) -> str:
+        return "; ".join(filter(None, (_note(item), _taken(item, dry_run=dry_run))))
+
     shown = promotion.items[:_ITEMS_MAX]
-    noted = any(_note(item) for item in shown)
-    print_table(_ITEMS + _NOTES if noted else _ITEMS, shown)
+    notes = (Column("NOTE", note),) if any(note(item) for item in shown) else ()
+    print_table(_ITEMS + notes, shown, err=err)
     more = len(promotion.items) - len(shown)
     if more:
-        print_line(f"… and {count_text(more, 'more item')}; -o json prints them all")
+        print_line(f"… and {count_text(more, 'more item')}; -o json prints them all", err=err)
     if dry_run and promotion.plan:
         print_line(
             f"plan {promotion.plan}: to do just this or nothing, repeat the command with "
-            f"--plan {promotion.plan} instead of --dry-run"
+            f"--plan {promotion.plan} instead of --dry-run",
+            err=err,
         )
 
 
@@ -84,10 +105,9 @@ def promotion_line(promotion: Promotion) -> str:
     if promotion.undoes is not None and not promotion.changed:
         return f"promotion {promotion.undoes} was undone already, by promotion {promotion.id}"
     if len(promotion.items) != 1:
-        return _head(promotion, dry_run=False)
+        return _head(promotion, _title(promotion))
     (item,) = promotion.items
-    # An undo goes no way: it puts its target back.
-    way = item.target if promotion.undoes is not None else f"{item.source} -> {item.target}"
+    way = item.target if _stays(promotion, item) else f"{item.source} -> {item.target}"
     digest = f" {digest_text(item.digest)}" if item.digest else ""
     was = (
         f" (was {digest_text(item.previous_digest)})"
@@ -95,35 +115,54 @@ def promotion_line(promotion: Promotion) -> str:
         else ""
     )
     note = f" ({_note(item)})" if _note(item) else ""
-    done = f"{way}{digest} {_DONE[item.action]}{was}{note}"
-    return f"{_title(promotion, dry_run=False)}: {done}; {_sums(promotion)}"
+    taken = f"; {_taken(item, dry_run=False)}" if item.taken else ""
+    done = f"{way}{digest} {_DONE[item.action]}{was}{note}{taken}"
+    return f"{_title(promotion)}: {done}; {_sums(promotion)}"
 
 
-def _head(promotion: Promotion, *, dry_run: bool) -> str:
+def _stays(promotion: Promotion, item: PromotionItem) -> bool:
+    """Tell whether an item goes no way: an undo puts a tag back, but gives a repository a name."""
+    if promotion.undoes is None:
+        return False
+    is_whole = item.digest is None and item.previous_digest is None
+    return not is_whole or item.source in {"", item.target}
+
+
+def _head(promotion: Promotion, title: str) -> str:
     attachments = sum(1 for item in promotion.items if item.attachment)
     of_them = f", {count_text(attachments, 'attachment tag')} among them" if attachments else ""
     items = count_text(len(promotion.items), "item")
-    return f"{_title(promotion, dry_run=dry_run)}: {items}{of_them}; {_sums(promotion)}"
+    return f"{title}: {items}{of_them}; {_sums(promotion)}"
 
 
-def _title(promotion: Promotion, *, dry_run: bool) -> str:
-    if dry_run:
-        title = "dry run, nothing was changed"
-    elif promotion.id is not None:
-        title = f"promotion {promotion.id}"
-    else:
-        title = "nothing to do"
+def _title(promotion: Promotion) -> str:
+    title = "nothing to do" if promotion.id is None else f"promotion {promotion.id}"
     return title if promotion.undoes is None else f"{title} (undoes {promotion.undoes})"
 
 
+def _rehearsed_title(promotion: Promotion, *, purging: bool) -> str:
+    if promotion.undoes is not None:
+        return f"dry run of an undo, nothing was changed (undoes {promotion.undoes})"
+    how = f"{promotion.mode.value}, purging" if purging else promotion.mode.value
+    return f"dry run of a {how}, nothing was changed"
+
+
 def _sums(promotion: Promotion) -> str:
-    return ", ".join(
-        (
-            count_text(promotion.linked, "manifest"),
-            count_text(len(promotion.referrers), "referrer"),
-            count_text(promotion.records, "record"),
-        )
-    )
+    sums = [
+        count_text(promotion.linked, "manifest"),
+        count_text(len(promotion.referrers), "referrer"),
+        count_text(promotion.records, "record"),
+    ]
+    if promotion.purged:
+        sums.append(f"{count_text(promotion.purged, 'manifest')} purged")
+    return ", ".join(sums)
+
+
+def _taken(item: PromotionItem, *, dry_run: bool) -> str:
+    if not item.taken:
+        return ""
+    what = "source tag" if item.tally is None else "source name"
+    return f"{what} would be taken" if dry_run else f"{what} taken"
 
 
 def _note(item: PromotionItem) -> str:
@@ -151,4 +190,3 @@ _ITEMS: Final[tuple[Column[PromotionItem], ...]] = (
     Column("OLD", lambda item: digest_text(item.previous_digest)),
     Column("NEW", lambda item: digest_text(item.digest)),
 )
-_NOTES: Final[tuple[Column[PromotionItem], ...]] = (Column("NOTE", _note),)

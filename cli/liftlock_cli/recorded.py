@@ -9,6 +9,7 @@ import click
 
 from liftlock.engine import Engine
 from liftlock.model import Page, PromotionSummary
+from liftlock_cli.names import parse_number, parsed_by
 from liftlock_cli.opening import Settings, reading
 from liftlock_cli.output import Form, instant_text, output_option, print_facts, print_many
 from liftlock_cli.paging import every
@@ -31,7 +32,7 @@ def list_(settings: Settings, *, limit: int | None, form: Form) -> None:
 
 
 @promotion.command()
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", callback=parsed_by(parse_number), metavar="NUMBER")
 @output_option
 @click.pass_obj
 def show(settings: Settings, *, number: int, form: Form) -> None:

@@ -110,6 +110,8 @@ HISTORY: Final[View[HistoryEntry]] = View(
         Column("FROM -> TO", _way),
         Column("OLD", lambda entry: digest_text(entry.old_digest)),
         Column("NEW", lambda entry: digest_text(entry.new_digest)),
+        # What refusals and the JSON speak of.
+        Column("EVENT", lambda entry: str(entry.event), right=True),
         Column(
             "PROMOTION",
             lambda entry: "-" if entry.promotion is None else str(entry.promotion),

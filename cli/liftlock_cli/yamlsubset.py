@@ -91,7 +91,9 @@ def _mapping(events: Iterator[Event], depth: int) -> dict[str, object]:
             raise _refused(event, "a key must be text")
         if event.value in values:
             raise _refused(event, f"the key {event.value!r} is there twice")
-        values[event.value] = _value(events, next(events), depth + 1)
+        value = next(events)
+        _require_said(event.value, value)
+        values[event.value] = _value(events, value, depth + 1)
     return values
 
 
@@ -103,6 +105,15 @@ def _require_plain(event: Event) -> None:
         raise _refused(event, f"&{event.anchor} is an anchor; write things out where they belong")
     if event.tag is not None:
         raise _refused(event, f"{event.tag} is an explicit type; leave it out")
+
+
+def _require_said(key: str, event: Event) -> None:
+    """Refuse a key with nothing behind it: it is easily forgotten, and null may mean much."""
+    if not isinstance(event, ScalarEvent) or event.value or not event.implicit[0]:
+        return
+    all_of_it = ' (all tags are `tags: "*"`)' if key == "tags" else ""
+    reason = f"`{key}:` has no value; leave the line out, or say one{all_of_it}"
+    raise _refused(event, reason)
 
 
 def _refused(event: Event, reason: str) -> YamlRefusedError:

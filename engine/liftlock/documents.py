@@ -5,12 +5,15 @@ The same over HTTP and in the CLI. Instants are RFC 3339 in UTC, digests are who
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from liftlock.complaints import of_item, read_form
+from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.model import (
     ABSENT,
@@ -25,11 +28,15 @@ from liftlock.model import (
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Selection, Target
 from liftlock.promotion import PromotionRequest, RequestItem
+from liftlock.promotion.deciding import refuse
+from liftlock.promotion.forms import item_faults, size_fault
 
 T = TypeVar("T")
 Document = Mapping[str, Any]  # Any: JSON
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_DEFAULTS: Final = Limits()
 
 
 class ItemDocument(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,7 +53,7 @@ class ItemDocument(msgspec.Struct, forbid_unknown_fields=True):
 class RequestDocument(msgspec.Struct, forbid_unknown_fields=True):
     """A promotion, as it is asked for."""
 
-    items: Annotated[list[ItemDocument], msgspec.Meta(min_length=1)]
+    items: list[Any]  # Any: each is read by itself, as an ItemDocument
     mode: Literal["copy", "move"] = "copy"
     comment: str = ""
     dry_run: bool = False
@@ -71,23 +78,38 @@ class Asked(NamedTuple):
     plan: str | None
 
 
-def read_request(document: object) -> Asked:
+def read_request(document: object, limits: Limits = _DEFAULTS) -> Asked:
     """Read a request from parsed JSON or YAML.
 
-    Names and digests that are none are in the request's `faults`: whoever judges it refuses it
-    for these and for all that is wrong with the other items.
+    What is wrong with single items is in the request's `faults`, with its item's place from 1 as
+    `item`: whoever judges it refuses it for that and for all that is wrong with the others.
 
     Raises:
-        PromotionInvalid: it does not have its form.
+        PromotionInvalid: the document does not have its form, or has too many items; with
+            everything that is wrong in `violations`.
     """
-    read = _convert(document, RequestDocument)
     violations: list[LiftlockError] = []
-    items = [_item(item, violations) for item in read.items]
+    read = read_form(document, RequestDocument, "a promotion", violations)
+    fault = size_fault(len(read.items), limits) if read is not None else None
+    if read is None or fault is not None:
+        refuse([fault] if fault is not None else violations)
+    assert read is not None
+    is_purge = read.purge and not violations  # of a mode that cannot be read, nothing is known
+    mode = Mode(read.mode)
+    items: list[RequestItem] = []
+    for number, each in enumerate(read.items, 1):
+        found: list[LiftlockError] = []
+        item = _item(each, found)
+        if item is not None:
+            found += item_faults(item, mode)
+            if not found:
+                items.append(item)
+        violations += [of_item(error, number) for error in found]
     request = PromotionRequest(
-        tuple(item for item in items if item is not None),
-        Mode(read.mode),
+        tuple(items),
+        mode,
         Side(read.attachments) if read.attachments else None,
-        read.purge,
+        is_purge,
         tuple(violations),
     )
     return Asked(request, read.comment, read.dry_run, read.plan)
@@ -99,7 +121,25 @@ def read_undo(document: object) -> UndoDocument:
     Raises:
         PromotionInvalid: it does not have its form.
     """
-    return _convert(document, UndoDocument)
+    violations: list[LiftlockError] = []
+    read = read_form(document, UndoDocument, "an undo", violations)
+    refuse(violations)
+    assert read is not None
+    return read
+
+
+def read_key(text: str) -> str:
+    """Read an idempotency key.
+
+    Raises:
+        PromotionInvalid: it is none.
+    """
+    if not _KEY.fullmatch(text):
+        raise PromotionInvalid(
+            "an idempotency key (Idempotency-Key, --key) is one text of 1 to 255 visible ASCII "
+            "characters"
+        )
+    return text
 
 
 def promotion_document(promotion: Promotion, *, dry_run: bool = False) -> Document:
@@ -144,14 +184,10 @@ def instant(milliseconds: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _convert(document: object, form: type[T]) -> T:
-    try:
-        return msgspec.convert(document, form)
-    except msgspec.ValidationError as error:
-        raise PromotionInvalid(f"the request does not have its form: {error}") from error
-
-
-def _item(item: ItemDocument, violations: list[LiftlockError]) -> RequestItem | None:
+def _item(document: object, violations: list[LiftlockError]) -> RequestItem | None:
+    item = read_form(document, ItemDocument, "an item", violations)
+    if item is None:
+        return None
     source = _read(Selection.parse, item.source, violations)
     target = _read(Target.parse, item.target, violations)
     expect_source = _read(_expected, item.expect_source, violations)

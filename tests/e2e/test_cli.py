@@ -427,7 +427,7 @@ def test_a_digest_can_be_promoted(shell):
 def test_a_dry_run_changes_nothing(shell):
     out = shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--dry-run")
     head, title, row, *_ = out.splitlines()
-    assert head.startswith("dry run, nothing was changed: 1 item; 1 manifest, 0 referrers, ")
+    assert head.startswith("dry run of a copy, nothing was changed: 1 item; 1 manifest, ")
     assert title.split() == ["SOURCE", "TARGET", "ACTION", "OLD", "NEW"]
     digest = str(APP.top.digest)
     assert row.split() == ["dev/team/app:1.2", "prod/team/app:1.2", "create", "-", digest]
@@ -437,7 +437,7 @@ def test_a_dry_run_changes_nothing(shell):
     assert shell.json("ls", "prod") == []
     assert shell.out("promote", "dev/team/app:1.2", "--to", "prod", "-o", "name") == "1\n"
     head, _, row = shell.out("undo", "1", "--dry-run").splitlines()
-    assert head.startswith("dry run, nothing was changed (undoes 1): 1 item; ")
+    assert head.startswith("dry run of an undo, nothing was changed (undoes 1): 1 item; ")
     assert " remove " in row
     assert shell.json("ls", "prod/team/app")
 
@@ -505,7 +505,10 @@ def test_every_name_of_a_set_that_is_wrong_is_told(fixed, tmp_path):
     file = tmp_path / "set.yaml"
     file.write_text("- {source: DEV/a:1, target: prod}\n- {source: dev/a:1, target: PROD}\n")
     said = fixed.fails(2, "promote", "--set", str(file))
-    assert [line.split()[1] for line in said.splitlines()] == ["'DEV/a'", "'PROD'"]
+    assert [" ".join(line.split()[1:4]) for line in said.splitlines()] == [
+        "Item 1: 'DEV/a'",
+        "Item 2: 'PROD'",
+    ]
     file.write_text("- {source: dev/a:1, target: prod, sauce: none}\n")
     assert "`sauce`" in fixed.fails(2, "promote", "--set", str(file))
 
@@ -546,6 +549,8 @@ def test_history_tells_newest_first_who_what_and_why(shell):
     out = shell.out("history", "prod/team/app:1.2")
     title, *rows = out.splitlines()
     assert title.split()[:4] == ["WHEN", "WHO", "WHAT", "FROM"]
+    assert title.split()[-3:] == ["EVENT", "PROMOTION", "COMMENT"]
+    assert f" {first['event']} " in rows[-1]
     assert len(rows) == 3
     assert "dev/team/app:1.2 -> prod/team/app:1.2" in rows[-1]
     assert str(APP.top.digest) in rows[-1]
@@ -631,6 +636,10 @@ def test_a_comment_cannot_steer_the_terminal(shell, words):
         ("promote", "dev/app", "--to", "prod", "--tags", ""),
         ("promote", "dev/app:1", "--to", "prod", "--purge"),
         ("promote", "dev/app:1", "--to", "prod", "--plan", "none.json"),
+        ("promote", "dev/app:1", "--to", "prod", "--key", "a b"),
+        ("promote", "dev/app:1", "--to", "prod", "--key", ""),
+        ("promote", "dev/app:1", "--to", "prod", "--key", "x" * 256),
+        ("rename", "dev/app", "dev/new", "--key", "\u00fc"),
         ("promote", "--set", "none.yaml"),
         ("promote", "--set", "."),
         ("promote", "--set", "/dev/null", "--to", "prod"),
@@ -662,6 +671,14 @@ def test_wrong_usage_ends_with_2_and_says_why(fixed, words):
     said = fixed.fails(2, *words)
     assert "Usage: " in said
     assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("number", ["abc", "0", "1.5", "9" * 30, "\x1b[31m", "\u0661"])
+def test_what_is_no_promotions_number_is_told_where_they_are(fixed, number):
+    for words in (("undo", number), ("promotion", "show", number)):
+        said = fixed.fails(2, *words)
+        assert "a promotion has a number, as `liftlock promotion list` shows it" in said
+        assert "\x1b" not in said
 
 
 def test_a_comment_that_is_no_unicode_or_too_long_is_refused(fixed):

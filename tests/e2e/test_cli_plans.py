@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from shells import APP, OTHER
+from shells import APP, OTHER, TOOL
 
 SET = """\
 - {source: dev/team/app, target: prod, tags: "1.*"}
@@ -31,7 +31,7 @@ def plan(shell, promote, tmp_path) -> Path:
 
 def test_a_dry_run_changes_nothing_and_says_how_to_do_just_this(shell, promote):
     head, title, *rows, last = shell.out(*promote, "--dry-run").splitlines()
-    assert head.startswith("dry run, nothing was changed: 4 items; ")
+    assert head.startswith("dry run of a copy, nothing was changed: 4 items; ")
     assert title.split() == ["SOURCE", "TARGET", "ACTION", "OLD", "NEW"]
     assert {row.split()[1] for row in rows} == {
         *(f"prod/team/app:{tag}" for tag in ("1.2", "1.3", "1.10")),
@@ -76,12 +76,95 @@ def test_a_plan_that_is_outdated_is_a_conflict_and_the_difference_is_told(
     assert shell.names("promotion", "list") == ["1"]
 
 
-def test_an_outdated_hash_is_a_conflict_that_names_the_new_one(shell, promote, plan, pushed):
+def test_an_outdated_hash_is_a_conflict_that_shows_the_new_plan(shell, promote, plan, pushed):
     old = json.loads(plan.read_text())["plan"]
     pushed("dev/team/app", OTHER, "1.2")
-    (said,) = shell.fails(4, *promote, "--plan", old).splitlines()
-    assert old in said
-    assert shell.json(*promote, "--dry-run")["plan"] in said
+    now = shell.json(*promote, "--dry-run")
+    sentence, announced, *table = shell.fails(4, *promote, "--plan", old).splitlines()
+    assert old in sentence
+    assert sentence.endswith(f"run it with --dry-run, then with --plan {now['plan']}.")
+    assert announced == "The new plan:"
+    assert table == shell.out(*promote, "--dry-run").splitlines()
+    done = shell(*promote, "--plan", old, "-o", "json")
+    assert (done.returncode, done.stderr.splitlines()) == (4, [sentence])
+    assert {**json.loads(done.stdout), "at": ""} == {**now, "at": ""}
+    assert shell.tags("prod") == {}
+
+
+def test_the_plan_of_a_set_itself_shows_the_new_one_as_well(shell, tmp_path):
+    file = tmp_path / "release.json"
+    items = [{"source": "dev/team/app:1.2", "target": "prod"}]
+    file.write_text(json.dumps({"plan": "5f" * 16, "items": items}))
+    assert "The new plan:\ndry run of a copy, " in shell.fails(4, "promote", "--set", str(file))
+
+
+def test_a_file_outdated_has_the_new_plan_as_json_too(shell, promote, plan, pushed):
+    pushed("dev/team/app", OTHER, "1.2")
+    done = shell(*promote, "--plan", str(plan), "-o", "json")
+    assert done.returncode == 4
+    assert "~ dev/team/app:1.2 -> prod/team/app:1.2" in done.stderr
+    assert json.loads(done.stdout)["plan"] == shell.json(*promote, "--dry-run")["plan"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda plan: plan["items"].pop(0), "+ dev/team/app:1.10 -> prod/team/app:1.10: create"),
+        (lambda plan: plan["items"].clear(), "+ dev/team/tool:3.0 -> prod/team/tool:3.0: create"),
+        (lambda plan: plan["items"].append(plan["items"][0]), "prod/team/app:1.10, again"),
+        (lambda plan: plan["items"][0].update(digest=str(TOOL.top.digest)), "digest: sha256:"),
+        (lambda plan: plan["items"][0].update(previous_digest="x"), "target was at: x -> absent"),
+        (lambda plan: plan["items"][0].update(action="unchanged"), "action: unchanged -> create"),
+        (lambda plan: plan["items"][0].update(target="qa/a:1"), "- dev/team/app:1.10 -> qa/a:1"),
+        (lambda plan: plan["items"][0].update(attachment=True), "attachment: yes -> no"),
+        (lambda plan: plan["items"][0].update(taken=True), "source tag taken: yes -> no"),
+        (lambda plan: plan["items"][0].update(counts={"tags": 1}), "tags: 1 -> 0"),
+        (lambda plan: plan.update(mode="move"), "mode: move -> copy"),
+        (lambda plan: plan["manifests"].pop(), "+ manifest sha256:"),
+        (lambda plan: plan["referrers"].clear(), "+ referrer sha256:"),
+        (lambda plan: plan.update(purged=9), "manifests purged: 9 -> 0"),
+        (lambda plan: plan.update(linked=1), "manifests new at the target: 1 -> "),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--key", "again")])
+def test_a_file_that_was_edited_is_a_conflict_and_changes_nothing(
+    shell, promote, plan, edit, told, options
+):
+    edited = json.loads(plan.read_text())
+    edit(edited)
+    plan.write_text(json.dumps(edited))
+    said = shell.fails(4, *promote, "--plan", str(plan), *options)
+    assert said.startswith(f"Error: The file was edited: {plan} ")
+    assert told in said
+    assert shell.tags("prod") == {}
+    assert shell.names("promotion", "list") == []
+
+
+def test_a_file_without_its_items_is_wrong_usage(shell, promote, plan):
+    document = json.loads(plan.read_text())
+    del document["items"]
+    plan.write_text(json.dumps(document))
+    assert "missing required field `items`" in shell.fails(2, *promote, "--plan", str(plan))
+    assert shell.tags("prod") == {}
+
+
+def test_a_move_held_to_its_file_again_has_its_answer_under_its_key(shell, tmp_path):
+    move = ("promote", "dev/team/app:1.2", "--to", "prod", "--move")
+    file = tmp_path / "plan.json"
+    file.write_text(shell.out(*move, "--dry-run", "-o", "json"))
+    held = (*move, "--plan", str(file))
+    first = shell.json(*held, "--key", "release-7")
+    assert shell.json(*held, "--key", "release-7") == first
+    shell.fails(4, *held)
+    shell.fails(4, *held, "--key", "another")
+
+
+def test_what_is_right_already_is_no_edited_file(shell, promote, plan):
+    shell.out(*promote)
+    file = plan.with_name("again.json")
+    file.write_text(shell.out(*promote, "--dry-run", "-o", "json"))
+    assert shell.json(*promote, "--plan", str(file))["changed"] is False
+    assert "outdated" in shell.fails(4, *promote, "--plan", str(plan))
 
 
 def test_what_the_plan_does_not_rest_on_does_not_outdate_it(shell, promote, plan, pushed):

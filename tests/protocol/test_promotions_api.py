@@ -265,35 +265,65 @@ class TestRefused:
         server.problem(answer, 422, "text-invalid")
 
 
+ITEM = '{"source": "dev/a:1", "target": "prod"}'
+
+
 class TestDocuments:
     @pytest.mark.parametrize(
-        "body",
+        ("body", "told"),
         [
-            "[]",
-            "null",
-            "1",
-            "{}",
-            '{"items": null}',
-            '{"items": []}',
-            '{"items": {}}',
-            '{"items": [1]}',
-            '{"items": [{}]}',
-            '{"items": [{"source": "dev/a:1"}]}',
-            '{"items": [{"target": "prod"}]}',
-            '{"items": [{"source": 1, "target": "prod"}]}',
-            '{"items": [{"source": "dev/a:1", "target": "prod", "tag": "1"}]}',
-            '{"items": [{"source": "dev/a", "target": "prod", "tags": 1}]}',
-            '{"items": [{"source": "dev/a", "target": "prod", "tags": [1]}]}',
-            '{"items": [{"source": "dev/a:1", "target": "prod"}], "mode": "steal"}',
-            '{"items": [{"source": "dev/a:1", "target": "prod"}], "dry_run": "yes"}',
-            '{"items": [{"source": "dev/a:1", "target": "prod"}], "comment": null}',
-            '{"items": [{"source": "dev/a:1", "target": "prod"}], "dryRun": true}',
-            '{"items": [{"source": "dev/a:1", "target": "prod"}], "attachments": "both"}',
+            ("[]", "a promotion is an object with fields"),
+            ("null", "and not null"),
+            ("1", "and not 1"),
+            ("{}", "lacks `items`"),
+            ('{"items": null}', "`items` must be a list of items"),
+            ('{"items": []}', "it has no items; name at least one source and target"),
+            ('{"items": {}}', "and not an object"),
+            ('{"items": [1]}', "Item 1: "),
+            ('{"items": [{}]}', "lacks `source`"),
+            ('{"items": [{"source": "dev/a:1"}]}', "lacks `target`"),
+            ('{"items": [{"target": "prod"}]}', "lacks `source`"),
+            ('{"items": [{"source": 1, "target": "prod"}]}', "`source` must be text, and not 1"),
+            ('{"items": [{"source": "dev/a:1", "target": "prod", "tag": "1"}]}', "field `tag`"),
+            ('{"items": [{"source": "dev/a", "target": "prod", "tags": 1}]}', "a list of tags"),
+            ('{"items": [{"source": "dev/a", "target": "prod", "tags": [1]}]}', "a list of tags"),
+            (f'{{"items": [{ITEM}], "mode": "mv"}}', '"copy" or "move", and not "mv"'),
+            (f'{{"items": [{ITEM}], "dry_run": "yes"}}', "`dry_run` must be true or false"),
+            (f'{{"items": [{ITEM}], "comment": null}}', "`comment` must be text"),
+            (f'{{"items": [{ITEM}], "dryRun": true}}', "no field `dryRun`"),
+            (f'{{"items": [{ITEM}], "attachments": "both"}}', '"source" or "target"'),
         ],
     )
-    def test_another_form_is_422_and_says_where(self, server, body):
+    def test_another_form_is_422_and_says_what_is_allowed(self, server, body, told):
         problem = server.problem(post(server, body), 422, "promotion-invalid")
-        assert "form" in problem["detail"]
+        assert told in problem["detail"]
+
+    def test_all_that_is_wrong_is_told_and_of_which_item(self, server):
+        items = [
+            {"source": "dev/a:1", "target": "PROD"},
+            {"source": "dev/a@sha256:12", "target": "prod"},
+            {"source": "dev/a:1"},
+            {"source": "dev/a:1", "target": "prod", "tags": "*"},
+            {"source": "dev/a:1", "target": "prod", "tags": "*"},
+            {"source": "dev/a:1", "target": "prod"},
+        ]
+        answer = post(server, json.dumps({"items": items, "purge": True, "commend": "?"}))
+        told = server.problem(answer, 422, "promotion-invalid")["violations"]
+        assert [(one["rule"], one["facts"].get("item")) for one in told] == [
+            ("promotion-invalid", None),
+            ("name-invalid", 1),
+            ("digest-invalid", 2),
+            ("promotion-invalid", 3),
+            ("promotion-invalid", 4),
+            ("promotion-invalid", 5),
+            ("repository-unknown", None),
+        ]
+        assert told[1]["facts"]["name"] == "PROD"
+        assert told[4]["detail"].startswith("Item 4: The promotion is refused: dev/a:1 names an")
+        answer = post(server, json.dumps({"items": items[-2:], "purge": True}))
+        told = server.problem(answer, 422, "promotion-invalid")["violations"]
+        assert "purge goes with a move" in told[0]["detail"]
+        assert [one["facts"].get("item") for one in told] == [None, 1, None]
 
     def test_an_unknown_field_is_named(self, server, repo, target):
         problem = server.problem(
@@ -349,13 +379,21 @@ class TestDocuments:
     def test_a_long_document_within_the_limit_is_read(self, server, repo, target):
         """In a thread, and with the same answers."""
         items = [
-            {"source": f"{repo}:{n}", "target": f"{target}:{f'!{n}' if n else n}"}
-            for n in range(2000)
+            {"source": f"{repo}:{n}", "target": f"{target}:{f'!{n:050}' if n else n}"}
+            for n in range(1000)
         ]
         answer = server.http.post(PATH, json={"items": items})
         assert len(answer.request.content) > 64 * 1024
         problem = server.problem(answer, 422, "name-invalid")
-        assert len(problem["violations"]) == 1999 + 1  # and that they are too many
+        assert len(problem["violations"]) == 999 + 1  # the first has no source
+
+    def test_of_too_many_items_the_limit_is_named(self, server):
+        items = [{"source": "dev/a:1", "target": "prod"}] * 1001
+        problem = server.problem(
+            server.http.post(PATH, json={"items": items}), 422, "promotion-invalid"
+        )
+        assert "may have 1000 (promotion_items_max)" in problem["detail"]
+        assert len(problem["violations"]) == 1
 
     @pytest.mark.parametrize("key", ["", "x" * 256, "two words", "tab\there", "ü"])
     def test_an_idempotency_key_that_is_none_is_422(self, server, repo, target, image, key):

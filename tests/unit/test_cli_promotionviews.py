@@ -10,6 +10,7 @@ from liftlock.model import Mode, Outcome, Promotion, PromotionItem, Tally
 from liftlock.oci.digest import Digest
 from liftlock_cli import promotionviews
 from liftlock_cli.output import Form
+from liftlock_cli.promoting import print_made
 from liftlock_cli.promotionviews import print_promotion
 
 OLD, NEW = Digest.of(b"old"), Digest.of(b"new")
@@ -24,9 +25,11 @@ def item(tag: str, **more) -> PromotionItem:
 
 
 def made(*items: PromotionItem, **more) -> Promotion:
-    fields = {"id": 7, "changed": True, "plan": PLAN, "undoes": None, **more}
+    fields = {
+        "id": 7, "changed": True, "plan": PLAN, "undoes": None, "mode": Mode.COPY, **more,
+    }  # fmt: skip
     return Promotion(
-        at=0, by="test", mode=Mode.COPY, comment="", items=items, linked=2,
+        at=0, by="test", comment="", items=items, linked=2,
         manifests=(NEW, OLD),
         referrers=(OLD,), records=23, **fields,
     )  # fmt: skip
@@ -34,8 +37,8 @@ def made(*items: PromotionItem, **more) -> Promotion:
 
 @pytest.fixture
 def lines(capsys):
-    def printed(promotion: Promotion, form: Form = Form.TABLE, *, dry_run: bool = False):
-        print_promotion(promotion, form, dry_run=dry_run)
+    def printed(promotion: Promotion, form: Form = Form.TABLE, **how: bool):
+        print_promotion(promotion, form, **how)
         return capsys.readouterr().out.splitlines()
 
     return printed
@@ -70,7 +73,7 @@ def test_several_items_are_a_table(lines):
 
 def test_a_dry_run_is_a_table_and_tells_how_to_use_its_plan(lines):
     head, title, row, plan = lines(made(item("1"), id=None), dry_run=True)
-    assert head.startswith("dry run, nothing was changed: 1 item; ")
+    assert head.startswith("dry run of a copy, nothing was changed: 1 item; ")
     assert title.split()[-1] == "NEW"
     assert row.split()[2] == "overwrite"
     assert plan == (
@@ -81,8 +84,59 @@ def test_a_dry_run_is_a_table_and_tells_how_to_use_its_plan(lines):
 
 def test_a_dry_run_of_an_undo_has_no_plan(lines):
     printed = lines(made(item("1"), id=None, undoes=3, plan=""), dry_run=True)
-    assert printed[0].startswith("dry run, nothing was changed (undoes 3): ")
+    assert printed[0].startswith("dry run of an undo, nothing was changed (undoes 3): ")
     assert len(printed) == 3
+
+
+def test_a_dry_run_says_what_becomes_of_the_source(lines):
+    dry = {"id": None, "mode": Mode.MOVE}
+    moved = made(item("1", taken=True), WHOLE._replace(taken=True), item("2"), **dry)
+    head, _, tag, whole, kept, _ = lines(moved, dry_run=True)
+    assert head.startswith("dry run of a move, nothing was changed: 3 items; ")
+    assert tag.endswith(" source tag would be taken")
+    assert whole.endswith("9 manifests; source name would be taken")
+    assert "taken" not in kept
+    purged = made(item("1", taken=True), purged=1, **dry)
+    head = lines(purged, dry_run=True, purging=True)[0]
+    assert head.startswith("dry run of a move, purging, nothing was changed: 1 item; ")
+    assert head.endswith(", 23 records, 1 manifest purged")
+
+
+def test_a_move_says_what_it_took_where_the_target_was_right_already(lines):
+    same = item("1", taken=True)._replace(action=Outcome.UNCHANGED, previous_digest=NEW)
+    assert lines(made(same, mode=Mode.MOVE, purged=2)) == [
+        (
+            f"promotion 7: dev/app:1 -> prod/app:1 {NEW} unchanged; source tag taken; "
+            "2 manifests, 1 referrer, 23 records, 2 manifests purged"
+        )
+    ]
+    _, title, row, _ = lines(made(same, item("2")))
+    assert title.split()[-1] == "NOTE"
+    assert row.endswith(" source tag taken")
+
+
+def test_the_undo_of_a_renaming_goes_a_way_and_that_of_a_tag_goes_none(lines):
+    back = PromotionItem("prod/swap2", "prod/swap", None, None, Outcome.CREATE)
+    (line,) = lines(made(back, undoes=5))
+    assert line.startswith("promotion 7 (undoes 5): prod/swap2 -> prod/swap created; ")
+    (line,) = lines(made(back._replace(source="prod/swap"), undoes=5))
+    assert line.startswith("promotion 7 (undoes 5): prod/swap created; ")
+    (line,) = lines(made(item("1"), undoes=5))
+    assert line.startswith(f"promotion 7 (undoes 5): prod/app:1 {NEW} ")
+
+
+def test_a_table_may_go_to_stderr(capsys):
+    print_promotion(made(item("1"), item("2")), Form.TABLE, dry_run=True, err=True)
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 5)
+
+
+def test_warnings_are_told_beside_the_result(capsys):
+    for form in Form:
+        print_made(made(item("1"), warnings=("Odd\x1b.", "Odder.")), form, dry_run=True)
+        out, err = capsys.readouterr()
+        assert "Warning: " not in out
+        assert err == "Warning: Odd\\x1b.\nWarning: Odder.\n"
 
 
 def test_of_many_items_the_first_are_shown_and_json_has_all(lines):

@@ -64,9 +64,11 @@ def written(tmp_path: Path):
 
 
 def refusal(path: Path) -> str:
-    with pytest.raises(PromotionInvalid) as raised:
-        read_set(path)
-    return str(raised.value)
+    try:
+        (fault,) = read_set(path).request.faults
+    except PromotionInvalid as refused:
+        fault = refused
+    return str(fault)
 
 
 @pytest.mark.parametrize("name", ["set.yaml", "set.yml", "set"])
@@ -83,9 +85,15 @@ def test_yaml_is_read(written, name):
 
 
 def test_tags_that_look_like_numbers_or_dates_stay_as_they_are_written(written):
-    text = "- {source: dev/a, target: b, tags: [1.10, 012, 1e3, 2026-07-01, 1:30, yes, 0x1f]}"
+    text = "- {source: dev/a, target: b, tags: [1.10, 012, 1e3, 2026-07-01, yes, 0x1f]}"
     (item,) = read_set(written(text)).request.items
-    assert item.tags == ("1.10", "012", "1e3", "2026-07-01", "1:30", "yes", "0x1f")
+    assert item.tags == ("1.10", "012", "1e3", "2026-07-01", "yes", "0x1f")
+
+
+@pytest.mark.parametrize("null", ["null", "~"])
+def test_a_null_that_is_written_is_one(written, null):
+    (item,) = read_set(written(f"- {{source: dev/a, target: b, tags: {null}}}")).request.items
+    assert item.tags is None
 
 
 @pytest.mark.parametrize("name", ["set.json", "set", "set.txt"])
@@ -113,12 +121,12 @@ def test_stdin_is_read(monkeypatch, written):
     [
         ("- source: dev/a:1\n  sauce: b\n  target: b", "`sauce`"),
         ("itemz: []", "`itemz`"),
-        ("- just text", "Expected `object`, got `str`"),
-        ("a mapping it is not", "Expected `object`, got `str`"),
-        ("- target: prod", "missing required field `source`"),
+        ("- just text", "item 1: The promotion is refused: an item is an object with fields"),
+        ("a mapping it is not", 'object with fields, and not "a mapping it is not"'),
+        ("- target: prod", "an item lacks `source`"),
         ("items: []\nmode: copy\nmode: move", "line 3: the key 'mode' is there twice"),
-        ("items: [{source: a, target: b}]\ndry_run: perhaps", "Expected `bool`, got `str`"),
-        ("- {source: a, target: true}", "Expected `str`, got `bool`"),
+        ("items: [{source: a, target: b}]\ndry_run: perhaps", 'true or false, and not "perhaps"'),
+        ("- {source: a, target: true}", "`target` must be text, and not true"),
         ("- &one {source: a, target: b}", "line 1: &one is an anchor"),
         ("- {source: a, target: b}\n- *one", "line 2: *one is an alias"),
         ("- {*a : b}", "line 1: *a is an alias"),
@@ -126,6 +134,9 @@ def test_stdin_is_read(monkeypatch, written):
         ("- !!python/object/apply:os.system [ls]", "python/object/apply:os.system is an explicit"),
         ("- {source: !!str a, target: b}", "line 1: tag:yaml.org,2002:str is an explicit type"),
         ("items: []\n---\nitems: []", "line 2: a second document begins here"),
+        ("- source: dev/a\n  target: b\n  tags:\n", "line 3: `tags:` has no value; leave the"),
+        ("- {source: dev/a, target: b, tags: }", 'or say one (all tags are `tags: "*"`)'),
+        ("items: []\ncomment:", "line 2: `comment:` has no value; leave the line out"),
         ("items: [", "set.yaml: line "),
         ("items: []\n\tmode: move", "line 2: "),
         ("a: b: c", "line 1: mapping values are not allowed"),
@@ -147,8 +158,8 @@ def test_bad_yaml_is_refused_with_the_reason(written, text, told):
         ('{"items": [], "items": []}', "the key 'items' is there twice"),
         ('{"items": [}', "line 1 column 12"),
         ("[" * 100_000, "it is nested too deep"),
-        ("[1]", "Expected `object`, got `int`"),
-        ('{"items": NaN}', "Expected `array`, got `float`"),
+        ("[1]", "Item 1: The promotion is refused: an item is an object"),
+        ('{"items": NaN}', "`items` must be a list of items"),
     ],
 )
 def test_bad_json_is_refused_with_the_reason(written, text, told):

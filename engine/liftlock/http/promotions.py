@@ -14,6 +14,7 @@ import msgspec
 from liftlock.documents import (
     Asked,
     promotion_document,
+    read_key,
     read_request,
     read_undo,
     summary_document,
@@ -28,13 +29,13 @@ from liftlock.model import Promotion
 
 PATH: Final = "/api/v1/promotions"
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)  # all that is a number fits 64 bits
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 async def promote(request: Request) -> Answer:
     """POST /api/v1/promotions."""
     key = _idempotency_key(request)
-    asked = await read_json(request, read_request)
+    limits = request.engine.limits
+    asked = await read_json(request, lambda document: read_request(document, limits))
     return await _answer(request, await _promoted(request, asked, key), dry_run=asked.dry_run)
 
 
@@ -125,11 +126,9 @@ def _idempotency_key(request: Request) -> str | None:
     keys = request.headers.getlist("idempotency-key")
     if not keys:
         return None
-    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
-        raise PromotionInvalid(
-            "an Idempotency-Key is one text of 1 to 255 visible ASCII characters"
-        )
-    return keys[0]
+    if len(keys) > 1:
+        raise PromotionInvalid("an Idempotency-Key comes once")
+    return read_key(keys[0])
 
 
 def _number(text: str) -> int:

@@ -11,15 +11,14 @@ from liftlock.config import Limits
 from liftlock.errors import LiftlockError, NameInvalid, PromotionInvalid
 from liftlock.model import ABSENT, ANYTHING, Mode
 from liftlock.oci.reference import TAG_CHARACTERS_MAX, Selection, Target, parse_tag
-from liftlock.promotion.request import PromotionRequest, RequestItem
+from liftlock.promotion.request import RequestItem
 
 _PLACE: Final = "{tag}"
 _GLOB_CHARACTERS: Final = re.compile(r"[*?\[]")
 
 
-def size_fault(request: PromotionRequest, limits: Limits) -> LiftlockError | None:
+def size_fault(count: int, limits: Limits) -> LiftlockError | None:
     """Return what is wrong with the number of a request's items."""
-    count = len(request.items) + len(request.faults)
     if count == 0:
         return PromotionInvalid("it has no items; name at least one source and target")
     if count > limits.promotion_items_max:

@@ -42,7 +42,7 @@ class PromotionRequest:
     purge: bool = False
     """With a move: unlink at once what nothing at the source needs any more."""
     faults: tuple[LiftlockError, ...] = ()
-    """What was wrong with items that could not be read: with one of these, all is refused."""
+    """What is wrong with items that are left out for it: with one of these, all is refused."""
 
     @property
     def is_small(self) -> bool:

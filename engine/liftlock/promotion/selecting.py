@@ -45,13 +45,13 @@ class Selecting:
     def select(self) -> None:
         """Take in every item, or note why it cannot be."""
         request = self.request
-        self.known.violations += request.faults
-        fault = size_fault(request, self.limits)
+        fault = None if request.faults else size_fault(len(request.items), self.limits)
         if fault is not None:
             self.known.refuse(fault)
             return
         if request.purge and not self.is_move:
             self.known.refuse(PromotionInvalid("purge goes with a move: a copy takes nothing away"))
+        self.known.violations += request.faults
         for item in request.items:
             selection = item.source
             wrong = item_faults(item, request.mode)
