@@ -59,9 +59,9 @@ def retag(
 def rename(settings: Settings, *, old: RepositoryName, new: RepositoryName, manner: Manner) -> None:
     """Give a repository another name, in its registry or in another one.
 
-    It is a promotion that moves the repository as a whole, with its history, at once whatever its
-    size, to a name that is free. The old name is nobody's then. To merge it into a repository that
-    exists, use `promote --repository --move`.
+    It is a promotion that moves the repository as a whole, at once whatever its size, to a name
+    that is free. The old name is nobody's then; what happened under it stays in its history. To
+    merge it into a repository that exists, use `promote --repository --move`.
     """
     item = RequestItem(
         Selection(old.registry, old.repository),

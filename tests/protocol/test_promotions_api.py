@@ -307,7 +307,7 @@ class TestDocuments:
             {"source": "dev/a:1", "target": "prod", "tags": "*"},
             {"source": "dev/a:1", "target": "prod"},
         ]
-        answer = post(server, json.dumps({"items": items, "purge": True, "commend": "?"}))
+        answer = post(server, json.dumps({"items": items, "purge": True, "why": "?"}))
         told = server.problem(answer, 422, "promotion-invalid")["violations"]
         assert [(one["rule"], one["facts"].get("item")) for one in told] == [
             ("promotion-invalid", None),
