@@ -252,6 +252,7 @@ class Promoting(Pushing):
                     other.plan,
                 )
                 assert one.records == other.records, (one, other)
+                assert one.purged == other.purged, (one, other)
                 assert one.changed == other.changed
         return done[0]
 
@@ -331,6 +332,7 @@ class Promoting(Pushing):
             return
         assert isinstance(said, Promotion)
         assert (said.items, said.linked, said.records) == (done.items, done.linked, done.records)
+        assert (said.purged, said.warnings) == (done.purged, done.warnings)
         if done.changed:
             self.turn_back(made, {*done.manifests})
 
