@@ -49,6 +49,8 @@ class PlanDocument(msgspec.Struct, frozen=True):
     manifests: list[str]
     referrers: list[str]
     purged: int
+    warnings: list[str]
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +146,17 @@ def _told_differences(before: PlanDocument, promotion: Promotion) -> Iterator[st
         *_few(_missing("+ referrer", now.referrers, before.referrers), "came"),
         *_counted("manifests new at the target", before.linked, now.linked),
         *_counted("manifests purged", before.purged, now.purged),
+        *_few(_missing("- warning:", before.warnings, now.warnings), "went"),
+        *_few(_missing("+ warning:", now.warnings, before.warnings), "came"),
+        *([] if before.changed == now.changed else [f"changes anything: {_yes(now.changed)}"]),
     ]
     for line in lines:
         yield from line.split("\n")
 
 
-def _missing(what: str, digests: Iterable[str], others: Iterable[str]) -> Iterator[str]:
-    # One that several repositories get is there several times.
-    return (f"{what} {digest}" for digest in (Counter(digests) - Counter(others)).elements())
+def _missing(what: str, texts: Iterable[str], others: Iterable[str]) -> Iterator[str]:
+    # A digest that several repositories get is there several times.
+    return (f"{what} {text}" for text in (Counter(texts) - Counter(others)).elements())
 
 
 def _way(item: PlanItem) -> str:

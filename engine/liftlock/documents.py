@@ -92,10 +92,11 @@ def read_request(document: object, limits: Limits = _DEFAULTS) -> Asked:
     read = read_form(document, RequestDocument, "a promotion", violations)
     fault = size_fault(len(read.items), limits) if read is not None else None
     if read is None or fault is not None:
-        refuse([fault] if fault is not None else violations)
+        refuse([*violations, *([fault] if fault is not None else [])])
     assert read is not None
-    is_purge = read.purge and not violations  # of a mode that cannot be read, nothing is known
     mode = Mode(read.mode)
+    said = document.get("mode", read.mode) if isinstance(document, Mapping) else read.mode
+    is_purge = read.purge and said == read.mode  # of a mode that cannot be read, nothing is known
     items: list[RequestItem] = []
     for number, each in enumerate(read.items, 1):
         found: list[LiftlockError] = []

@@ -311,6 +311,7 @@ class TestDocuments:
         told = server.problem(answer, 422, "promotion-invalid")["violations"]
         assert [(one["rule"], one["facts"].get("item")) for one in told] == [
             ("promotion-invalid", None),
+            ("promotion-invalid", None),
             ("name-invalid", 1),
             ("digest-invalid", 2),
             ("promotion-invalid", 3),
@@ -318,8 +319,8 @@ class TestDocuments:
             ("promotion-invalid", 5),
             ("repository-unknown", None),
         ]
-        assert told[1]["facts"]["name"] == "PROD"
-        assert told[4]["detail"].startswith("Item 4: The promotion is refused: dev/a:1 names an")
+        assert told[2]["facts"]["name"] == "PROD"
+        assert told[5]["detail"].startswith("Item 4: The promotion is refused: dev/a:1 names an")
         answer = post(server, json.dumps({"items": items[-2:], "purge": True}))
         told = server.problem(answer, 422, "promotion-invalid")["violations"]
         assert "purge goes with a move" in told[0]["detail"]

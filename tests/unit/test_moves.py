@@ -15,6 +15,7 @@ from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import Outcome, Promotion, Side
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import Built, attachment, image, index, platforms, read, referrer
+from liftlock.testing.states import item, promote
 
 DEV, PROD = RepositoryName("dev", "app"), RepositoryName("prod", "app")
 
@@ -268,7 +269,9 @@ def test_an_attachment_that_the_target_keeps_differently_leaves_too(engine: Engi
     app = image(engine, DEV, "1")
     attachment(engine, app, "theirs")
     ours = attachment(engine, app, "ours", name=PROD)
-    move(engine, "dev/app:1", "prod", attachments=Side.TARGET)
+    (warning,) = move(engine, "dev/app:1", "prod", attachments=Side.TARGET).warnings
+    assert f"dev/app:{ours.tag}" in warning
+    assert "it stays by its digest" in warning
     assert tags(engine, DEV) == {}
     assert tags(engine, PROD) == {"1": app.digest, str(ours.tag): ours.digest}
 
@@ -316,6 +319,15 @@ def test_the_answer_says_how_many_manifests_a_purge_unlinked(engine: Engine) -> 
     assert move(engine, "dev/app:1", "prod", purge=True, dry_run=True).purged == 3
     assert move(engine, "dev/app:1", "prod", purge=True).purged == 3
     assert engine.get_repository(DEV).usage.manifests == 0
+
+
+def test_items_that_overlap_tell_of_a_repeated_move_once(engine: Engine) -> None:
+    image(engine, DEV, "1")
+    image(engine, DEV, "2", seed="b")
+    move(engine, "dev/app:1", "prod")
+    again = item("dev/app:1", "prod"), item("dev/app", "prod", ("1", "2"))
+    done = promote(engine, *again, mode=Mode.MOVE)
+    assert sorted(one.target for one in done.items) == ["prod/app:1", "prod/app:2"]
 
 
 def test_one_platform_under_a_tag_is_warned_of(engine: Engine) -> None:

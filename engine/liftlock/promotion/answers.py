@@ -27,12 +27,14 @@ class Telling:
         self.linked = sum([whole.source.record.counts[1] for whole in copies])
         """Manifests that were newly linked."""
         self._purged = 0
+        self._warnings = list(plan.warnings)
 
     def tell(self, route: Route, part: Part) -> None:
         """Take in what happens to some images."""
         brought = part.bringing.manifests
         self.linked += len(brought)
         self._purged += len(part.purged)
+        self._warnings += part.warnings
         if route.is_whole:
             leg = Leg(route.source_name, route.target_name)
             self._tallies[leg] = _added(self.tally(route), part)
@@ -63,7 +65,7 @@ class Telling:
             records=records,
             changed=True,
             purged=self._purged,
-            warnings=plan.warnings,
+            warnings=tuple(self._warnings),
             plan=plan.hash,
         )
 

@@ -136,7 +136,8 @@ def _recorded_item(
     there = ""
     if record.other is not None:
         there = bearers.name_at(txn, record.other.repository, number - 1)
-        there += f":{record.other.tag}" if record.other.tag else f"@{digest}"
+        if record.other.tag or digest:
+            there += f":{record.other.tag}" if record.other.tag else f"@{digest}"
     return PromotionItem(
         there,
         here + suffix,

@@ -75,7 +75,23 @@ def plan_part(
     # What stays behind is in no other place: that is held, as without a purge.
     is_purged = request.purge and not route.is_whole
     left = [found.members[digest] for digest in coming] if is_purged else ()
-    return Part([*mains, *attached], removes, bringing, violations, members=left)
+    part = Part([*mains, *attached], removes, bringing, violations, members=left)
+    if removes and len(coming) < len(found.members):
+        part.warnings = _left_untagged(route, removes, coming)
+    return part
+
+
+def _left_untagged(
+    route: Route, removes: Sequence[TagChange], coming: Collection[bytes]
+) -> list[str]:
+    """Warn of attachments that lose their tag with their image, and do not come along."""
+    return [
+        f"{route.source_name}:{removal.tag} ({Digest(removal.digest)}) goes with the image it is "
+        f"attached to, and not to {route.target_name}, which keeps its own; it stays by its "
+        "digest, for as long as a hold lasts"
+        for removal in removes
+        if removal.is_attachment and removal.digest not in coming
+    ]
 
 
 def _touched(

@@ -65,6 +65,7 @@ class Selecting:
             else:
                 self.take_repository(item, leg_of(selection, item.target), is_one=True)
         drop_done_chains(self.txn, self.known.routes, self.wholes, self.repeated)
+        self.repeated = list({(one.source, one.target): one for one in self.repeated}.values())
 
     # --- one image --------------------------------------------------------------------------
 

@@ -129,6 +129,8 @@ class Part:
     """Tags that a later part takes from the source."""
     members: Collection[Member] = ()
     """All that is reached, of a move that purges."""
+    warnings: Collection[str] = ()
+    """What may not be what was meant."""
 
     @property
     def is_unchanged(self) -> bool:
