@@ -14,7 +14,8 @@ import msgspec
 
 from liftlock.complaints import of_item, read_form
 from liftlock.config import Limits
-from liftlock.errors import LiftlockError, PromotionInvalid
+from liftlock.engine.asking import require_comment
+from liftlock.errors import LiftlockError, PromotionInvalid, TextInvalid
 from liftlock.model import (
     ABSENT,
     ANYTHING,
@@ -94,6 +95,12 @@ def read_request(document: object, limits: Limits = _DEFAULTS) -> Asked:
     if read is None or fault is not None:
         refuse([*violations, *([fault] if fault is not None else [])])
     assert read is not None
+    comment = read.comment
+    try:
+        require_comment(comment, limits)
+    except TextInvalid as error:
+        violations.append(error)
+        comment = ""  # what has faults is judged, and never written
     mode = Mode(read.mode)
     said = document.get("mode", read.mode) if isinstance(document, Mapping) else read.mode
     is_purge = read.purge and said == read.mode  # of a mode that cannot be read, nothing is known
@@ -113,7 +120,7 @@ def read_request(document: object, limits: Limits = _DEFAULTS) -> Asked:
         is_purge,
         tuple(violations),
     )
-    return Asked(request, read.comment, read.dry_run, read.plan)
+    return Asked(request, comment, read.dry_run, read.plan)
 
 
 def read_undo(document: object) -> UndoDocument:

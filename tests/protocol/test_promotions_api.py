@@ -307,11 +307,13 @@ class TestDocuments:
             {"source": "dev/a:1", "target": "prod", "tags": "*"},
             {"source": "dev/a:1", "target": "prod"},
         ]
-        answer = post(server, json.dumps({"items": items, "purge": True, "why": "?"}))
+        document = {"items": items, "purge": True, "why": "?", "comment": "x" * 1001}
+        answer = post(server, json.dumps(document))
         told = server.problem(answer, 422, "promotion-invalid")["violations"]
         assert [(one["rule"], one["facts"].get("item")) for one in told] == [
             ("promotion-invalid", None),
             ("promotion-invalid", None),
+            ("text-invalid", None),
             ("name-invalid", 1),
             ("digest-invalid", 2),
             ("promotion-invalid", 3),
@@ -319,8 +321,8 @@ class TestDocuments:
             ("promotion-invalid", 5),
             ("repository-unknown", None),
         ]
-        assert told[2]["facts"]["name"] == "PROD"
-        assert told[5]["detail"].startswith("Item 4: The promotion is refused: dev/a:1 names an")
+        assert told[3]["facts"]["name"] == "PROD"
+        assert told[6]["detail"].startswith("Item 4: The promotion is refused: dev/a:1 names an")
         answer = post(server, json.dumps({"items": items[-2:], "purge": True}))
         told = server.problem(answer, 422, "promotion-invalid")["violations"]
         assert "purge goes with a move" in told[0]["detail"]
