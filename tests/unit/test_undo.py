@@ -394,6 +394,32 @@ def test_promotions_are_undone_one_after_the_other(engine: Engine) -> None:
     promote(engine, "dev/app:2", "prod:live")
     engine.undo(2, by="me")
     assert tags(engine, PROD) == {"live": first.digest}
+    engine.undo(1, by="me")
+    assert tags(engine, PROD) == {}
+    assert not engine.undo(1, by="me").changed
+    with pytest.raises(UndoRefused):
+        engine.undo(2, by="me")
+
+
+def test_moves_are_undone_one_after_the_other(engine: Engine) -> None:
+    first = image(engine, DEV, "1")
+    promote(engine, "dev/app:1", "test", mode=Mode.MOVE)
+    promote(engine, "test/app:1", "prod", mode=Mode.MOVE)
+    with pytest.raises(UndoRefused):
+        engine.undo(1, by="me")
+    engine.undo(2, by="me")
+    engine.undo(1, by="me")
+    assert tags(engine, DEV) == {"1": first.digest}
+    assert tags(engine, RepositoryName("test", "app")) == tags(engine, PROD) == {}
+
+
+def test_what_was_made_again_is_not_undone_as_the_first(engine: Engine) -> None:
+    """The tag is where the first one put it, but the third put it there."""
+    image(engine, DEV, "1", seed="1")
+    image(engine, DEV, "2", seed="2")
+    promote(engine, "dev/app:1", "prod:live")
+    promote(engine, "dev/app:2", "prod:live")
+    promote(engine, "dev/app:1", "prod:live")
     with pytest.raises(UndoRefused):
         engine.undo(1, by="me")
 

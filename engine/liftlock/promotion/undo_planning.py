@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from liftlock import bearers, history, links, names
+from liftlock import history, links, names
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid, PromotionUnknown, UndoRefused
 from liftlock.history import Event, Item
@@ -21,6 +21,7 @@ from liftlock.oci.digest import Digest
 from liftlock.promotion.bringing import Arrivals, Bringing, bring, look
 from liftlock.promotion.closure import closure
 from liftlock.promotion.deciding import refuse
+from liftlock.promotion.undo_past import standing_event, undone_before, vouched_by
 from liftlock.promotion.undo_taking_back import TakingBack, unlinked
 from liftlock.promotion.undo_values import Restoring, UndoPlan
 from liftlock.promotion.undo_wholes import WholesUndoing, WholeUndo
@@ -46,7 +47,7 @@ def plan_undo(txn: ReadTxn, number: int, limits: Limits) -> UndoPlan:
         for item in history.iter_items(txn, undone.id)
         if item.record.action not in {Action.KEPT, Action.BROUGHT, Action.MERGED}
     ]
-    done_by = _undone_before(txn, undone, items)
+    done_by = undone_before(txn, undone, items)
     if done_by is not None:
         return UndoPlan(undone, {}, done_by=done_by)
     try:
@@ -147,7 +148,10 @@ class _Undoing:
         now = current.digest if current else None
         stayed = item.record.action is Action.EXTENDED
         is_as_made = now == item.record.new and (
-            current is None or stayed or current.event == item.event
+            current is None
+            or stayed
+            or current.event == item.event
+            or standing_event(self.txn, item.repository, item.tag) == item.event
         )
         if not is_as_made:
             where = f"at {Digest(now)}" if now else "gone"
@@ -190,44 +194,3 @@ class _Undoing:
                 bringing = bring(look(self.txn, holder, repository, members), members, arriving)
                 returns.append((self.repositories[repository], bringing))
         return tuple(returns)
-
-
-def _undone_before(txn: ReadTxn, undone: Event, items: Sequence[Item]) -> Event | None:
-    """Return the undo of this promotion, if nothing has happened to its items since."""
-    number = undone.record.promotion
-    for item in items:
-        if item.record.action in WHOLE:
-            last = next(bearers.iter_log(txn, item.repository), None)
-            event = history.get_event(txn, last.event) if last is not None else undone
-            return event if event.record.undoes == number else None
-        if item.tag:
-            latest = history.latest_of_tag(txn, item.repository, item.tag)
-            event = history.get_event(txn, latest) if latest is not None else undone
-            return event if event.record.undoes == number else None
-    for item in items:
-        for later, _ in history.iter_repository_events(txn, item.repository):
-            if later <= undone.id:
-                break
-            event = history.get_event(txn, later)
-            if event.record.undoes == number:
-                return event
-    return None
-
-
-def vouched_by(txn: ReadTxn, item: Item) -> int | None:
-    """Return the move, not undone, that took its source's tag since this one was right.
-
-    Taking the tag away then would leave the image nowhere.
-    """
-    for number in history.iter_tag_events(txn, item.repository, item.tag):
-        if number <= item.event:
-            return None
-        (later,) = history.find_items(txn, item.repository, item.tag, (number,))
-        side = later.record.other
-        if later.record.action is Action.KEPT and side is not None:
-            move = history.get_event(txn, number).record.promotion
-            latest = history.latest_of_tag(txn, side.repository, side.tag)
-            since = history.get_event(txn, latest).record if latest is not None else None
-            if since is None or since.undoes != move:
-                return move
-    return None
