@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from liftlock.metadata.contract import Joint, WriteTxn
+from liftlock.metadata.gcpause import COLLECTOR_PAUSE
 
 T = TypeVar("T")
 
@@ -67,7 +68,8 @@ class Queued(Generic[T]):
         """Run a group of which this is the first; False if each must be run alone."""
         try:
             joint = cast(Joint, self.operation)
-            answers = joint.together(txn, [queued.operation for queued in group])
+            with COLLECTOR_PAUSE:
+                answers = joint.together(txn, [queued.operation for queued in group])
         except BaseException as error:
             if _is_interrupt(error):
                 raise
