@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from liftlock.check.scan import error, in_batches, readable
+from liftlock.check.scan import error, in_batches, naming_no_event, readable
 from liftlock.metadata import keys
 from liftlock.metadata.contract import (
     NO_COUNTS,
@@ -35,7 +36,13 @@ def check_names(store: MetadataStore) -> Iterator[Finding]:
     """Check `names` against `registries`, `repositories` and `names_log`, and registries' sums."""
     yield from in_batches(store, Table.NAMES, _names)
     yield from in_batches(store, Table.NAMES_LOG, _log)
-    yield from in_batches(store, Table.REPOSITORY_LOG, _wholes)
+    wholes = partial(
+        naming_no_event,
+        decode=RepositoryLogRecord.decode,
+        table=Table.REPOSITORY_LOG,
+        said="a repository's log names it",
+    )
+    yield from in_batches(store, Table.REPOSITORY_LOG, wholes)
     yield from in_batches(store, Table.DEAD, _dead)
     yield from in_batches(store, Table.IDEMPOTENCY, _answers)
     yield from store.read(_sums)
@@ -123,16 +130,6 @@ def _is_last(txn: ReadTxn, key: bytes) -> bool:
     """Tell whether nothing has happened to a name since."""
     prefix = key[: -keys.ID_BYTES]
     return next(txn.scan(Table.NAMES_LOG, prefix, after=key, limit=1), None) is None
-
-
-def _wholes(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
-    findings: list[Finding] = []
-    for row in rows:
-        readable(RepositoryLogRecord.decode, Table.REPOSITORY_LOG, row, findings)
-        event = keys.last_id(row[0])
-        if txn.get(Table.EVENTS, keys.id_key(event)) is None:
-            findings.append(error("log-has-event", f"event {event}", "a repository's log names it"))
-    return findings
 
 
 def _answers(txn: ReadTxn, rows: list[Row]) -> list[Finding]:  # noqa: ARG001 - as `in_batches` calls it

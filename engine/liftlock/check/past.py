@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 
 from liftlock import bearers, history, names, seals
-from liftlock.check.scan import damaged, error, in_batches, readable, repository_ids
+from liftlock.check.scan import (
+    damaged,
+    error,
+    in_batches,
+    naming_no_event,
+    readable,
+    repository_ids,
+)
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import NO_COUNTS, MetadataStore, ReadTxn, Row, Table
@@ -30,7 +37,13 @@ def check_past(store: MetadataStore) -> Iterator[Finding]:
     yield from in_batches(store, Table.EVENTS, _events)
     yield from in_batches(store, Table.ITEMS, _items)
     yield from in_batches(store, Table.PROMOTIONS, _promotions)
-    yield from in_batches(store, Table.REPOSITORY_HISTORY, _roles)
+    roles = partial(
+        naming_no_event,
+        decode=RoleRecord.decode,
+        table=Table.REPOSITORY_HISTORY,
+        said="a repository's history has",
+    )
+    yield from in_batches(store, Table.REPOSITORY_HISTORY, roles)
     for number in store.read(repository_ids):
         yield from store.read(partial(_replay, number=number))
     yield from store.read(_seals)
@@ -101,16 +114,6 @@ def _promotions(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
             findings.append(
                 error("promotion-has-event", f"promotion {number}", "its event is another's")
             )
-    return findings
-
-
-def _roles(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
-    findings: list[Finding] = []
-    for row in rows:
-        readable(RoleRecord.decode, Table.REPOSITORY_HISTORY, row, findings)
-        event = keys.last_id(row[0])
-        if txn.get(Table.EVENTS, keys.id_key(event)) is None:
-            findings.append(error("log-has-event", f"event {event}", "a repository's history has"))
     return findings
 
 

@@ -55,6 +55,23 @@ def readable(
         return None
 
 
+def naming_no_event(
+    txn: ReadTxn,
+    rows: list[Row],
+    decode: Callable[[bytes], object],
+    table: Table,
+    said: str,
+) -> list[Finding]:
+    """Return what is wrong with rows whose keys end in the event that wrote them."""
+    findings: list[Finding] = []
+    for row in rows:
+        readable(decode, table, row, findings)
+        event = keys.last_id(row[0])
+        if txn.get(Table.EVENTS, keys.id_key(event)) is None:
+            findings.append(error("log-has-event", f"event {event}", said))
+    return findings
+
+
 def repository_ids(txn: ReadTxn) -> list[int]:
     """Return the ids of all repositories, dead ones included."""
     return [keys.first_id(key) for key, _ in txn.scan(Table.REPOSITORIES)]

@@ -13,10 +13,8 @@ from liftlock import bearers, history
 from liftlock.history import Event
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import Action, Role
-from liftlock.promotion.repeating import pair_event
+from liftlock.promotion.repeating import CAME_WHOLE, pair_event
 from liftlock.promotion.values import Expectation, Leg, Pair, Repeated, Route, Whole
-
-_CAME_WHOLE = frozenset({Action.COPIED, Action.MERGED})
 
 
 def drop_done_chains(
@@ -68,12 +66,13 @@ def _done_by(
 ) -> Event | None:
     """Return the promotion that did all that is asked, if it is the last that happened to it."""
     events: dict[int, Event] = {item.event.id: item.event for item in repeated}
+    shifted = {id(pair) for _, pair in pairs}
     for route in routes:
         for pair in route.pairs:
             if _is_onto_itself(route, pair):
                 continue
             event = pair_event(txn, route, pair)
-            if (route, pair) in pairs:
+            if id(pair) in shifted:
                 latest = history.latest_of_tag(txn, route.source.id, pair.source_tag)
                 is_done = event is not None and latest == event.id
             else:
@@ -105,7 +104,7 @@ def _whole_done(txn: ReadTxn, whole: Whole, *, is_chained: bool) -> Event | None
     for item in history.iter_whole_items(txn, whole.target.id, last.event):
         came = item.record.other.repository if item.record.other else whole.target.id
         is_it = bearers.name_at(txn, came, last.event - 1) == str(whole.source_name)
-        if is_it and item.record.action in {*_CAME_WHOLE, Action.RENAMED}:
+        if is_it and item.record.action in {*CAME_WHOLE, Action.RENAMED}:
             event = history.get_event(txn, last.event)
             return event if not event.record.undoes else None
     return None

@@ -14,7 +14,7 @@ from liftlock.promotion.request import RequestItem
 from liftlock.promotion.resolving import Known, leg_below
 from liftlock.promotion.values import Leg, Pair, Repeated, Route, Whole
 
-_CAME_WHOLE: Final = frozenset({Action.COPIED, Action.MERGED})
+CAME_WHOLE: Final = frozenset({Action.COPIED, Action.MERGED})
 
 
 def repeated_tag(
@@ -191,6 +191,6 @@ def whole_event(txn: ReadTxn, whole: Whole) -> Event | None:
         for item in history.iter_whole_items(txn, whole.target.id, logged.event):
             other = item.record.other
             is_it = other is not None and other.repository == whole.source.id
-            if is_it and item.record.action in _CAME_WHOLE:
+            if is_it and item.record.action in CAME_WHOLE:
                 return history.get_event(txn, logged.event)
     return None
