@@ -13,24 +13,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from shells import APP, ENV, OTHER, TOOL, push
 
 import liftlock
-import liftlock_cli
 from liftlock.engine import Engine
 from liftlock.errors import StoreBusy
 from liftlock.oci.digest import Digest
 from liftlock.oci.mediatype import OCI_MANIFEST
-from liftlock.oci.reference import Reference, RepositoryName
-from liftlock_cli.demo.images import CONFIG, Content, Image, tool
+from liftlock_cli.demo.images import CONFIG, Content, Image
 from liftlock_cli.main import liftlock as command
 
-TOOL = tool("3.0")
-APP = Image("1.2", TOOL.children[0], (), (), TOOL.blobs[:2])
-OTHER = Image("1.3", TOOL.children[1], (), (), TOOL.blobs[2:4])
 NOWHERE = Digest.of(b"nowhere")
-# Processes run these very sources, whatever is installed.
-SOURCES = os.pathsep.join(str(Path(m.__file__).parents[1]) for m in (liftlock, liftlock_cli))
-ENV = {**os.environ, "PYTHONPATH": SOURCES}
 ABUSE = "\x1b[31mred\x1b]0;title\x07\r\nforged row \u202egnp.exe"
 
 
@@ -57,20 +50,6 @@ class Shell:
         result = self(*words)
         assert (result.exit_code, result.stdout) == (code, ""), result.stderr
         return result.stderr
-
-
-def push(engine: Engine, name: str, image: Image) -> None:
-    repository = RepositoryName.parse(name)
-    for blob in image.blobs:
-        session = engine.start_upload(repository, by="test")
-        with engine.hold_upload(repository, session) as upload:
-            upload.append(blob.body)
-            upload.commit(blob.digest, by="test")
-    for content in (*image.children, *image.referrers):
-        reference = Reference(repository, None, content.digest)
-        engine.put_manifest(reference, content.body, media_type=content.media_type, by="test")
-    reference = Reference(repository, image.tag)
-    engine.put_manifest(reference, image.top.body, media_type=image.top.media_type, by="test")
 
 
 def filled(root: Path) -> Shell:
