@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test campaign lint bench
+.PHONY: help demo serve test campaign engines lint bench
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -22,6 +22,9 @@ test: $(VENV)/.for-work ## Run the tests; PYTEST="-k name" says which
 
 campaign: $(VENV)/.for-work ## Run the long campaigns of the tests
 	@$(BIN)/python -m pytest -m long $(PYTEST)
+
+engines: $(VENV)/.for-work ## Run the tests with the daemons of docker and containerd, as root
+	@LIFTLOCK_REQUIRE_CLIENTS=1 $(BIN)/python -m pytest -m engines $(PYTEST)
 
 lint: $(VENV)/.for-work ## Check form, types, spelling and layers
 	$(BIN)/ruff check .
