@@ -23,6 +23,18 @@ def test_an_unknown_subject_has_no_referrers(server, repo, tools):
     assert answer.json() == {"schemaVersion": 2, "mediaType": tools.OCI_INDEX, "manifests": []}
 
 
+@pytest.mark.parametrize("name", ["dev/nothing/pushed/yet", "no-such-registry/app"])
+@pytest.mark.parametrize("params", [{}, {"artifactType": "application/x.signature"}])
+def test_where_nothing_was_pushed_yet_there_are_no_referrers(server, tools, name, params):
+    """E14. It was a 404, which to a client means that this registry has no referrers API."""
+    answer = server.http.get(f"/v2/{name}/referrers/{ABSENT}", params=params)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == tools.OCI_INDEX
+    assert answer.json()["manifests"] == []
+    assert answer.headers.get("oci-filters-applied") == ("artifactType" if params else None)
+    server.refused(server.http.get(f"/v2/{name}/referrers/sha256:abc"), 400, "DIGEST_INVALID")
+
+
 @pytest.mark.parametrize("digest", ["sha256:abc", "latest", "sha256:" + "A" * 64])
 def test_a_bad_subject_is_400(server, repo, digest):
     """E14."""

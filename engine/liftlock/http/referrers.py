@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import msgspec
 
+from liftlock.errors import RegistryUnknown, RepositoryUnknown
 from liftlock.http.answers import Answer, Header, json_answer
 from liftlock.http.paging import asked_entries, next_page
 from liftlock.http.request import Request
-from liftlock.model import Referrer
+from liftlock.model import Page, Referrer
 from liftlock.oci.mediatype import OCI_INDEX
 
 
 async def list_referrers(request: Request) -> Answer:
-    """GET …/referrers/<digest>. A subject that nobody knows has no referrers, which is no error."""
+    """GET …/referrers/<digest>. What is not there has no referrers, which is no error.
+
+    That holds for repositories too: to clients a 404 says that a registry has no such API, and they
+    would go on to write fallback tags.
+    """
     name, subject = request.name, request.digest
     artifact_type = request.query.get("artifactType") or None
     last = request.query.get("last", "")
     limit = asked_entries(request)
     # Each entry is read from a manifest, so that a page is never a matter of a few records.
-    page = await request.bridge.block(
-        request.engine.list_referrers,
-        name,
-        subject,
-        artifact_type=artifact_type,
-        after=last,
-        limit=limit,
-    )
+    try:
+        page = await request.bridge.block(
+            request.engine.list_referrers,
+            name,
+            subject,
+            artifact_type=artifact_type,
+            after=last,
+            limit=limit,
+        )
+    except (RegistryUnknown, RepositoryUnknown):
+        page = Page((), more=False)
     headers: list[Header] = []
     if artifact_type is not None:
         headers.append((b"oci-filters-applied", b"artifactType"))
