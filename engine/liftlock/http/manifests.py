@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from liftlock.errors import ManifestTooLarge
+from liftlock.errors import ManifestTooLarge, NameInvalid
 from liftlock.http.answers import Answer, answer
+from liftlock.http.errors import RequestRefused
 from liftlock.http.request import Request
+from liftlock.oci.reference import Reference
 
 
 async def get(request: Request) -> Answer:
     """GET and HEAD …/manifests/<reference>."""
-    manifest = request.engine.get_manifest(request.reference)
+    manifest = request.engine.get_manifest(_sought(request))
     etag = f'"{manifest.digest}"'
     headers = [
         (b"content-type", manifest.media_type),
@@ -46,13 +48,29 @@ async def put(request: Request) -> Answer:
 
 async def delete(request: Request) -> Answer:
     """DELETE …/manifests/<reference>: a tag goes alone; a digest goes with all its tags."""
-    reference = request.reference
+    reference = _sought(request)
     engine, write = request.engine, request.bridge.write
     if reference.tag is not None:
         await write(engine.delete_tag, reference.name, reference.tag, by=request.actor)
     elif reference.digest is not None:
         await write(engine.delete_manifest, reference.name, reference.digest, by=request.actor)
     return answer(202)
+
+
+def _sought(request: Request) -> Reference:
+    """Return what to look for.
+
+    Raises:
+        RequestRefused: 404 for a tag against the grammar, which no push can have set. The
+            specification knows no other answer for what is not there, and of a DELETE a 400 says
+            that tags cannot be deleted here.
+    """
+    name = request.name
+    try:
+        return request.reference
+    except NameInvalid as error:
+        sentence = f"{name} has no such manifest: {error}"
+        raise RequestRefused(404, "MANIFEST_UNKNOWN", sentence) from error
 
 
 def _bare_content_type(request: Request) -> str | None:
