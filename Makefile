@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test campaign engines lint bench
+.PHONY: help demo serve test campaign engines conformance lint bench
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -25,6 +25,9 @@ campaign: $(VENV)/.for-work ## Run the long campaigns of the tests
 
 engines: $(VENV)/.for-work ## Run the tests with the daemons of docker and containerd, as root
 	@LIFTLOCK_REQUIRE_CLIENTS=1 $(BIN)/python -m pytest -m engines $(PYTEST)
+
+conformance: $(VENV)/.for-use ## Run the OCI suite; SUITE=<distribution-spec>/conformance; needs go
+	@$(BIN)/python tests/conformance/run.py "$(SUITE)"
 
 lint: $(VENV)/.for-work ## Check form, types, spelling and layers
 	$(BIN)/ruff check .
