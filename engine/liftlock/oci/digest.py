@@ -22,6 +22,7 @@ _NAMES: Final = {code: name for name, code in _CODES.items()}
 PREFIXES: Final = {name: bytes((code,)) for name, code in _CODES.items()}
 """What a key begins with, by algorithm."""
 _KEY_BYTES: Final = {1: 33, 2: 65}
+_TAGGED_BYTES: Final = 1 + 32
 _WELL_FORMED: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
@@ -70,14 +71,17 @@ def key_length(first_byte: int) -> int:
     return _KEY_BYTES[first_byte]
 
 
-def algorithm_of(key: bytes) -> str:
-    """Return the algorithm of a digest's key."""
-    return _NAMES[key[0]]
-
-
 def key_of(text: str) -> bytes:
     """Return the key of a digest that is known to be well-formed: half the price of `parse`."""
     return PREFIXES[text[:6]] + bytes.fromhex(text[7:])
+
+
+def referrers_tag(key: bytes) -> str:
+    """Return the tag under which clients list the referrers of a manifest by themselves.
+
+    distribution-spec, "Referrers Tag Schema": the hash is cut to 64 characters.
+    """
+    return f"{_NAMES[key[0]]}-{key[1:_TAGGED_BYTES].hex()}"
 
 
 def _fault(text: str) -> str:

@@ -18,14 +18,11 @@ from liftlock.errors import ManifestUnknown, PromotionInvalid
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.oci import manifest as manifests
-from liftlock.oci.digest import Digest, algorithm_of
+from liftlock.oci.digest import Digest, referrers_tag
 from liftlock.oci.manifest import Edges
 
 _SUFFIXES: Final = ("", ".sig", ".att", ".sbom")
-"""Attachment tags: `<algorithm>-<hex>` is the distribution spec's fallback for referrers (there
-the hex is cut to 64 characters), those with a suffix are cosign's."""
-_STEM_BYTES: Final = 33
-"""Of a digest: its algorithm, and the part of the hash that is written out."""
+"""What follows the referrers tag in attachment tags; it is one itself, the others are cosign's."""
 _ATTACHMENT: Final = re.compile(r"sha(?:256|512)-[0-9a-f]{64}(?:\.sig|\.att|\.sbom)?")
 
 
@@ -162,7 +159,7 @@ def attachment_tags(
     txn: ReadTxn, repository: int, digests: Sequence[bytes]
 ) -> dict[bytes, dict[str, bytes]]:
     """Return the attachment tags of those manifests that have some, and where they point."""
-    stems = [attachment_stem(digest) for digest in digests]
+    stems = [referrers_tag(digest) for digest in digests]
     # Most have none, which one seek tells; people may have other tags that begin like this.
     rows = txn.first_many(Table.TAGS, [keys.tag_key(repository, stem) for stem in stems])
     some = [(digest, stem) for digest, stem, row in zip(digests, stems, rows, strict=True) if row]
@@ -183,11 +180,6 @@ def attachment_tags(
 def is_attachment(tag: str) -> bool:
     """Tell whether a tag has the form of an attachment tag."""
     return _ATTACHMENT.fullmatch(tag) is not None
-
-
-def attachment_stem(digest: bytes) -> str:
-    """Return what all attachment tags of a manifest begin with."""
-    return f"{algorithm_of(digest)}-{digest[1:_STEM_BYTES].hex()}"
 
 
 def _read_level(

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from liftlock.config import Limits
 from liftlock.metadata.contract import ReadTxn
 from liftlock.model import Outcome
-from liftlock.promotion.closure import Closure, attachment_stem
+from liftlock.oci.digest import referrers_tag
+from liftlock.promotion.closure import Closure
 from liftlock.promotion.reaching import reached_by_tags
 from liftlock.promotion.values import Pair, Route, Surroundings, TagChange
 
@@ -69,7 +70,7 @@ def _attachments_without_subject(
         kept = reached_by_tags(
             txn, repository, found.members, ignored, limits, tagged=around.tagged
         )
-        subjects = tuple(attachment_stem(member) for member in kept)
+        subjects = tuple(referrers_tag(member) for member in kept)
         staying = {name for name in leaving if name.startswith(subjects)}
         if not staying:
             break
