@@ -24,6 +24,8 @@ class Limits:
     blob_bytes_max: int = 1 * TIB
     page_entries_max: int = 1000
     """Tags or referrers in one answer; more come by cursor."""
+    tagged_referrers_max: int = 10_000
+    """Entries of a referrers tag's index that are looked at; each is read for each page."""
     comment_characters_max: int = 1000
 
     closure_nesting_max: int = 8

@@ -1,8 +1,11 @@
-"""Referrers (E13-E15)."""
+"""Referrers (E13-E17)."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from liftlock import Reference, RepositoryName
 
 ABSENT = "sha256:" + "0" * 64
 
@@ -118,13 +121,118 @@ def test_referrers_come_in_pages(server, repo, artifact_type):
         for n in "12345"
     }
     params = {"n": "2"} | ({"artifactType": artifact_type} if artifact_type else {})
-    answer = server.http.get(f"/v2/{repo}/referrers/{image.digest}", params=params)
-    seen = []
-    while True:
-        assert len(answer.json()["manifests"]) <= 2
-        seen += [entry["digest"] for entry in answer.json()["manifests"]]
-        if "next" not in answer.links:
-            break
-        answer = server.http.get(answer.links["next"]["url"])
+    seen = walk(server, f"/v2/{repo}/referrers/{image.digest}", 2, params)
     assert len(seen) == 5
     assert set(seen) == pushed
+
+
+def walk(server, target, most, params):
+    """Follow the Link headers; return all digests. No page has more than `most`."""
+    answer = server.http.get(target, params=params)
+    seen = []
+    while True:
+        assert len(answer.json()["manifests"]) <= most
+        seen += [entry["digest"] for entry in answer.json()["manifests"]]
+        if "next" not in answer.links:
+            return seen
+        answer = server.http.get(answer.links["next"]["url"])
+
+
+def push_index(server, repo, tag, entries, tools):
+    body = {"schemaVersion": 2, "mediaType": tools.OCI_INDEX, "manifests": entries}
+    answer = server.put(repo, tag, json.dumps(body).encode(), tools.OCI_INDEX)
+    assert answer.status_code == 201, answer.text
+
+
+def described(body, tools):
+    return {"mediaType": tools.OCI_MANIFEST, "digest": tools.digest_of(body), "size": len(body)}
+
+
+def test_the_entries_of_a_referrers_tag_are_listed(server, repo, tools):
+    """E17: a registry that comes from elsewhere has them in an index that its clients kept."""
+    image = server.push_image(repo, "1")
+    listed = server.push_image(repo, artifactType="application/x.old", annotations={"a": "b"})
+    signed = refer(server, repo, image.digest, artifactType="application/x.new")
+    entries = [
+        described(listed.body, tools) | {"artifactType": "application/x.wrong"},
+        described(signed.body, tools),
+    ]
+    push_index(server, repo, image.digest.replace(":", "-"), entries, tools)
+
+    target = f"/v2/{repo}/referrers/{image.digest}"
+    assert sorted(walk(server, target, 1, {"n": 1})) == sorted([listed.digest, signed.digest])
+    (entry,) = server.http.get(target, params={"artifactType": "application/x.old"}).json()[
+        "manifests"
+    ]
+    assert entry == described(listed.body, tools) | {
+        "artifactType": "application/x.old",
+        "annotations": {"a": "b"},
+    }
+    wrong = server.http.get(target, params={"artifactType": "application/x.wrong"})
+    assert wrong.json()["manifests"] == []
+
+
+def test_thousands_of_referrers_are_listed_each_once(server, repo, tools):
+    """E16; a tag lists half of them, and some more."""
+    image = server.push_image(repo, "1")
+    subject = described(image.body, tools)
+    bodies = [
+        tools.manifest(
+            image.config,
+            [],
+            subject=subject,
+            artifactType=f"application/x.{number % 7}",
+            annotations={"number": f"{number}"},
+        )
+        for number in range(5000)
+    ]
+    others = [
+        tools.manifest(
+            image.config,
+            [],
+            artifactType=f"application/x.{number % 9}",
+            annotations={"o": f"{number}"},
+        )
+        for number in range(100)
+    ]
+    where = Reference(RepositoryName.parse(repo))
+
+    def push(body):
+        server.engine.put_manifest(where, body, media_type=tools.OCI_MANIFEST, by="tests")
+
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(push, [*bodies, *others]))
+    entries = [described(body, tools) for body in (*bodies[::2], *others)]
+    push_index(server, repo, image.digest.replace(":", "-"), entries, tools)
+
+    target = f"/v2/{repo}/referrers/{image.digest}"
+    pushed = {tools.digest_of(body) for body in (*bodies, *others)}
+    for params, most in (({}, 1000), ({"n": 700}, 700)):
+        seen = walk(server, target, most, params)
+        assert len(seen) == len(pushed)
+        assert set(seen) == pushed
+    of_one = walk(server, target, 100, {"artifactType": "application/x.3", "n": 100})
+    wanted = {tools.digest_of(body) for body in (*bodies[3::7], *others[3::9])}
+    assert len(of_one) == len(wanted)
+    assert set(of_one) == wanted
+
+
+def test_referrers_pushed_at_the_same_time_are_all_there(server, repo, tools):
+    """Clients that sign and scan an image do so side by side."""
+    image = server.push_image(repo, "1")
+    bodies = [
+        tools.manifest(
+            image.config,
+            [],
+            subject=described(image.body, tools),
+            artifactType="application/x.signature",
+            annotations={"number": f"{number}"},
+        )
+        for number in range(64)
+    ]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda body: server.put(repo, tools.digest_of(body), body), bodies))
+    assert {answer.status_code for answer in answers} == {201}
+    assert {answer.headers["oci-subject"] for answer in answers} == {image.digest}
+    seen = walk(server, f"/v2/{repo}/referrers/{image.digest}", 1000, {})
+    assert sorted(seen) == sorted(map(tools.digest_of, bodies))

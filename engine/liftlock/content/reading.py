@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from liftlock import links, names
 from liftlock.errors import BlobUnknown, ManifestUnknown, NameInvalid
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import BlobRecord, TagRecord, decoded
-from liftlock.model import ManifestContent, Page, Referrer, Tag
-from liftlock.oci import manifest as manifests
+from liftlock.model import ManifestContent, Page, Tag
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference, RepositoryName
 
@@ -76,55 +73,3 @@ def list_tags(txn: ReadTxn, name: RepositoryName, after: str, limit: int) -> Pag
         for key, value in rows
     ]
     return Page(tuple(tags[:limit]), more=len(tags) > limit)
-
-
-def list_referrers(
-    txn: ReadTxn,
-    name: RepositoryName,
-    subject: Digest,
-    artifact_type: str | None,
-    after: str,
-    limit: int,
-) -> Page[Referrer]:
-    """Return the linked manifests whose subject is `subject`, which need not be there itself.
-
-    They come grouped by artifact type; `after` is the position of the last one of the page before,
-    which need not be there any more.
-
-    Raises:
-        RegistryUnknown, RepositoryUnknown: the repository is not there.
-    """
-    repository = names.get_id(txn, name)
-    wanted = links.type_hash(artifact_type) if artifact_type is not None else b""
-    if limit == 0:
-        return Page((), more=False)
-    everyone = keys.referrers_prefix(repository, subject.key)
-    start = everyone + bytes.fromhex(after) if after else None
-    prefix = keys.referrers_prefix(repository, subject.key, wanted)
-    rows = list(txn.scan(Table.REFERRERS, prefix, after=start, limit=limit + 1))
-    positions = [key[len(everyone) :].hex() for key, _ in rows[:limit]]
-    digests = [keys.split_referrer(key)[2] for key, _ in rows[:limit]]
-    return Page(tuple(_described(txn, repository, digests, positions)), more=len(rows) > limit)
-
-
-def _described(
-    txn: ReadTxn, repository: int, digests: Sequence[bytes], positions: Sequence[str]
-) -> list[Referrer]:
-    found_links = links.find_links(txn, repository, digests)
-    bodies = links.find_bodies(txn, digests)
-    described = []
-    for digest, link, body, position in zip(digests, found_links, bodies, positions, strict=True):
-        assert link is not None, "a referrers row has a link"
-        assert body is not None, "a manifest link has a record"
-        manifest = manifests.decode(body, link.media_type)
-        described.append(
-            Referrer(
-                Digest(digest),
-                link.media_type,
-                len(body),
-                manifest.artifact_type,
-                manifest.annotations,
-                position,
-            )
-        )
-    return described

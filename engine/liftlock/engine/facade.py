@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -35,7 +34,7 @@ from liftlock.blobs.hashing import HashStates
 from liftlock.config import Limits
 from liftlock.engine.asking import act_of, entries_of
 from liftlock.engine.machine import new_id, system_clock
-from liftlock.errors import BlobUnknown, ManifestTooLarge, NotFound, PageInvalid
+from liftlock.errors import BlobUnknown, ManifestTooLarge, NotFound
 from liftlock.idempotency import Asked
 from liftlock.metadata.contract import Instant, MetadataStore
 from liftlock.model import (
@@ -66,7 +65,6 @@ from liftlock.promotion import PromotionRequest, RequestItem
 from liftlock.uploads import Upload
 
 _DEFAULTS: Final = Limits()
-_POSITION: Final = re.compile(r"(?:[0-9a-f]{2}){0,81}")
 
 log = logging.getLogger("liftlock")
 
@@ -271,17 +269,17 @@ class Engine:
         after: str = "",
         limit: int | None = None,
     ) -> Page[Referrer]:
-        """Return the manifests whose subject is `subject`, which need not be there itself.
+        """Return the manifests that refer to `subject`, which need not be there itself.
 
         Raises:
             RegistryUnknown, RepositoryUnknown: the repository is not there.
             PageInvalid: `after` is no `Referrer.position`.
         """
         most = entries_of(limit, self.limits)
-        if not _POSITION.fullmatch(after):
-            raise PageInvalid(after)
         return self._store.read(
-            lambda txn: content.list_referrers(txn, name, subject, artifact_type, after, most)
+            lambda txn: content.list_referrers(
+                txn, name, subject, artifact_type, after, most, self.limits
+            )
         )
 
     # --- blobs --------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from liftlock.links.blobs import bring_in, complete, count_blobs, discount_blobs
 from liftlock.links.holders import drop_hold, put_hold
 from liftlock.links.manifests import (
     ONE_MANIFEST,
+    TYPE_BYTES,
     join_subject,
     link_manifest,
     parent_rows,
@@ -56,6 +57,7 @@ from liftlock.links.tags import ONE_TAG, put_tag, remove_tag
 __all__ = [
     "ONE_MANIFEST",
     "ONE_TAG",
+    "TYPE_BYTES",
     "Presence",
     "bring_in",
     "complete",

@@ -15,12 +15,14 @@ from liftlock.metadata.records import FoundRepository, LinkRecord, ManifestRecor
 from liftlock.oci.manifest import Edges
 
 ONE_MANIFEST: Final[Counts] = (0, 1, 0, 0)
-_NO_TYPE: Final = bytes(16)
+TYPE_BYTES: Final = 16
+"""Of what stands for an artifact type."""
+_NO_TYPE: Final = bytes(TYPE_BYTES)
 
 
 def type_hash(artifact_type: str | None) -> bytes:
     """Return what stands for an artifact type in the keys of `referrers`."""
-    return blake3(artifact_type.encode()).digest(16) if artifact_type else _NO_TYPE
+    return blake3(artifact_type.encode()).digest(TYPE_BYTES) if artifact_type else _NO_TYPE
 
 
 def link_manifest(
