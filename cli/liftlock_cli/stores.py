@@ -45,16 +45,30 @@ def init(settings: Settings, *, form: Form) -> None:
     type=click.IntRange(0, 65535),
     help="The port to listen at; with 0, a free one.",
 )
+@click.option(
+    "--path-prefix",
+    envvar="LIFTLOCK_PATH_PREFIX",
+    default="",
+    show_envvar=True,
+    metavar="PATH",
+    help="Below which path a proxy in front offers the server, as in /registry.",
+)
 @click.pass_context
-def serve(context: click.Context, *, host: str, port: int) -> None:
+def serve(context: click.Context, *, host: str, port: int, path_prefix: str) -> None:
     """Serve the store as an OCI registry, until SIGINT or SIGTERM.
 
     The store is made if there is none. One line on stdout says when and where it listens. Clients
     name images as HOST:PORT/registry/repository:tag.
     """
-    from liftlock.http.server import serve as run  # noqa: PLC0415 - costly, and for this one only
+    # Costly, and for this one only.
+    from liftlock.http.server import serve as run  # noqa: PLC0415
+    from liftlock.http.settings import HttpSettings  # noqa: PLC0415
 
-    context.exit(run(context.obj.root, host, port))
+    try:
+        settings = HttpSettings(path_prefix=path_prefix)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--path-prefix") from error
+    context.exit(run(context.obj.root, host, port, settings=settings))
 
 
 @click.command()

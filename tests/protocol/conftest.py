@@ -39,8 +39,10 @@ import json, sys
 from pathlib import Path
 from liftlock.http.limits import HttpLimits
 from liftlock.http.server import serve
-root, port, workers, limits = sys.argv[1:]
+from liftlock.http.settings import HttpSettings
+root, port, workers, settings, limits = sys.argv[1:]
 sys.exit(serve(Path(root), port=int(port), workers=int(workers),
+               settings=HttpSettings(**json.loads(settings)),
                limits=HttpLimits(**json.loads(limits))))
 """
 
@@ -49,11 +51,17 @@ def digest_of(content: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
-def launch(root: Path, port: int = 0, workers: int = 1, **limits: object) -> subprocess.Popen[str]:
+def launch(
+    root: Path,
+    port: int = 0,
+    workers: int = 1,
+    settings: Mapping[str, object] = {},
+    **limits: object,
+) -> subprocess.Popen[str]:
     """Start a server process in a group of its own."""
     roots = [Path(liftlock.__file__).parents[1], *map(Path, sys.path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, roots))}
-    arguments = [str(root), str(port), str(workers), json.dumps(limits)]
+    arguments = [str(root), str(port), str(workers), json.dumps(settings), json.dumps(limits)]
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", _LAUNCHER, *arguments],
         stdout=subprocess.PIPE,
@@ -283,6 +291,13 @@ def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
 
 
+@pytest.fixture(scope="session")
+def prefixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that is told of a proxy which offers it below /a/registry."""
+    root = tmp_path_factory.mktemp("prefixed") / "liftlock"
+    yield from _running(root, settings={"path_prefix": "/a/registry"})
+
+
 _numbers = count(1)
 
 
@@ -290,7 +305,7 @@ _numbers = count(1)
 def repo(request: pytest.FixtureRequest) -> Iterator[str]:
     """A repository of this test alone; whatever the test did, no upload may be left."""
     yield f"dev/t{next(_numbers)}"
-    for name in ("server", "hasty"):
+    for name in ("server", "hasty", "prefixed"):
         if name in request.fixturenames:
             running = request.getfixturevalue(name)
             deadline = time.monotonic() + WAIT_SECONDS

@@ -26,11 +26,13 @@ from liftlock.http.errors import error_answer, weight_of
 from liftlock.http.limits import HttpLimits
 from liftlock.http.problems import problem_answer
 from liftlock.http.request import Request, request_id_of, require_short_target
+from liftlock.http.settings import HttpSettings
 from liftlock.http.worker import drop_stalled_readers, stop_with
 
 log = logging.getLogger("liftlock.http")
 
 ROOT_VARIABLE: Final = "LIFTLOCK_ROOT"
+PREFIX_VARIABLE: Final = "LIFTLOCK_PATH_PREFIX"
 
 # The thread that commits and the threads that hash wait for the GIL at every row and piece; with
 # Python's 5 ms between switches, 100 rows beside a busy thread take 300 ms instead of 3.
@@ -41,9 +43,12 @@ _API_VERSION: Final = (b"docker-distribution-api-version", b"registry/2.0")
 class App:
     """The ASGI callable. Between `open` and `close` it serves requests."""
 
-    def __init__(self, root: Path, limits: HttpLimits, supervisor: int | None) -> None:
+    def __init__(
+        self, root: Path, limits: HttpLimits, settings: HttpSettings, supervisor: int | None
+    ) -> None:
         self._root = root
         self._limits = limits
+        self._settings = settings
         self._supervisor = supervisor
         self._bridge: Bridge | None = None
         self._upkeep: list[asyncio.Task[None]] = []
@@ -58,17 +63,18 @@ class App:
 
     async def _answer(self, bridge: Bridge, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = request_id_of(scope["headers"]) or next(self._ids).encode()
-        ours = is_api(scope["raw_path"])
+        path = self._settings.local(scope["raw_path"])
+        ours = is_api(path)
         say = problem_answer if ours else error_answer
         common: list[Header] = [(b"x-request-id", request_id)]
         if not ours:
             common.append(_API_VERSION)
         courier = Courier(scope, receive, send, common)
-        request = Request(scope, receive, bridge)
+        request = Request(scope, receive, bridge, self._settings)
         bridge.requests += 1
         try:
             require_short_target(scope, self._limits.target_bytes_max)
-            reply = await find_handler(scope["raw_path"], request)(request)
+            reply = await find_handler(path, request)(request)
         except Exception as error:  # noqa: BLE001 - the boundary: each error has its answer
             reply = await bridge.list(weight_of(error), say, error, request_id.decode())
         try:
@@ -113,17 +119,24 @@ class App:
             self._bridge = None
 
 
-def create(root: Path, *, limits: HttpLimits | None = None, supervisor: int | None = None) -> App:
+def create(
+    root: Path,
+    *,
+    limits: HttpLimits | None = None,
+    settings: HttpSettings | None = None,
+    supervisor: int | None = None,
+) -> App:
     """Make the application for the store at `root`, which is created if it is absent.
 
     With `supervisor`, the worker stops when the process of that id is gone.
     """
-    return App(root, limits or HttpLimits(), supervisor)
+    return App(root, limits or HttpLimits(), settings or HttpSettings(), supervisor)
 
 
 def from_environment() -> App:
     """Make the application for any ASGI server that wants a factory without arguments."""
-    return create(Path(os.environ[ROOT_VARIABLE]))
+    settings = HttpSettings(path_prefix=os.environ.get(PREFIX_VARIABLE, ""))
+    return create(Path(os.environ[ROOT_VARIABLE]), settings=settings)
 
 
 async def _finished(request: Request, reply: Answer) -> Answer:

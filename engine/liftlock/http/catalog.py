@@ -22,7 +22,7 @@ async def list_names(request: Request) -> Answer:
     last = asked_cursor(request, NAME_CHARACTERS_MAX)
     names = await request.bridge.block(_names, request.engine, last, limit + 1)
     page, more = names[:limit], len(names) > limit > 0
-    link = [next_page("/v2/_catalog", last=page[-1], entries=limit)] if more else []
+    link = [next_page(request, "/v2/_catalog", last=page[-1], entries=limit)] if more else []
     return json_answer(200, msgspec.json.encode({"repositories": page}), headers=link)
 
 

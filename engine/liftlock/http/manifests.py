@@ -38,7 +38,7 @@ async def put(request: Request) -> Answer:
         by=request.actor,
     )
     headers = [
-        (b"location", f"/v2/{request.name}/manifests/{pushed.digest}"),
+        (b"location", request.public(f"/v2/{request.name}/manifests/{pushed.digest}")),
         (b"docker-content-digest", str(pushed.digest)),
     ]
     if pushed.subject is not None:

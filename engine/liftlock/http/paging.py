@@ -43,13 +43,14 @@ def asked_cursor(request: Request, characters_max: int) -> str:
     return cut
 
 
-def next_page(path: str, *, entries: int, **others: str | None) -> Header:
+def next_page(request: Request, path: str, *, entries: int, **others: str | None) -> Header:
     """Make the Link header to the next page: relative, for any proxy in front.
 
     Args:
+        request: who asks.
         path: the list's.
         entries: how many a page has.
         others: the cursor by its name, and what else the client asked for.
     """
     asked = {"n": str(entries)} | {name: text for name, text in others.items() if text is not None}
-    return (b"link", f'<{path}?{urlencode(asked)}>; rel="next"'.encode("ascii"))
+    return (b"link", f'<{request.public(path)}?{urlencode(asked)}>; rel="next"'.encode("ascii"))

@@ -76,7 +76,7 @@ async def list_promotions(request: Request) -> Answer:
     entries = page.entries
     following = entries[-1].id if page.more and entries else None
     link = (
-        [next_page(PATH, entries=limit or len(entries), before=str(following))]
+        [next_page(request, PATH, entries=limit or len(entries), before=str(following))]
         if following is not None
         else []
     )
@@ -111,7 +111,7 @@ async def _answer(request: Request, promotion: Promotion, *, dry_run: bool) -> A
     body = await _encoded(request, promotion, dry_run=dry_run)
     if dry_run or not promotion.changed:
         return json_answer(200, body)
-    location: Header = (b"location", f"{PATH}/{promotion.id}".encode())
+    location: Header = (b"location", request.public(f"{PATH}/{promotion.id}").encode())
     return json_answer(201, body, headers=[location])
 
 

@@ -40,6 +40,7 @@ async def list_referrers(request: Request) -> Answer:
     if page.more and page.entries:
         headers.append(
             next_page(
+                request,
                 f"/v2/{name}/referrers/{subject}",
                 last=page.entries[-1].position,
                 entries=limit or len(page.entries),

@@ -15,6 +15,7 @@ from liftlock.http.answers import Receive, Scope
 from liftlock.http.body import Body
 from liftlock.http.bridge import Bridge
 from liftlock.http.errors import RequestRefused
+from liftlock.http.settings import HttpSettings
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference, RepositoryName, parse_tag
 
@@ -26,7 +27,9 @@ _COUNT: Final = re.compile(r"[0-9]{1,19}")  # as many digits as any blob's size 
 class Request:
     """One request below /v2/; what is costly to read is read when asked for."""
 
-    def __init__(self, scope: Scope, receive: Receive, bridge: Bridge) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, bridge: Bridge, settings: HttpSettings
+    ) -> None:
         self.method: str = scope["method"]
         self.bridge = bridge
         self.headers = Headers(scope=scope)
@@ -36,6 +39,14 @@ class Request:
         """What follows the noun: a reference, a digest, a session id."""
         self._query: bytes = scope["query_string"]
         self._receive = receive
+        self._settings = settings
+
+    def public(self, path: str) -> str:
+        """Return what an answer says of a path of ours: it begins where the client's paths do.
+
+        Whatever makes a `Location` or a `Link` asks here.
+        """
+        return self._settings.public(path)
 
     @property
     def engine(self) -> Engine:

@@ -26,6 +26,7 @@ from granian.server.mp import WorkerProcess
 import liftlock
 from liftlock.http import app
 from liftlock.http.limits import HttpLimits
+from liftlock.http.settings import HttpSettings
 
 EXIT_ADDRESS: Final = 6
 """The address cannot be listened on: as the CLI's "it may work later"."""
@@ -57,6 +58,7 @@ def serve(
     *,
     workers: int = 1,
     limits: HttpLimits | None = None,
+    settings: HttpSettings | None = None,
 ) -> int:
     """Serve the store at `root` until SIGTERM or SIGINT; make it if it is absent.
 
@@ -100,7 +102,7 @@ def serve(
         log_dictconfig=_LOGGING,
     )
     server.on_started = partial(_announce, f"liftlock serves {root} on {url}", address, port)
-    load = partial(app.create, root, limits=limits, supervisor=os.getpid())
+    load = partial(app.create, root, limits=limits, settings=settings, supervisor=os.getpid())
     server.serve(target_loader=load, wrap_loader=False)
     return 0
 

@@ -19,7 +19,7 @@ async def list_tags(request: Request) -> Answer:
     page = await request.bridge.list(limit, engine.list_tags, name, after=after, limit=limit)
     tags = [tag.name for tag in page.entries]
     link = (
-        [next_page(f"/v2/{name}/tags/list", last=tags[-1], entries=limit or len(tags))]
+        [next_page(request, f"/v2/{name}/tags/list", last=tags[-1], entries=limit or len(tags))]
         if page.more and tags
         else []
     )

@@ -45,7 +45,7 @@ async def start(request: Request) -> Answer:
             request.engine.mount_blob, name, digest, source=source, by=request.actor
         )
         if mounted is not None:
-            return _created(name, digest)
+            return _created(request, digest)
     elif "digest" in query:
         return await _take_whole(request, Digest.parse(query["digest"]))
     session = await request.bridge.write(
@@ -54,20 +54,20 @@ async def start(request: Request) -> Answer:
         algorithm=query.get("digest-algorithm", SHA256),
         by=request.actor,
     )
-    return answer(202, _session_headers(name, session, 0))
+    return answer(202, _session_headers(request, session, 0))
 
 
 async def show(request: Request) -> Answer:
     """GET …/blobs/uploads/<session>: where the session stands."""
     name, session = request.name, request.argument
     size = await request.bridge.block(request.engine.upload_size, name, session)
-    return answer(204, _session_headers(name, session, size))
+    return answer(204, _session_headers(request, session, size))
 
 
 async def append(request: Request) -> Answer:
     """PATCH …/blobs/uploads/<session>: add a chunk, at the place that Content-Range names."""
     size = await _receive(request, lambda upload: upload.size)
-    return answer(202, _session_headers(request.name, request.argument, size))
+    return answer(202, _session_headers(request, request.argument, size))
 
 
 async def finish(request: Request) -> Answer:
@@ -77,7 +77,7 @@ async def finish(request: Request) -> Answer:
         raise UploadMalformed("a PUT names the blob's digest: ?digest=<digest>")
     digest, actor = Digest.parse(text), request.actor
     await _receive(request, lambda upload: upload.commit(digest, by=actor))
-    return _created(request.name, digest)
+    return _created(request, digest)
 
 
 async def cancel(request: Request) -> Answer:
@@ -112,7 +112,7 @@ async def _receive(request: Request, then: Callable[[Upload], R]) -> R:
             await _append_all(request.bridge, upload, first, body)
             return await request.bridge.write(then, upload)
     except ChunkOutOfOrder as error:
-        raise _out_of_order(name, error) from error
+        raise _out_of_order(request, error) from error
 
 
 async def _append_all(bridge: Bridge, upload: Upload, first: bytes, body: Body) -> None:
@@ -143,7 +143,7 @@ async def _take_whole(request: Request, digest: Digest) -> Answer:
     except BaseException:
         await bridge.write(_forget, engine, name, session)
         raise
-    return _created(name, digest)
+    return _created(request, digest)
 
 
 def _forget(engine: Engine, name: RepositoryName, session: str) -> None:
@@ -185,26 +185,26 @@ def _source(text: str | None) -> RepositoryName | None:
         return None
 
 
-def _out_of_order(name: RepositoryName, error: ChunkOutOfOrder) -> RequestRefused:
+def _out_of_order(request: Request, error: ChunkOutOfOrder) -> RequestRefused:
     """Say where the session stands, so that the client can go on from there."""
-    headers = _session_headers(name, error.session_id, error.offset)
+    headers = _session_headers(request, error.session_id, error.offset)
     return RequestRefused(*said(error), str(error), headers=headers)
 
 
-def _created(name: RepositoryName, digest: Digest) -> Answer:
+def _created(request: Request, digest: Digest) -> Answer:
     return answer(
         201,
         [
-            (b"location", f"/v2/{name}/blobs/{digest}"),
+            (b"location", request.public(f"/v2/{request.name}/blobs/{digest}")),
             (b"docker-content-digest", str(digest)),
         ],
     )
 
 
-def _session_headers(name: RepositoryName, session: str, size: int) -> list[Header]:
+def _session_headers(request: Request, session: str, size: int) -> list[Header]:
     # An empty session says 0-0, as the CNCF registry does; clients cannot parse 0--1.
     return [
-        (b"location", f"/v2/{name}/blobs/uploads/{session}".encode()),
+        (b"location", request.public(f"/v2/{request.name}/blobs/uploads/{session}").encode()),
         (b"range", b"0-%d" % max(0, size - 1)),
         (b"docker-upload-uuid", session.encode()),
     ]
