@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import signal
 import socket
 from functools import partial
-from pathlib import Path
 from typing import Final
+
+from liftlock.http.sockets import is_listener, iter_sockets
 
 log = logging.getLogger("liftlock.http")
 
-_DESCRIPTORS: Final = Path("/proc/self/fd")
 _LOOK_SECONDS: Final = 0.05
 _LOOKS_MAX: Final = 200
 
@@ -55,16 +54,7 @@ async def drop_stalled_readers(seconds: float) -> None:
 
 def _limit_listeners(milliseconds: int) -> bool:
     found = False
-    for entry in _DESCRIPTORS.iterdir():
-        try:
-            listener = socket.socket(fileno=os.dup(int(entry.name)))
-        except OSError as error:  # closed meanwhile, or no socket
-            if error.errno not in {errno.EBADF, errno.ENOTSOCK}:
-                raise
-            continue
-        with listener:
-            listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-            if listens and listener.family in {socket.AF_INET, socket.AF_INET6}:
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-                found = True
+    for listener in filter(is_listener, iter_sockets()):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        found = True
     return found
