@@ -187,3 +187,14 @@ def test_what_was_not_foreseen_is_500_with_an_id_and_logged(tmp_path, tools, sta
     _, logged = tools.stop(process)
     assert "find-me" in logged
     assert "Traceback" in logged
+
+
+def test_a_worker_has_one_descriptor_of_the_lock_file(start, tmp_path):
+    """To look for its sockets it must not copy others: closing a copy would drop LMDB's locks."""
+    process = start()
+    port_of(process)
+    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    time.sleep(0.3)  # so that it has looked
+    opened = [str(entry.readlink()) for entry in Path(f"/proc/{worker}/fd").iterdir()]
+    assert [name for name in opened if name.endswith("lock.mdb")] != []
+    assert max(opened.count(name) for name in opened if name.endswith("lock.mdb")) == 1

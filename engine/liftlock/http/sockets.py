@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -23,13 +24,17 @@ def iter_sockets() -> Iterator[socket.socket]:
     A number may have been closed and given to another meanwhile: ask the socket who it is.
     """
     for entry in _DESCRIPTORS.iterdir():
+        number = int(entry.name)
         try:
-            copy = socket.socket(fileno=os.dup(int(entry.name)))
-        except OSError as error:  # closed meanwhile, or no socket
-            if error.errno not in {errno.EBADF, errno.ENOTSOCK}:
+            # Of files no copy is made: to close one would drop LMDB's locks on its file.
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            descriptor = os.dup(number)
+        except OSError as error:  # closed meanwhile
+            if error.errno != errno.EBADF:
                 raise
             continue
-        with copy:
+        with socket.socket(fileno=descriptor) as copy:
             if copy.family in {socket.AF_INET, socket.AF_INET6}:
                 yield copy
 
