@@ -211,6 +211,22 @@ class TestRefusedBodies:
             assert answer.headers["connection"] == "close"
             assert client.recv(1) == b""
 
+    def test_a_refused_body_is_not_waited_for_for_long(self, hasty):
+        """It may bring enough not to be stalled; that gains it no more time."""
+        with hasty.connect() as client:
+            client.sendall(head("PATCH", "/v2/Dev/a/blobs/uploads/x", "Content-Length: 60000"))
+            client.settimeout(0.2)
+            for _ in range(10):
+                client.sendall(b"x" * 5000)
+                with suppress(TimeoutError):
+                    client.recv(1, socket.MSG_PEEK)
+                    break
+            else:
+                pytest.fail("it took all of the body")
+            answer = hasty.answer(client)
+            hasty.refused(answer, 400, "NAME_INVALID")
+            assert answer.headers["connection"] == "close"
+
     def test_who_waits_to_be_asked_for_a_body_is_refused_without_it(self, hasty):
         with hasty.connect() as client:
             lines = ("Content-Length: 100", "Expect: 100-continue")

@@ -102,6 +102,7 @@ class Body:
             return False
         until = self.received + left
         self._restart()
+        self._progress = until  # no progress gives it more time: nothing is won by what it brings
         try:
             while not self.complete and self.received <= until:
                 await self._next()
