@@ -53,14 +53,26 @@ def init(settings: Settings, *, form: Form) -> None:
     metavar="PATH",
     help="Below which path a proxy in front offers the server, as in /registry.",
 )
+@click.option(
+    "--limit",
+    "changed",
+    envvar="LIFTLOCK_LIMITS",
+    multiple=True,
+    show_envvar=True,
+    metavar="NAME=NUMBER",
+    help="Set one of the front end's limits, as in client_requests_max=0. May be repeated.",
+)
 @click.pass_context
-def serve(context: click.Context, *, host: str, port: int, path_prefix: str) -> None:
+def serve(
+    context: click.Context, *, host: str, port: int, path_prefix: str, changed: tuple[str, ...]
+) -> None:
     """Serve the store as an OCI registry, until SIGINT or SIGTERM.
 
     The store is made if there is none. One line on stdout says when and where it listens. Clients
     name images as HOST:PORT/registry/repository:tag.
     """
     # Costly, and for this one only.
+    from liftlock.http.limits import limits_from  # noqa: PLC0415
     from liftlock.http.server import serve as run  # noqa: PLC0415
     from liftlock.http.settings import HttpSettings  # noqa: PLC0415
 
@@ -68,7 +80,11 @@ def serve(context: click.Context, *, host: str, port: int, path_prefix: str) -> 
         settings = HttpSettings(path_prefix=path_prefix)
     except ValueError as error:
         raise click.BadParameter(f"{error}.", param_hint="--path-prefix") from error
-    context.exit(run(context.obj.root, host, port, settings=settings))
+    try:
+        limits = limits_from(changed)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--limit") from error
+    context.exit(run(context.obj.root, host, port, limits=limits, settings=settings))
 
 
 @click.command()

@@ -25,6 +25,7 @@ import pytest
 
 import liftlock
 from liftlock.model import Severity
+from liftlock.oci.reference import RepositoryName
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -118,12 +119,15 @@ class Server:
 
     # --- sockets
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_SECONDS)
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        """Connect, as one of the many addresses that this machine has for itself."""
+        return socket.create_connection(
+            ("127.0.0.1", self.port), timeout=WAIT_SECONDS, source_address=(source, 0)
+        )
 
-    def raw(self, request: bytes) -> Raw:
+    def raw(self, request: bytes, source: str = "127.0.0.1") -> Raw:
         """Send bytes as they are; return the one answer."""
-        with self.connect() as connection:
+        with self.connect(source) as connection:
             connection.sendall(request)
             return self.answer(connection, request.split(b" ", 1)[0].decode())
 
@@ -298,6 +302,20 @@ def prefixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from _running(root, settings={"path_prefix": "/a/registry"})
 
 
+@pytest.fixture(scope="session")
+def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that lets no client have much of it."""
+    yield from _running(
+        tmp_path_factory.mktemp("tight") / "liftlock",
+        "closed",
+        connections_max=300,
+        look_seconds=0.2,
+        client_requests_max=4,
+        client_connections_max=50,
+        client_uploads_max=3,
+    )
+
+
 _numbers = count(1)
 
 
@@ -305,7 +323,7 @@ _numbers = count(1)
 def repo(request: pytest.FixtureRequest) -> Iterator[str]:
     """A repository of this test alone; whatever the test did, no upload may be left."""
     yield f"dev/t{next(_numbers)}"
-    for name in ("server", "hasty", "prefixed"):
+    for name in ("server", "hasty", "prefixed", "tight"):
         if name in request.fixturenames:
             running = request.getfixturevalue(name)
             deadline = time.monotonic() + WAIT_SECONDS
@@ -330,6 +348,7 @@ class Tools:
     launch = staticmethod(launch)
     stop = staticmethod(stop)
     becomes = staticmethod(becomes)
+    name = staticmethod(RepositoryName.parse)
     OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG = OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG
     WAIT_SECONDS = WAIT_SECONDS
 

@@ -21,6 +21,8 @@ from liftlock.config import Limits
 from liftlock.errors import LiftlockError
 from liftlock.http.answers import Answer, Courier, Header, Receive, Scope, Send
 from liftlock.http.bridge import Bridge
+from liftlock.http.clients import Clients, peer_of
+from liftlock.http.connections import close_excess_connections
 from liftlock.http.dispatch import find_handler, is_api
 from liftlock.http.errors import error_answer, weight_of
 from liftlock.http.limits import HttpLimits
@@ -49,6 +51,7 @@ class App:
         self._root = root
         self._limits = limits
         self._settings = settings
+        self._clients = Clients(limits)
         self._supervisor = supervisor
         self._bridge: Bridge | None = None
         self._upkeep: list[asyncio.Task[None]] = []
@@ -59,9 +62,17 @@ class App:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http" and self._bridge is not None:
-            await self._answer(self._bridge, scope, receive, send)
+            peer = peer_of(scope)
+            is_let_in = self._clients.begin(peer)
+            try:
+                await self._answer(self._bridge, scope, receive, send, is_let_in=is_let_in)
+            finally:
+                if is_let_in:
+                    self._clients.end(peer)
 
-    async def _answer(self, bridge: Bridge, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(
+        self, bridge: Bridge, scope: Scope, receive: Receive, send: Send, *, is_let_in: bool
+    ) -> None:
         request_id = request_id_of(scope["headers"]) or next(self._ids).encode()
         path = self._settings.local(scope["raw_path"])
         ours = is_api(path)
@@ -70,9 +81,10 @@ class App:
         if not ours:
             common.append(_API_VERSION)
         courier = Courier(scope, receive, send, common)
-        request = Request(scope, receive, bridge, self._settings)
+        request = Request(scope, receive, bridge, self._settings, self._clients)
         bridge.requests += 1
         try:
+            self._clients.require(is_let_in)
             require_short_target(scope, self._limits.target_bytes_max)
             reply = await find_handler(path, request)(request)
         except Exception as error:  # noqa: BLE001 - the boundary: each error has its answer
@@ -109,6 +121,8 @@ class App:
             stop_with(self._supervisor, self._limits.stop_seconds)
             readers = drop_stalled_readers(self._limits.idle_seconds)
             self._upkeep.append(asyncio.ensure_future(readers))
+            connections = close_excess_connections(self._bridge, self._clients)
+            self._upkeep.append(asyncio.ensure_future(connections))
 
     async def _close(self) -> None:
         for task in self._upkeep:

@@ -89,6 +89,19 @@ class RequestRefused(Exception):
         self.headers = tuple(headers)
 
 
+class TooMany(RequestRefused):
+    """A client has as many of something as it may have."""
+
+    def __init__(self, what: str, most: int, limit: str) -> None:
+        super().__init__(
+            429,
+            "TOOMANYREQUESTS",
+            f"Your address has {most} {what}, and may have no more ({limit}); send this again when "
+            "one of them has ended.",
+            headers=[(b"retry-after", _RETRY_SECONDS)],
+        )
+
+
 def kind_of(error: BaseException) -> type[LiftlockError] | None:
     """Return the class in the table that speaks for `error`; None for a failure of ours."""
     return next((cls for cls in type(error).__mro__ if cls in TABLE), None)

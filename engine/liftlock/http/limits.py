@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Final
+
+import msgspec
 
 from liftlock.config import KIB, MIB
+
+_LEAST_SECONDS: Final = 0.001
+_MOST: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +37,8 @@ class HttpLimits:
     inline_document_bytes_max: int = 64 * KIB
     """What of it is read in the event loop; a longer one is read in a thread."""
     drain_bytes_max: int = 16 * MIB
-    """Rest of a refused body that is read and dropped, so that the connection can go on."""
+    """Rest of a refused body that is read and dropped, within `idle_seconds` in all, so that the
+    connection can go on."""
     inline_records_max: int = 200
     """Records that a read may touch in the event loop; longer ones go to a thread."""
     give_way_seconds: float = 0.01
@@ -41,9 +49,54 @@ class HttpLimits:
     """Threads that read blob ranges and long lists."""
     connections_max: int = 1024
     """Connections that a worker serves at a time; more wait in the backlog."""
+    client_requests_max: int = 256
+    """Requests that one address (of IPv6, one /64) may have under way in a
+    worker. 0: any number."""
+    client_connections_max: int = 512
+    """Connections that one address keeps in a worker when more than half of `connections_max` are
+    in use; of more, idle ones are closed. 0: any number."""
+    look_seconds: float = 1.0
+    """From one look at the connections to the next; who was sent nothing for so long is idle."""
+    client_uploads_max: int = 1000
+    """Upload sessions that one address may have open in a worker. 0: any number."""
+    client_uploads_seconds: int = 3600
+    """How long an open session counts for that; the session itself stays longer."""
+    open_uploads_known_max: int = 65_536
+    """Open sessions of all addresses that a worker counts; of more, the oldest are not counted."""
     backlog: int = 1024
     """Connections that the kernel keeps waiting."""
     stop_seconds: int = 30
     """What running requests get at a stop; after that they are cut off."""
     sweep_seconds: int = 3600
     """From one sweep of expired upload sessions and orphan files to the next."""
+
+
+OFF_AT_ZERO: Final = frozenset(
+    {"client_requests_max", "client_connections_max", "client_uploads_max"}
+)
+"""Limits that 0 switches off, as behind a proxy, where all clients have one address."""
+
+
+def limits_from(texts: Iterable[str]) -> HttpLimits:
+    """Return the limits, those of them changed that are given as `<name>=<number>`.
+
+    Raises:
+        ValueError: one is unknown, or cannot be that; the sentence says which.
+    """
+    known = {field.name for field in fields(HttpLimits)}
+    changed: dict[str, str] = {}
+    for text in texts:
+        name, equals, number = text.partition("=")
+        if name not in known or not equals:
+            raise ValueError(f"{text!r} is not <limit>=<number>; docs/http.md lists the limits")
+        changed[name] = number
+    try:
+        limits = msgspec.convert(changed, HttpLimits, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"this is no number of the right kind: {error}") from error
+    for name in changed:
+        number = getattr(limits, name)
+        least = 0 if name in OFF_AT_ZERO else 1 if isinstance(number, int) else _LEAST_SECONDS
+        if not least <= number <= _MOST:
+            raise ValueError(f"{name} cannot be {number}: it is from {least} to {_MOST}")
+    return limits

@@ -14,6 +14,7 @@ from liftlock.errors import NameInvalid, UploadMalformed
 from liftlock.http.answers import Receive, Scope
 from liftlock.http.body import Body
 from liftlock.http.bridge import Bridge
+from liftlock.http.clients import Clients, client_of, peer_of
 from liftlock.http.errors import RequestRefused
 from liftlock.http.settings import HttpSettings
 from liftlock.oci.digest import Digest
@@ -28,7 +29,12 @@ class Request:
     """One request below /v2/; what is costly to read is read when asked for."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, bridge: Bridge, settings: HttpSettings
+        self,
+        scope: Scope,
+        receive: Receive,
+        bridge: Bridge,
+        settings: HttpSettings,
+        clients: Clients,
     ) -> None:
         self.method: str = scope["method"]
         self.bridge = bridge
@@ -40,6 +46,13 @@ class Request:
         self._query: bytes = scope["query_string"]
         self._receive = receive
         self._settings = settings
+        self.clients = clients
+        self._peer = peer_of(scope)
+
+    @property
+    def client(self) -> str | None:
+        """Whom the request is counted for; None if the server does not say."""
+        return client_of(self._peer[0]) if self._peer else None
 
     def public(self, path: str) -> str:
         """Return what an answer says of a path of ours: it begins where the client's paths do.

@@ -7,6 +7,7 @@ received before a client vanished is kept in its session; only a complete body i
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import Final, TypeVar
 from liftlock.engine import Engine, Upload
 from liftlock.errors import (
     ChunkOutOfOrder,
+    DigestInvalid,
     NameIncomplete,
     NameInvalid,
     SizeInvalid,
@@ -25,6 +27,7 @@ from liftlock.http.answers import Answer, Header, answer
 from liftlock.http.body import Body
 from liftlock.http.bridge import Bridge
 from liftlock.http.errors import RequestRefused, said
+from liftlock.http.openuploads import require_room
 from liftlock.http.request import Request
 from liftlock.oci.digest import SHA256, Digest
 from liftlock.oci.reference import RepositoryName
@@ -48,12 +51,15 @@ async def start(request: Request) -> Answer:
             return _created(request, digest)
     elif "digest" in query:
         return await _take_whole(request, Digest.parse(query["digest"]))
+    await require_room(request.clients.uploads, request.client, request.bridge)
     session = await request.bridge.write(
         request.engine.start_upload,
         name,
         algorithm=query.get("digest-algorithm", SHA256),
         by=request.actor,
     )
+    now = asyncio.get_running_loop().time()
+    request.clients.uploads.began(request.client, name, session, now)
     return answer(202, _session_headers(request, session, 0))
 
 
@@ -76,13 +82,19 @@ async def finish(request: Request) -> Answer:
     if text is None:
         raise UploadMalformed("a PUT names the blob's digest: ?digest=<digest>")
     digest, actor = Digest.parse(text), request.actor
-    await _receive(request, lambda upload: upload.commit(digest, by=actor))
+    try:
+        await _receive(request, lambda upload: upload.commit(digest, by=actor))
+    except (DigestInvalid, UploadUnknown):  # other content ends the session too
+        request.clients.uploads.ended(request.argument)
+        raise
+    request.clients.uploads.ended(request.argument)
     return _created(request, digest)
 
 
 async def cancel(request: Request) -> Answer:
     """DELETE …/blobs/uploads/<session>."""
     await request.bridge.write(request.engine.cancel_upload, request.name, request.argument)
+    request.clients.uploads.ended(request.argument)
     return answer(204)
 
 
