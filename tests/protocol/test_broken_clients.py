@@ -167,6 +167,21 @@ class TestSlow:
             client.sendall(b"GET /v2/ HTTP/1.1\r\nHost:")
             assert not client.recv(10_000).startswith(b"HTTP/1.1 200")
 
+    def test_a_header_that_comes_byte_by_byte_ends_the_connection(self, hasty):
+        """It is always in time for the next byte, and never done."""
+        started = time.monotonic()
+        with hasty.connect() as client, suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(b"GET /v2/ HTTP/1.1\r\nHost: ")
+            client.settimeout(0.1)
+            while time.monotonic() - started < 5:
+                client.sendall(b"t")
+                with suppress(TimeoutError):
+                    received = client.recv(10_000)
+                    assert not received.startswith(b"HTTP/1.1 200")
+                    if not received:
+                        break
+        assert time.monotonic() - started < 5
+
     def test_a_connection_that_asks_nothing_is_closed(self, hasty):
         """Before its first request, and after it."""
         with hasty.connect() as client:

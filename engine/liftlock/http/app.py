@@ -27,7 +27,12 @@ from liftlock.http.dispatch import find_handler, is_api
 from liftlock.http.errors import error_answer, weight_of
 from liftlock.http.limits import HttpLimits
 from liftlock.http.problems import problem_answer
-from liftlock.http.request import Request, request_id_of, require_short_target
+from liftlock.http.request import (
+    Request,
+    request_id_of,
+    require_clear_headers,
+    require_short_target,
+)
 from liftlock.http.settings import HttpSettings
 from liftlock.http.worker import drop_stalled_readers, stop_with
 
@@ -86,6 +91,7 @@ class App:
         try:
             self._clients.require(is_let_in)
             require_short_target(scope, self._limits.target_bytes_max)
+            require_clear_headers(scope)
             reply = await find_handler(path, request)(request)
         except Exception as error:  # noqa: BLE001 - the boundary: each error has its answer
             reply = await bridge.list(weight_of(error), say, error, request_id.decode())

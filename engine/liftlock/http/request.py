@@ -24,6 +24,22 @@ ANONYMOUS: Final = "anonymous"
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _COUNT: Final = re.compile(r"[0-9]{1,19}")  # as many digits as any blob's size can have
 
+_NEVER_TWICE: Final = frozenset({b"host", b"transfer-encoding"})
+_ONE_HEADER: Final = _NEVER_TWICE | {
+    b"authorization",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"expect",
+    b"if-range",
+    b"range",
+}
+"""Headers that have one value; said again they must say the same."""
+_ONE_PARAMETER: Final = frozenset(
+    {"artifactType", "before", "digest", "digest-algorithm", "from", "last", "mount", "n"}
+)
+"""Likewise, of the query."""
+
 
 class Request:
     """One request below /v2/; what is costly to read is read when asked for."""
@@ -73,8 +89,17 @@ class Request:
 
     @cached_property
     def query(self) -> QueryParams:
-        """The query's parameters, percent-decoded."""
-        return QueryParams(self._query)
+        """The query's parameters, percent-decoded.
+
+        Raises:
+            RequestRefused: one that can mean one thing comes twice, and means two.
+        """
+        parameters = QueryParams(self._query)
+        for name, value in parameters.multi_items():
+            if name in _ONE_PARAMETER and parameters[name] != value:
+                sentence = f"The query has `{name}` twice, with different values."
+                raise RequestRefused(400, "UNSUPPORTED", sentence)
+        return parameters
 
     @cached_property
     def body(self) -> Body:
@@ -162,6 +187,32 @@ def require_short_target(scope: Scope, most: int) -> None:
         raise RequestRefused(
             414, "NAME_INVALID", f"Path and query are longer than {most} bytes (target_bytes_max)."
         )
+
+
+def require_clear_headers(scope: Scope) -> None:
+    """Refuse a request that two readers, a proxy and we, could take for two different ones.
+
+    What is wrong with lengths and chunks, the server below has refused already.
+    """
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name not in _ONE_HEADER:
+            continue
+        if name in found and (found[name] != value or name in _NEVER_TWICE):
+            raise _unclear(f"It has the header {name.decode()} more than once.")
+        found[name] = value
+    # RFC 9112, 3.2. The server gives an empty one to whoever has none.
+    if not found.get(b"host") and scope.get("http_version") == "1.1":
+        raise _unclear("It has no Host header, as HTTP/1.1 wants it.")
+
+
+def _unclear(sentence: str) -> RequestRefused:
+    return RequestRefused(
+        400,
+        "UNSUPPORTED",
+        f"The request is not clear. {sentence}",
+        headers=[(b"connection", b"close")],  # nobody knows what a proxy takes the rest for
+    )
 
 
 def request_id_of(headers: list[tuple[bytes, bytes]]) -> bytes | None:
