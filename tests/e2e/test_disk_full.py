@@ -1,15 +1,8 @@
-"""A disk that is really full: what does not fit is refused, nothing half is left, and life goes on.
-
-It needs a small file system of its own, so root and the right to mount; else it is skipped, unless
-LIFTLOCK_REQUIRE_CLIENTS is set: then it fails, so that nobody takes a run without it for a run
-with it.
-"""
+"""A disk that is really full: what does not fit is refused, nothing half is left, life goes on."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +10,7 @@ from random import Random
 from typing import Final
 
 import pytest
+from smalldisks import fill, mounted
 
 import liftlock
 from liftlock import Digest, Mode, Reference, RepositoryName, Target
@@ -42,15 +36,7 @@ class FullDisk:
 
     def fill(self, *, leave: int = 0) -> None:
         """Take all the room there is, but for `leave` bytes."""
-        file = os.open(self.ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        try:
-            space = os.statvfs(self.ballast)
-            room = space.f_bavail * space.f_frsize - leave
-            while room > 0:
-                room -= os.write(file, bytes(min(room, 65536)))
-        finally:
-            os.close(file)
-        assert leave or not os.statvfs(self.ballast).f_bavail
+        fill(self.ballast, leave=leave)
 
     def free(self) -> None:
         self.ballast.unlink()
@@ -65,20 +51,10 @@ class FullDisk:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[FullDisk]:
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(tmp_path)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = f"cannot mount a small disk ({getattr(error, 'stderr', '') or error})"
-        if "LIFTLOCK_REQUIRE_CLIENTS" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
-    try:
+    with mounted(tmp_path, DISK_BYTES):
         disk = FullDisk(tmp_path)
         yield disk
         disk.engine.close()
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def until_full(operation: Callable[[int], object]) -> int:
