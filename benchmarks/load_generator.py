@@ -1,7 +1,7 @@
 """The load generator in C (`load/load.c`): compiled when it is needed, fed with files of units.
 
-A unit is a promotion as its client does it: requests that depend on each other, each with the
-status that it must be answered with. A run in which any request was answered otherwise raises.
+A unit is what a client does in one go: requests that depend on each other, each with the status
+that it must be answered with. A run in which any request was answered otherwise raises.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ _COMPILE: Final = ("gcc", "-O2", "-Wall", "-Wextra", "-std=gnu11", "-D_GNU_SOURC
 _STOP_SECONDS_MAX: Final = 10
 _GRACE_SECONDS: Final = 30
 FIXED_SECONDS_MAX: Final = 120
+LOCATION: Final = "\x01"
+"""In a target: the Location of the unit's last answer."""
+JOINT: Final = "\x02"
+"""After `LOCATION`: what joins another parameter to it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ Result = dict[str, Any]  # Any: JSON, as load.c prints it
 
 
 class LoadFailed(Exception):
-    """Something was answered otherwise than a promotion needs."""
+    """Something was answered otherwise than a unit needs."""
 
 
 class LoadGenerator:

@@ -29,6 +29,7 @@ BENCHMARKS: Final = (
     "store_size",
     "beside_reads",
     "dry_run",
+    "serving",
 )
 
 

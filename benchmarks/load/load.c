@@ -11,6 +11,9 @@
  *     request <expected status> <bytes>
  *     <so many bytes, then a newline>
  *
+ * Where a request line has the byte 1, the Location of the unit's last answer is put, and where it
+ * has the byte 2, what joins a parameter to that: ? or &. So an upload is a unit too.
+ *
  * One thread and epoll: a generator that used both processors would measure itself. What was done
  * goes to stdout as one JSON object.
  */
@@ -35,7 +38,10 @@
 
 enum {
     CONNECTIONS_MAX = 1024,
-    BUFFER_BYTES = 64 * 1024,
+    BUFFER_BYTES = 256 * 1024,
+    LINE_BYTES = 16 * 1024,
+    LOCATION_MARK = 1,
+    JOINT_MARK = 2,
     STATUSES = 600,
     RECONNECTS_MAX = 1000,
     SHOWN_BYTES = 300,
@@ -47,6 +53,7 @@ struct request {
     size_t length;
     int expected;
     bool is_head;
+    size_t open_line; /* length of a request line with marks; 0: it has none */
 };
 
 struct unit {
@@ -60,7 +67,8 @@ struct connection {
     bool is_idle, wants_to_write, closes;
     size_t unit, step, sent;
     double unit_began;
-    char *buffer;
+    char *buffer, *location, *line;
+    size_t line_length; /* of the request line with its marks filled in */
     size_t held;
     bool in_body;
     enum body body;
@@ -132,8 +140,11 @@ static void read_units(const char *path) {
             size_t length = strtoull(at, &at, 10);
             if (*at++ != '\n' || length > (size_t)(end - at)) die("a request is cut off");
             requests = grown(requests, request_count, &request_room, sizeof *requests);
-            requests[request_count++] =
-                (struct request){at, length, expected, !strncmp(at, "HEAD ", 5)};
+            const char *line_end = memchr(at, '\r', length);
+            size_t line = line_end ? line_end - at : 0;
+            bool is_open = memchr(at, LOCATION_MARK, line) != NULL;
+            requests[request_count++] = (struct request){
+                at, length, expected, !strncmp(at, "HEAD ", 5), is_open ? line : 0};
             units[unit_count - 1].count++;
             at += length + 1;
         } else {
@@ -171,11 +182,33 @@ static const struct request *current(const struct connection *c) {
 
 static void redial(struct connection *c);
 
+/* Fill in the marks of the current request's line, if it has any. */
+static void fill_line(struct connection *c) {
+    const struct request *request = current(c);
+    size_t length = 0;
+    for (size_t at = 0; at < request->open_line; at++) {
+        char mark = request->bytes[at];
+        const char *put = c->location;
+        size_t size = 1;
+        if (mark == LOCATION_MARK) size = strlen(c->location);
+        else if (mark == JOINT_MARK) put = strchr(c->location, '?') ? "&" : "?";
+        else put = request->bytes + at;
+        if (length + size > LINE_BYTES) die("a request line of more than %d bytes", LINE_BYTES);
+        memcpy(c->line + length, put, size);
+        length += size;
+    }
+    c->line_length = length;
+}
+
 static void send_on(struct connection *c) {
     const struct request *request = current(c);
-    while (c->sent < request->length) {
-        ssize_t sent =
-            send(c->fd, request->bytes + c->sent, request->length - c->sent, MSG_NOSIGNAL);
+    size_t whole = c->line_length + request->length - request->open_line;
+    while (c->sent < whole) {
+        bool in_line = c->sent < c->line_length;
+        const char *from = in_line ? c->line + c->sent
+                                   : request->bytes + request->open_line + c->sent - c->line_length;
+        size_t left = in_line ? c->line_length - c->sent : whole - c->sent;
+        ssize_t sent = send(c->fd, from, left, MSG_NOSIGNAL | (in_line ? MSG_MORE : 0));
         if (sent < 0 && errno == EAGAIN) {
             if (!c->wants_to_write) watch(c, true, EPOLL_CTL_MOD);
             return;
@@ -204,6 +237,7 @@ static void take_unit(struct connection *c) {
     if (c->is_idle) return;
     c->unit = next_unit++;
     c->step = c->sent = 0;
+    fill_line(c);
     c->unit_began = now();
     send_on(c);
 }
@@ -226,6 +260,7 @@ static void finish_answer(struct connection *c) {
     }
     if (is_as_expected && ++c->step < units[c->unit].count) {
         c->sent = 0;
+        fill_line(c);
         send_on(c);
         return;
     }
@@ -237,6 +272,21 @@ static void finish_answer(struct connection *c) {
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
+
+/* Keep a Location, without scheme and host if it has them. */
+static void keep_location(struct connection *c, const char *from) {
+    from += strspn(from, " ");
+    size_t length = strcspn(from, "\r\n");
+    if (!strncmp(from, "http://", 7)) {
+        const char *path = memchr(from + 7, '/', length - 7);
+        if (!path) die("a Location without a path");
+        length -= path - from;
+        from = path;
+    }
+    if (length >= LINE_BYTES) die("a Location of more than %d bytes", LINE_BYTES);
+    memcpy(c->location, from, length);
+    c->location[length] = 0;
+}
 
 /* Read a whole header at the buffer's start; return its length, 0 if more must come. */
 static size_t read_header(struct connection *c) {
@@ -259,6 +309,7 @@ static size_t read_header(struct connection *c) {
         if (!strncasecmp(field, "content-length:", 15)) c->left = strtoull(field + 15, NULL, 10);
         if (!strncasecmp(field, "transfer-encoding: chunked", 26)) c->body = CHUNK_SIZE;
         if (!strncasecmp(field, "connection: close", 17)) c->closes = true;
+        if (!strncasecmp(field, "location:", 9)) keep_location(c, field + 9);
     }
     if (current(c)->is_head || c->status == 204 || c->status == 304) {
         c->body = SIZED;
@@ -398,7 +449,11 @@ int main(int count, char **arguments) {
     poller = epoll_create1(EPOLL_CLOEXEC);
     for (int number = 0; number < connection_count; number++) {
         connections[number].buffer = malloc(BUFFER_BYTES);
-        if (!connections[number].buffer) die("no memory");
+        connections[number].location = calloc(1, LINE_BYTES);
+        connections[number].line = malloc(LINE_BYTES);
+        if (!connections[number].buffer || !connections[number].location ||
+            !connections[number].line)
+            die("no memory");
         connections[number].is_idle = true;
         dial(&connections[number]);
     }

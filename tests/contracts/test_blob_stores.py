@@ -42,7 +42,7 @@ class TestFileBlobStore(BlobStoreContract):
         return FileBlobStore(self.root, self.disk, LIMITS)
 
     def full(self, store: BlobStore) -> AbstractContextManager[None]:
-        return self.disk.fail(errno.ENOSPC, "create", "write")
+        return self.disk.fail(errno.ENOSPC, "create", "write", "symlink")
 
 
 class TestMemoryBlobStore(BlobStoreContract):

@@ -49,7 +49,7 @@ class Recording:
     def receive(self, content: bytes) -> str:
         self.uploads += 1
         session_id = f"{self.uploads:032x}"
-        self.store.create_session(session_id, b"header")
+        self.store.create_session(session_id)
         with self.store.hold_session(session_id) as session:
             session.append(content[: len(content) // 3])
         with self.store.hold_session(session_id) as session:

@@ -332,7 +332,7 @@ def test_record_has_file_of_its_digest(damage: Damage) -> None:
 
 
 def test_file_has_record_is_a_remark(damage: Damage) -> None:
-    damage.blobs.create_session("0" * 32, b"")
+    damage.blobs.create_session("0" * 32)
     with damage.blobs.hold_session("0" * 32) as session:
         session.append(b"orphan")
         session.publish(Digest.of(b"orphan"), "x")
@@ -341,7 +341,7 @@ def test_file_has_record_is_a_remark(damage: Damage) -> None:
 
 
 def test_a_second_file_of_a_digest_is_a_remark(damage: Damage) -> None:
-    damage.blobs.create_session("0" * 32, b"")
+    damage.blobs.create_session("0" * 32)
     with damage.blobs.hold_session("0" * 32) as session:
         session.append(b"lonely")
         session.publish(damage.lonely, "second")

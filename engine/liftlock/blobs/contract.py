@@ -29,7 +29,8 @@ LOCATOR: Final = re.compile(
     r"sha(?:256/(?P<a>[0-9a-f]{2})/(?P=a)[0-9a-f]{62}|512/(?P<b>[0-9a-f]{2})/(?P=b)[0-9a-f]{126})"
     r"\.[0-9A-Za-z_-]{1,64}"
 )
-SESSION_ID: Final = re.compile(r"[0-9a-f]{32}")
+SESSION_ID: Final = re.compile(r"[0-9a-f]{32,128}")
+"""Nobody can guess one, and none is used twice; what more it says is for its maker to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,6 @@ class Session(Protocol):
     @property
     def session_id(self) -> str:
         """Its unguessable name."""
-        ...
-
-    @property
-    def header(self) -> bytes:
-        """What `create_session` was given."""
         ...
 
     @property
@@ -142,8 +138,8 @@ class BlobReader(Protocol):
 class BlobStore(BlobReader, Protocol):
     """Reading, writing through sessions, and what sweeping and checking need."""
 
-    def create_session(self, session_id: str, header: bytes) -> None:
-        """Make an empty session; its id is 32 lower-case hex digits that were never used before.
+    def create_session(self, session_id: str) -> None:
+        """Make an empty session; its id (`SESSION_ID`) was never used before.
 
         Raises:
             StoreFull: there is no room; nothing was left behind.
@@ -161,17 +157,17 @@ class BlobStore(BlobReader, Protocol):
         A session whose holder died between `publish` and `discard` has its bytes at a locator,
         and only the metadata tell whether it was committed. With `is_recorded` that is settled on
         entering: if it is recorded, the session is over; if not, it gets its bytes back. Without,
-        such a session is left alone, and is unknown.
+        such a session is left alone, and is unknown. Bytes that came in the very hold that
+        published them were never acknowledged: such a session may be gone instead.
 
         Raises (on entering):
-            UploadUnknown: there is none of this name, its blob is committed, or what a power cut
-                left of it is unreadable.
+            UploadUnknown: there is none of this name, or its blob is committed or being committed.
             UploadBusy: another request, of any process, holds it.
         """
         ...
 
-    def peek_session(self, session_id: str) -> tuple[bytes, int]:
-        """Return header and size of a session without holding it.
+    def peek_session(self, session_id: str) -> int:
+        """Return the size of a session in bytes without holding it.
 
         Raises:
             UploadUnknown: there is none of this name, or its bytes are lost.

@@ -60,6 +60,10 @@ class Disk:
         """Give a file another name, in one step."""
         source.rename(target)
 
+    def symlink(self, path: Path, text: str) -> None:
+        """Make a symbolic link that says `text`, in one step. FileExistsError as above."""
+        path.symlink_to(text)
+
     def sync_directory(self, path: Path) -> None:
         """Make the names in this folder durable, and the absence of those removed from it."""
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -99,9 +99,9 @@ class FileBlobStore:
                         with suppress(FileNotFoundError):  # removed since it was listed
                             yield _stored(locator, entry.stat(follow_symlinks=False))
 
-    def create_session(self, session_id: str, header: bytes) -> None:
+    def create_session(self, session_id: str) -> None:
         """Make an empty session."""
-        self._sessions.create(session_id, header)
+        self._sessions.create(session_id)
 
     def hold_session(
         self, session_id: str, is_recorded: IsRecorded | None = None
@@ -109,8 +109,8 @@ class FileBlobStore:
         """Give the session to this request alone."""
         return self._sessions.hold(session_id, is_recorded)
 
-    def peek_session(self, session_id: str) -> tuple[bytes, int]:
-        """Return header and size of a session without holding it."""
+    def peek_session(self, session_id: str) -> int:
+        """Return the size of a session without holding it."""
         return self._sessions.peek(session_id)
 
     def expire_session(self, session_id: str, before: int) -> bool:

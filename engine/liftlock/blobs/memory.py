@@ -42,7 +42,6 @@ class _Stored:
 
 @dataclass(slots=True)
 class _Upload:
-    header: bytes
     changed_at: int
     content: bytearray = field(default_factory=bytearray)
     published: Locator | None = None
@@ -106,7 +105,7 @@ class MemoryBlobStore:
         for locator, stored in found:
             yield StoredBlob(locator, len(stored.content), stored.changed_at)
 
-    def create_session(self, session_id: str, header: bytes) -> None:
+    def create_session(self, session_id: str) -> None:
         """Make an empty session."""
         if not SESSION_ID.fullmatch(session_id):
             raise UploadUnknown(session_id)
@@ -114,7 +113,7 @@ class MemoryBlobStore:
         with self._state.lock:
             if session_id in self._state.uploads:
                 raise FileExistsError(session_id)
-            self._state.uploads[session_id] = _Upload(header, self._state.clock())
+            self._state.uploads[session_id] = _Upload(self._state.clock())
 
     @contextmanager
     def hold_session(
@@ -139,11 +138,10 @@ class MemoryBlobStore:
         finally:
             upload.is_held = False
 
-    def peek_session(self, session_id: str) -> tuple[bytes, int]:
-        """Return header and size of a session without holding it."""
+    def peek_session(self, session_id: str) -> int:
+        """Return the size of a session without holding it."""
         with self._state.lock:
-            upload = self._get(session_id)
-            return upload.header, len(upload.content)
+            return len(self._get(session_id).content)
 
     def expire_session(self, session_id: str, before: int) -> bool:
         """Remove a session that was last written to before `before`, and is not held."""
@@ -185,11 +183,6 @@ class MemorySession:
     def session_id(self) -> str:
         """Its unguessable name."""
         return self._session_id
-
-    @property
-    def header(self) -> bytes:
-        """What `create_session` was given."""
-        return self._upload.header
 
     @property
     def size(self) -> int:

@@ -359,7 +359,8 @@ class Engine:
             DigestInvalid: blobs cannot be named by this algorithm.
             StoreFull: there is no room.
         """
-        return uploads.start(self._uploads, name, algorithm, act_of(by, "", self.limits).by)
+        act_of(by, "", self.limits)
+        return uploads.start(self._uploads, name, algorithm)
 
     def upload_size(self, name: RepositoryName, session_id: str) -> int:
         """Return how many bytes a session has received.

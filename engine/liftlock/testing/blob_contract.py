@@ -25,7 +25,8 @@ from liftlock.oci.digest import SHA512, Digest
 
 SESSION: Final = "0123456789abcdef" * 2
 OTHER: Final = "fedcba9876543210" * 2
-HEADER: Final = b"\x00whose upload\nthis is"
+LONGER: Final = SESSION + "0f"
+LONGEST: Final = SESSION * 4
 CONTENT: Final = bytes(range(256)) * 40
 DIGEST: Final = Digest.of(CONTENT)
 PIECE_BYTES: Final = 1000
@@ -63,25 +64,28 @@ class BlobStoreContract(ABC):
 
     # --- a session receives bytes -----------------------------------------------------------
 
-    def test_a_new_session_is_empty_and_has_its_header(self, store: BlobStore) -> None:
-        store.create_session(SESSION, HEADER)
+    def test_a_new_session_is_empty(self, store: BlobStore) -> None:
+        store.create_session(SESSION)
         with store.hold_session(SESSION) as session:
-            assert (session.session_id, session.header, session.size) == (SESSION, HEADER, 0)
+            assert (session.session_id, session.size) == (SESSION, 0)
             assert list(session.read()) == []
-        assert store.peek_session(SESSION) == (HEADER, 0)
+        assert store.peek_session(SESSION) == 0
 
-    def test_a_header_may_be_empty(self, store: BlobStore) -> None:
-        store.create_session(SESSION, b"")
-        assert store.peek_session(SESSION) == (b"", 0)
+    def test_an_id_may_have_more_to_say(self, store: BlobStore) -> None:
+        for session_id in (SESSION, LONGER, LONGEST):
+            start(store, session_id.encode(), session_id)
+        for session_id in (SESSION, LONGER, LONGEST):
+            with store.hold_session(session_id) as session:
+                assert b"".join(session.read()) == session_id.encode()
 
     def test_an_id_is_not_given_out_twice(self, store: BlobStore) -> None:
         start(store, CONTENT)
         with pytest.raises(FileExistsError):
-            store.create_session(SESSION, b"another")
-        assert store.peek_session(SESSION) == (HEADER, len(CONTENT))
+            store.create_session(SESSION)
+        assert store.peek_session(SESSION) == len(CONTENT)
 
     def test_appended_bytes_add_up(self, store: BlobStore) -> None:
-        store.create_session(SESSION, HEADER)
+        store.create_session(SESSION)
         with store.hold_session(SESSION) as session:
             session.append(CONTENT[:100])
             session.append(b"")
@@ -96,10 +100,10 @@ class BlobStoreContract(ABC):
         self, store: BlobStore
     ) -> None:
         """A client asks how far it came while its last request is still dying."""
-        store.create_session(SESSION, HEADER)
+        store.create_session(SESSION)
         with store.hold_session(SESSION) as session:
             session.append(CONTENT)
-            assert store.peek_session(SESSION) == (HEADER, len(CONTENT))
+            assert store.peek_session(SESSION) == len(CONTENT)
 
     def test_a_session_is_read_in_bounded_pieces(self, store: BlobStore) -> None:
         start(store, CONTENT)
@@ -110,13 +114,12 @@ class BlobStoreContract(ABC):
         start(store, CONTENT)
         store = self.reopen(store)
         with store.hold_session(SESSION) as session:
-            assert session.header == HEADER
             assert b"".join(session.read()) == CONTENT
 
     @pytest.mark.parametrize(
         "session_id",
-        [OTHER, "", "..", "../blobs", "0" * 31, "0" * 33, "A" * 32, f"{'0' * 32}\n",
-         f"{SESSION}.header", "/" + "0" * 31, "\u0660" * 32],
+        [OTHER, "", "..", "../blobs", "0" * 31, "0" * 129, "A" * 32, SESSION[:-1] + "e",
+         f"{'0' * 32}\n", f"{SESSION}.trace", "/" + "0" * 31, "\u0660" * 32],
     )  # fmt: skip
     def test_a_session_that_was_never_made_is_unknown(
         self, store: BlobStore, session_id: str
@@ -149,7 +152,7 @@ class BlobStoreContract(ABC):
 
     def test_sessions_are_held_independently(self, store: BlobStore) -> None:
         start(store)
-        store.create_session(OTHER, b"")
+        store.create_session(OTHER)
         with store.hold_session(SESSION), store.hold_session(OTHER) as other:
             assert other.session_id == OTHER
 
@@ -231,7 +234,7 @@ class BlobStoreContract(ABC):
         start(store, CONTENT)
         with store.hold_session(SESSION) as session:
             session.publish(DIGEST, "u")
-            assert store.peek_session(SESSION) == (HEADER, len(CONTENT))
+            assert store.peek_session(SESSION) == len(CONTENT)
 
     def test_a_retracted_session_goes_on(self, store: BlobStore) -> None:
         """The client's retry must work after a failed commit, without sending all again."""
@@ -267,6 +270,20 @@ class BlobStoreContract(ABC):
             pass
         assert list(store.iter_sessions()) == []
 
+    def test_a_session_whose_bytes_just_came_is_settled_or_gone(self, store: BlobStore) -> None:
+        """Nobody was told that they arrived, so that nobody can go on from there."""
+        store.create_session(SESSION)
+        with store.hold_session(SESSION) as session:
+            session.append(CONTENT)
+            locator = session.publish(DIGEST, "u")
+            with pytest.raises((UploadBusy, UploadUnknown)), store.hold_session(SESSION):
+                pass
+        try:
+            with store.hold_session(SESSION, lambda _: False) as session:
+                assert b"".join(session.read()) == CONTENT
+        except UploadUnknown:
+            assert b"".join(store.read(locator)) == CONTENT
+
     # --- whose holder died during the commit ------------------------------------------------
 
     def test_an_unsettled_session_is_left_alone_without_the_records(self, store: BlobStore) -> None:
@@ -280,7 +297,7 @@ class BlobStoreContract(ABC):
         """They were acknowledged, chunk by chunk, and must survive `kill -9`."""
         locator = die_committing(store)
         store = self.reopen(store)
-        assert store.peek_session(SESSION) == (HEADER, len(CONTENT))
+        assert store.peek_session(SESSION) == len(CONTENT)
         with store.hold_session(SESSION, lambda named: named != locator) as session:
             assert b"".join(session.read()) == CONTENT
             assert store.size(locator) is None
@@ -379,7 +396,7 @@ class BlobStoreContract(ABC):
 
     def test_every_session_is_found_once(self, store: BlobStore) -> None:
         start(store, CONTENT)
-        store.create_session(OTHER, b"")
+        store.create_session(OTHER)
         found = {session.session_id: session.size for session in store.iter_sessions()}
         assert found == {SESSION: len(CONTENT), OTHER: 0}
         assert len(list(store.iter_sessions())) == 2
@@ -407,7 +424,7 @@ class BlobStoreContract(ABC):
 
     def test_a_session_refused_for_lack_of_room_leaves_nothing(self, store: BlobStore) -> None:
         with self.full(store), pytest.raises(StoreFull):
-            store.create_session(SESSION, HEADER)
+            store.create_session(SESSION)
         assert list(store.iter_sessions()) == []
         start(store, CONTENT)
 
@@ -418,7 +435,7 @@ class BlobStoreContract(ABC):
             with self.full(store), pytest.raises(StoreFull):
                 session.append(CONTENT[300:])
             assert session.size == 300
-            assert store.peek_session(SESSION) == (HEADER, 300)
+            assert store.peek_session(SESSION) == 300
             session.append(CONTENT[300:])
             assert b"".join(session.read()) == CONTENT
 
@@ -445,7 +462,7 @@ class BlobStoreContract(ABC):
 
 def start(store: BlobStore, content: bytes = b"", session_id: str = SESSION) -> None:
     """Make a session that has received `content`."""
-    store.create_session(session_id, HEADER)
+    store.create_session(session_id)
     with store.hold_session(session_id) as session:
         session.append(content)
 
@@ -462,7 +479,7 @@ def push(
 
 
 def die_committing(store: BlobStore) -> Locator:
-    """Publish, and let go as a killed process does: neither retracted nor discarded."""
+    """Publish what was acknowledged, and let go as a killed process does."""
     start(store, CONTENT)
     with store.hold_session(SESSION) as session:
         return session.publish(DIGEST, "u")

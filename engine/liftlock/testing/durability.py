@@ -132,6 +132,11 @@ class RecordingDisk(Disk):
             super().rename(source, target)
             self._note(f"rename {source} to {target}", lambda cut: cut.rename(source, target))
 
+    def symlink(self, path: Path, text: str) -> None:
+        with self._lock:
+            super().symlink(path, text)
+            self._note(f"link {path} to {text}", lambda cut: cut.symlink(path, text))
+
     def sync_directory(self, path: Path) -> None:
         with self._lock:
             super().sync_directory(path)
@@ -217,6 +222,10 @@ class PowerCut:
     def rename(self, source: Path, target: Path) -> None:
         self._names.setdefault(target, [None]).append(self._names[source][-1])
         self._names[source].append(None)
+
+    def symlink(self, path: Path, text: str) -> None:
+        link = _File(bytearray(text.encode()), text.encode())
+        self._names.setdefault(path, [None]).append(link)
 
     def unlink(self, path: Path) -> None:
         self._names[path].append(None)

@@ -55,6 +55,10 @@ class FailingDisk(Disk):
         self._meet("rename")
         super().rename(source, target)
 
+    def symlink(self, path: Path, text: str) -> None:
+        self._meet("symlink")
+        super().symlink(path, text)
+
     def sync_directory(self, path: Path) -> None:
         self._meet("sync_directory")
         super().sync_directory(path)

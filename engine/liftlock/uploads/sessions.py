@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-import msgspec
-
 from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import DigestInvalid, UploadUnknown
 from liftlock.oci.digest import ALGORITHMS
 from liftlock.oci.reference import RepositoryName
-from liftlock.uploads.header import Header, has_moved, home_of, read_header
 from liftlock.uploads.place import Place, is_recorded
+from liftlock.uploads.purpose import Purpose, home_of
 from liftlock.uploads.upload import Upload
 
 
-def start(place: Place, name: RepositoryName, algorithm: str, by: str) -> str:
+def start(place: Place, name: RepositoryName, algorithm: str) -> str:
     """Start a session; return its id.
 
     Raises:
@@ -28,9 +26,9 @@ def start(place: Place, name: RepositoryName, algorithm: str, by: str) -> str:
     if algorithm not in ALGORITHMS:
         raise DigestInvalid(algorithm, f"the algorithm is none of {', '.join(ALGORITHMS)}")
     registry, repository = place.store.read(lambda txn: home_of(txn, name))
-    session_id = place.new_id()
-    header = msgspec.json.encode(Header(str(name), registry, repository, algorithm, by))
-    place.blobs.create_session(session_id, header)
+    purpose = Purpose(name, registry, repository, algorithm)
+    session_id = purpose.session_id(place.new_id())
+    place.blobs.create_session(session_id)
     place.states.keep(session_id, ContentHash(algorithm))
     return session_id
 
@@ -41,9 +39,9 @@ def size(place: Place, name: RepositoryName, session_id: str) -> int:
     Raises:
         UploadUnknown: it is not there, or was started for another repository.
     """
-    header, received = place.blobs.peek_session(session_id)
-    read = read_header(header, name, session_id)
-    if place.store.read(lambda txn: has_moved(txn, name, read)):
+    purpose = Purpose.of(session_id, name)
+    received = place.blobs.peek_session(session_id)
+    if place.store.read(purpose.is_outdated):
         raise UploadUnknown(session_id)
     return received
 
@@ -56,11 +54,11 @@ def hold(place: Place, name: RepositoryName, session_id: str) -> Iterator[Upload
         UploadUnknown: it is not there, or was started for another repository.
         UploadBusy: another request holds it.
     """
+    purpose = Purpose.of(session_id, name)
     with place.blobs.hold_session(session_id, partial(is_recorded, place.store)) as session:
-        header = read_header(session.header, name, session_id)
-        if place.store.read(lambda txn: has_moved(txn, name, header)):
+        if place.store.read(purpose.is_outdated):
             raise UploadUnknown(session_id)
-        upload = Upload(place, session, name, header)
+        upload = Upload(place, session, purpose)
         try:
             yield upload
         finally:

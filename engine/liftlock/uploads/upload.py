@@ -14,25 +14,17 @@ from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import BlobRecord
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
-from liftlock.oci.reference import RepositoryName
-from liftlock.uploads.header import Header, has_moved
 from liftlock.uploads.place import AS_IT_IS, Place, find_record, is_recorded
+from liftlock.uploads.purpose import Purpose
 
 
 class Upload:
     """A session in the hands of one request. Its methods block: disk and hashing."""
 
-    def __init__(
-        self,
-        place: Place,
-        session: Session,
-        name: RepositoryName,
-        header: Header,
-    ) -> None:
+    def __init__(self, place: Place, session: Session, purpose: Purpose) -> None:
         self._place = place
         self._session = session
-        self._name = name
-        self._header = header
+        self._purpose = purpose
         self._hash: ContentHash | None = None
         self._ended = False
 
@@ -118,7 +110,7 @@ class Upload:
         if self._place.clock() - published_at > self._place.limits.publish_age_ms_max:
             # The orphan sweep may be about to take the file, which has no record yet.
             raise StoreBusy("the commit came too long after the file was written; try again")
-        if has_moved(txn, self._name, self._header):
+        if self._purpose.is_outdated(txn):
             raise UploadUnknown(self._session.session_id)
         current = find_record(txn, digest)
         draft = Draft()
@@ -129,7 +121,7 @@ class Upload:
         else:
             kept, needless = record, current.locator if current else ""
             draft.put(Table.BLOBS, digest.key, record.encode())
-        links.gain_blob(txn, draft, self._name, digest, record.size, Act(by))
+        links.gain_blob(txn, draft, self._purpose.name, digest, record.size, Act(by))
         draft.write(txn)
         return kept, needless
 
@@ -148,7 +140,7 @@ class Upload:
     def _content_hash(self) -> ContentHash:
         if self._hash is None:
             known = self._place.states.take(self._session.session_id, self.size)
-            self._hash = known or self._rehashed(self._header.algorithm)
+            self._hash = known or self._rehashed(self._purpose.algorithm)
         return self._hash
 
     def _rehashed(self, algorithm: str) -> ContentHash:

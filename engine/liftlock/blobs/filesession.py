@@ -1,0 +1,127 @@
+"""An upload session as files, in the hand of the request that holds it: see `blobs.sessions`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from liftlock.blobs.contract import Locator, locator_of
+from liftlock.blobs.disk import Disk, FilePieces, room_for
+from liftlock.blobs.sessionfiles import unlink, unlock
+from liftlock.oci.digest import Digest
+
+
+class Files(Protocol):
+    """What a session needs to know of the place where all are."""
+
+    @property
+    def disk(self) -> Disk:
+        """How files are written."""
+        ...
+
+    @property
+    def copy_bytes(self) -> int:
+        """Bytes read at a time."""
+        ...
+
+    def paths(self, session_id: str) -> tuple[Path, Path]:
+        """Say where bytes and trace of a session belong."""
+        ...
+
+    def blob_path(self, locator: Locator) -> Path:
+        """Say where a blob's bytes belong."""
+        ...
+
+
+class FileSession:
+    """A session whose bytes this request has locked; see `contract.Session`."""
+
+    def __init__(self, files: Files, session_id: str, file: int) -> None:
+        """Take over `file`, which is open and locked."""
+        self._files = files
+        self._disk = files.disk
+        self._session_id = session_id
+        self._stored, self._trace = files.paths(session_id)
+        self._file = file
+        self._size = os.fstat(file).st_size
+        self._acknowledged = self._size
+        self._is_published = False
+
+    @property
+    def session_id(self) -> str:
+        """Its unguessable name."""
+        return self._session_id
+
+    @property
+    def size(self) -> int:
+        """Bytes received so far, in bytes."""
+        return self._size
+
+    def append(self, data: bytes | memoryview) -> None:
+        """Add `data` at the end, or nothing."""
+        assert not self._is_published, "the bytes belong to a blob"
+        with room_for("the upload"):
+            try:
+                self._disk.write(self._file, data, self._size)
+            except BaseException:
+                # What is not acknowledged must not count. If even cutting fails, the next write
+                # goes to the same place, and a new holder finds more of the client's own bytes.
+                with suppress(OSError):
+                    self._disk.truncate(self._file, self._size)
+                raise
+        self._size += len(data)
+
+    def read(self) -> FilePieces:
+        """Yield all bytes received so far."""
+        assert not self._is_published, "the bytes belong to a blob"
+        return FilePieces(os.dup(self._file), 0, self._size, self._files.copy_bytes)
+
+    def publish(self, digest: Digest, unique: str) -> Locator:
+        """Flush the bytes, then rename them to a new locator, then flush the folder."""
+        assert not self._is_published, "the bytes belong to a blob"
+        locator = locator_of(digest, unique)
+        target = self._files.blob_path(locator)
+        assert not os.path.lexists(target), f"{locator} was used before"
+        with room_for("the blob"):
+            if self._acknowledged:
+                # First: who finds the session without bytes must learn where they are.
+                unlink(self._disk, self._trace)
+                self._disk.symlink(self._trace, locator)
+            self._flush()
+            self._disk.rename(self._stored, target)
+            self._is_published = True
+            try:
+                self._disk.sync_directory(target.parent)
+            except BaseException:
+                with suppress(OSError):  # then the trace leads to them
+                    self.retract(locator)
+                raise
+        return locator
+
+    def retract(self, locator: Locator) -> None:
+        """Rename the bytes back. Not flushed: a power cut may leave them as an orphan."""
+        self._disk.rename(self._files.blob_path(locator), self._stored)
+        self._is_published = False
+
+    def discard(self) -> None:
+        """Remove trace and bytes; a published file bears another name and stays."""
+        if self._acknowledged:
+            # The trace first: what a crash leaves of the rest is no session, or expires.
+            unlink(self._disk, self._trace)
+        if not self._is_published:
+            unlink(self._disk, self._stored)
+
+    def close(self) -> None:
+        """Let go of the bytes."""
+        unlock(self._file)
+
+    def _flush(self) -> None:
+        try:
+            self._disk.fsync(self._file)
+        except OSError:
+            # The system now takes the pages for clean, written or not, and would claim success
+            # the next time (see `Disk.fsync`): nobody can vouch for these bytes any more.
+            self.discard()
+            raise
