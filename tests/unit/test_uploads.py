@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import pytest
 
-from liftlock import RepositoryName
+from liftlock import Digest, RepositoryName
+from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import DAY_MS
-from liftlock.engine import Engine
-from liftlock.errors import UploadUnknown
+from liftlock.engine import Engine, LastChunk
+from liftlock.errors import (
+    ChunkOutOfOrder,
+    DigestInvalid,
+    RegistryUnknown,
+    StoreFull,
+    UploadBusy,
+    UploadUnknown,
+)
+from liftlock.metadata.memory import MemoryMetadataStore
+from liftlock.model import BlobContent
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import image, read, upload
 
@@ -33,3 +45,97 @@ def test_a_session_does_not_outlive_its_registry(engine: Engine) -> None:
     engine.create_registry("dev", by="me")
     with pytest.raises(UploadUnknown), engine.hold_upload(DEV, session):
         pass
+
+
+# --- ended together ---------------------------------------------------------------------------
+
+
+def started(engine: Engine, content: bytes = b"", name: RepositoryName = DEV) -> str:
+    session = engine.start_upload(name, by="me")
+    with engine.hold_upload(name, session) as held:
+        held.append(content)
+    return session
+
+
+def last(session: str, content: bytes, whole: bytes = b"", **more: object) -> LastChunk:
+    chunk = LastChunk(DEV, session, content, Digest.of(whole or content), "me")
+    return chunk._replace(**more)
+
+
+def test_uploads_end_together_and_each_is_what_it_is(engine: Engine) -> None:
+    contents = [b"blob %d" % number for number in range(20)]
+    chunks = [last(started(engine, text[:3]), text[3:], text) for text in contents]
+    found = engine.finish_uploads(chunks)
+    assert [blob.digest for blob in found] == [Digest.of(text) for text in contents]
+    assert [read(engine, DEV, Digest.of(text)) for text in contents] == contents
+
+
+def test_one_that_cannot_be_ended_keeps_no_other_from_it(engine: Engine) -> None:
+    busy, gone, doomed = started(engine), started(engine), RepositoryName("test", "app")
+    engine.cancel_upload(DEV, gone)
+    wrong, early = started(engine, b"begun"), started(engine, b"begun")
+    orphan = engine.start_upload(doomed, by="me")
+    engine.delete_registry("test", by="me", force=True)
+    with engine.hold_upload(DEV, busy):
+        found = engine.finish_uploads(
+            [
+                last(started(engine), b"first"),
+                last(busy, b"busy"),
+                last(gone, b"gone"),
+                last(wrong, b"x", b"another"),
+                last(early, b"x", begin=3),
+                last(orphan, b"doomed", name=doomed),
+                last(started(engine), b"last"),
+            ]
+        )
+    assert [type(each) for each in found] == [
+        BlobContent, UploadBusy, UploadUnknown, DigestInvalid, ChunkOutOfOrder, RegistryUnknown,
+        BlobContent,
+    ]  # fmt: skip
+    assert read(engine, DEV, Digest.of(b"last")) == b"last"
+    assert engine.upload_size(DEV, early) == len(b"begun")  # and it goes on from there
+    assert isinstance(engine.finish_uploads([last(early, b"!", b"begun!")])[0], BlobContent)
+
+
+def test_one_content_may_end_twice_at_once(engine: Engine, blobs: MemoryBlobStore) -> None:
+    """E33."""
+    found = engine.finish_uploads([last(started(engine), b"same") for _ in range(5)])
+    assert {blob.digest for blob in found} == {Digest.of(b"same")}
+    assert len(list(blobs.iter_blobs())) == 1
+    assert list(blobs.iter_sessions()) == []
+
+
+def test_one_session_cannot_end_twice_at_once(engine: Engine) -> None:
+    session = started(engine)
+    found = engine.finish_uploads([last(session, b"once"), last(session, b"twice")])
+    assert [type(each) for each in found] == [BlobContent, UploadBusy]
+
+
+def test_a_commit_that_fails_gives_every_session_its_bytes_back(
+    engine: Engine, store: MemoryMetadataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = [started(engine, b"%d" % number) for number in range(3)]
+
+    def fail(_: object) -> Future[None]:
+        future: Future[None] = Future()
+        future.set_exception(StoreFull("the metadata"))
+        return future
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "submit", fail)
+        found = engine.finish_uploads(
+            [last(session, b"", b"%d" % number) for number, session in enumerate(sessions)]
+        )
+    assert [type(each) for each in found] == [StoreFull] * 3
+    for session in sessions:
+        assert engine.upload_size(DEV, session) == 1
+
+
+def test_how_far_a_session_is_hashed_is_remembered_by_who_hashed_it(engine: Engine) -> None:
+    session = engine.start_upload(DEV, by="me")
+    assert engine.remembered_size(session) == 0
+    with engine.hold_upload(DEV, session) as held:
+        held.append(b"12345")
+    assert engine.remembered_size(session) == 5
+    engine.cancel_upload(DEV, session)
+    assert engine.remembered_size(session) is None

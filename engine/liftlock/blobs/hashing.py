@@ -85,6 +85,12 @@ class HashStates:
             while len(self._states) > self._maximum:
                 self._states.popitem(last=False)
 
+    def size_of(self, session_id: str) -> int | None:
+        """Say how far a session is hashed, in bytes; None if that is not remembered."""
+        with self._lock:
+            state = self._states.get(session_id)
+        return state.size if state is not None else None
+
     def forget(self, session_id: str) -> None:
         """Drop the state of a session that has ended; harmless if there is none."""
         with self._lock:

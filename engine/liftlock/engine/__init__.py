@@ -9,10 +9,11 @@ from liftlock.engine.facade import Engine
 from liftlock.engine.machine import new_id, system_clock
 from liftlock.engine.opening import init, open  # noqa: A004 - liftlock.open, as in gzip.open
 from liftlock.promotion import PromotionRequest, RequestItem
-from liftlock.uploads import Upload
+from liftlock.uploads import LastChunk, Upload
 
 __all__ = [
     "Engine",
+    "LastChunk",
     "PromotionRequest",
     "RequestItem",
     "Upload",

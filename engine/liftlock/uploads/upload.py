@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from liftlock import links
-from liftlock.blobs.contract import Locator, Session
+from liftlock.blobs.contract import Session
 from liftlock.blobs.hashing import ContentHash
-from liftlock.errors import DigestInvalid, SizeInvalid, StoreBusy, UploadUnknown
-from liftlock.history import Act
-from liftlock.metadata.contract import Instant, Table, WriteTxn
-from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import BlobRecord
+from liftlock.errors import ChunkOutOfOrder, DigestInvalid, SizeInvalid
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
-from liftlock.uploads.place import AS_IT_IS, Place, find_record, is_recorded
+from liftlock.uploads.commit import Commit
+from liftlock.uploads.place import Place
 from liftlock.uploads.purpose import Purpose
 
 
@@ -33,13 +27,22 @@ class Upload:
         """Bytes received so far."""
         return self._session.size
 
-    def append(self, data: bytes | memoryview) -> None:
+    def append(self, data: bytes | memoryview, *, at: int | None = None) -> None:
         """Take `data` in at the end; on return it survives a crash of the process.
 
+        Args:
+            data: the next bytes.
+            at: where they must begin, if that was said.
+
         Raises:
+            ChunkOutOfOrder: the session does not end there; nothing was taken in.
             SizeInvalid: the blob would be larger than `Limits.blob_bytes_max`.
             StoreFull: there is no room; what came before `data` stays.
         """
+        if at is not None and at != self.size:
+            raise ChunkOutOfOrder(self._session.session_id, self.size, at)
+        if not data:
+            return
         limit = self._place.limits.blob_bytes_max
         if self.size + len(data) > limit:
             raise SizeInvalid(f"the blob is larger than the limit of {limit} bytes")
@@ -58,72 +61,27 @@ class Upload:
             RegistryUnknown, UploadUnknown: the registry was deleted meanwhile.
             StoreFull, StoreBusy: not now; try again.
         """
-        content_hash = self._verified(digest)
-        seen = self._place.store.read(lambda txn: find_record(txn, digest))
-        # Looked at before the transaction, which does no I/O: a damaged file shall be replaced.
-        damaged = None
-        if seen is not None and self._place.blobs.size(seen.locator) != seen.size:
-            damaged = seen.locator
-        locator = self._session.publish(digest, self._place.new_id())
-        published_at = self._place.clock()
-        self._place.reach("upload: published")
-        record = BlobRecord(AS_IT_IS, 0, content_hash.size, content_hash.blake3(), locator)
+        commit = self.publish(digest, by=by)
         try:
-            kept, needless = self._place.store.write(
-                lambda txn: self._record(txn, digest, record, damaged, published_at, by)
-            )
+            recorded = self._place.store.write(commit.record)
         except BaseException:
-            if not is_recorded(self._place.store, locator):
-                # Gone already, if the orphan sweep was faster: then so is the session.
-                with suppress(FileNotFoundError):
-                    self._session.retract(locator)
+            commit.take_back()
             raise
-        self._place.reach("upload: recorded")
-        if needless:
-            self._place.blobs.remove(needless)
-        self._end()
-        self._place.reach("upload: ended")
-        return BlobContent(digest, kept.size, kept.locator)
+        return commit.conclude(recorded)
+
+    def publish(self, digest: Digest, *, by: str) -> Commit:
+        """Do what of a commit comes before its transaction; see `commit`, also for errors."""
+        content_hash = self._verified(digest)
+        return Commit(self._place, self._session, self._purpose, digest, content_hash, by, self.end)
 
     def cancel(self) -> None:
         """Forget the session and its bytes."""
-        self._end()
+        self.end()
 
     def rest(self) -> None:
         """Remember how far the session is hashed, for the request that goes on with it."""
         if self._hash is not None and not self._ended:
             self._place.states.keep(self._session.session_id, self._hash)
-
-    def _record(
-        self,
-        txn: WriteTxn,
-        digest: Digest,
-        record: BlobRecord,
-        damaged: Locator | None,
-        published_at: Instant,
-        by: str,
-    ) -> tuple[BlobRecord, Locator]:
-        """Write record and holder; return the record that counts, and the file that is needless.
-
-        That is the new file if the known one does; else the one that it replaces (empty: none).
-        """
-        if self._place.clock() - published_at > self._place.limits.publish_age_ms_max:
-            # The orphan sweep may be about to take the file, which has no record yet.
-            raise StoreBusy("the commit came too long after the file was written; try again")
-        if self._purpose.is_outdated(txn):
-            raise UploadUnknown(self._session.session_id)
-        current = find_record(txn, digest)
-        draft = Draft()
-        # A record that came or changed since the look is of a file that was flushed this moment,
-        # and that somebody may be reading already.
-        if current is not None and current.locator != damaged:
-            kept, needless = current, record.locator
-        else:
-            kept, needless = record, current.locator if current else ""
-            draft.put(Table.BLOBS, digest.key, record.encode())
-        links.gain_blob(txn, draft, self._purpose.name, digest, record.size, Act(by))
-        draft.write(txn)
-        return kept, needless
 
     def _verified(self, digest: Digest) -> ContentHash:
         """Return the hash of what was received, which is `digest`; else end the session."""
@@ -133,7 +91,7 @@ class Upload:
             content_hash = self._rehashed(digest.algorithm)
         found = content_hash.digest()
         if found != digest:
-            self._end()
+            self.end()
             raise DigestInvalid(str(digest), f"the content received is {found}")
         return content_hash
 
@@ -149,7 +107,8 @@ class Upload:
             content_hash.update(piece)
         return content_hash
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Forget the session; bytes that were published stay."""
         self._ended = True
         self._place.states.forget(self._session.session_id)
         self._session.discard()

@@ -1,0 +1,151 @@
+"""The engine's blobs: read, removed, mounted, and brought in through upload sessions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from liftlock import content, names, uploads
+from liftlock.blobs.contract import BlobStore, Pieces
+from liftlock.config import Limits
+from liftlock.engine.asking import act_of
+from liftlock.errors import BlobUnknown, NotFound
+from liftlock.metadata.contract import MetadataStore
+from liftlock.model import BlobContent
+from liftlock.oci.digest import SHA256, Digest
+from liftlock.oci.reference import RepositoryName
+from liftlock.uploads import LastChunk, Upload
+
+log = logging.getLogger("liftlock")
+
+
+class BlobEngine:
+    """What `Engine` can do with blobs."""
+
+    limits: Limits
+    _store: MetadataStore
+    _blobs: BlobStore
+    _uploads: uploads.Place
+
+    def get_blob(self, name: RepositoryName, digest: Digest) -> BlobContent:
+        """Return a blob that the repository has.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there. A blob whose file is
+                missing or has the wrong length counts as not there, so that clients push it
+                again, which mends it for all; it is logged.
+        """
+        record = self._store.read(lambda txn: content.find_blob(txn, name, digest))
+        found = self._blobs.size(record.locator)
+        if found != record.size:
+            log.error(
+                "blob %s is damaged: file %s has %s bytes, not %d",
+                digest,
+                record.locator,
+                found,
+                record.size,
+            )
+            raise BlobUnknown(str(name), str(digest))
+        return BlobContent(digest, record.size, record.locator)
+
+    def read_blob(self, blob: BlobContent, start: int = 0, stop: int | None = None) -> Pieces:
+        """Return bytes `start` to `stop` (exclusive; None: to the end) in bounded pieces.
+
+        Raises:
+            FileNotFoundError: the file went since `get_blob`; that one says what there is now.
+        """
+        return self._blobs.read(blob.locator, start, stop)
+
+    def blob_path(self, blob: BlobContent) -> Path | None:
+        """Return the local file with the blob's bytes, if there is one."""
+        return self._blobs.path(blob.locator)
+
+    def delete_blob(self, name: RepositoryName, digest: Digest, *, by: str) -> None:
+        """Remove a blob that nothing in the repository needs.
+
+        Raises:
+            RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there.
+            Unsupported: a manifest of the repository needs it.
+        """
+        act_of(by, "", self.limits)
+        self._store.write(lambda txn: content.delete_blob(txn, name, digest))
+
+    def mount_blob(
+        self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None, by: str
+    ) -> BlobContent | None:
+        """Give the repository a blob that `source` has, without its bytes.
+
+        Without `source` it succeeds only if the repository has the blob already.
+
+        Returns:
+            The blob; None if there is nothing to be mounted, for whatever reason.
+
+        Raises:
+            RegistryUnknown: there is no registry for `name`.
+        """
+        act = act_of(by, "", self.limits)
+        try:
+            self.get_blob(source or name, digest)
+        except NotFound:
+            self._store.read(lambda txn: names.get_registry(txn, name.registry))
+            return None
+        record = self._store.write(lambda txn: content.mount_blob(txn, name, digest, source, act))
+        return BlobContent(digest, record.size, record.locator) if record else None
+
+    def start_upload(self, name: RepositoryName, *, algorithm: str = SHA256, by: str) -> str:
+        """Start an upload session; return its id, which nobody can guess.
+
+        Raises:
+            RegistryUnknown: there is no such registry.
+            DigestInvalid: blobs cannot be named by this algorithm.
+            StoreFull: there is no room.
+        """
+        act_of(by, "", self.limits)
+        return uploads.start(self._uploads, name, algorithm)
+
+    def upload_size(self, name: RepositoryName, session_id: str) -> int:
+        """Return how many bytes a session has received.
+
+        Raises:
+            UploadUnknown: it is not there, or was started for another repository.
+        """
+        return uploads.size(self._uploads, name, session_id)
+
+    def hold_upload(self, name: RepositoryName, session_id: str) -> AbstractContextManager[Upload]:
+        """Give a session to one caller until the context ends; its methods block.
+
+        It may be entered and left in different threads.
+
+        Raises (on entering):
+            UploadUnknown: it is not there, or was started for another repository.
+            UploadBusy: another request holds it.
+        """
+        return uploads.hold(self._uploads, name, session_id)
+
+    def finish_uploads(self, chunks: Sequence[LastChunk]) -> list[BlobContent | Exception]:
+        """Take in the last chunk of each upload and commit it, all in one commit.
+
+        Returns:
+            For each, the blob, which is durable then; or what `hold_upload`, `Upload.append` or
+            `Upload.commit` would have raised, or ChunkOutOfOrder.
+        """
+        return uploads.finish(self._uploads, chunks)
+
+    def remembered_size(self, session_id: str) -> int | None:
+        """Return how far this process has hashed a session, in bytes; None if it is not known.
+
+        A session of which it remembers little can be ended at once; another one may have to be
+        read first, and its bytes may take long to reach the disk.
+        """
+        return self._uploads.states.size_of(session_id)
+
+    def cancel_upload(self, name: RepositoryName, session_id: str) -> None:
+        """Forget a session and its bytes.
+
+        Raises:
+            UploadUnknown, UploadBusy: as `hold_upload`.
+        """
+        with self.hold_upload(name, session_id) as upload:
+            upload.cancel()
