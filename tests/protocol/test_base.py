@@ -65,6 +65,18 @@ def test_a_method_that_is_not_supported_is_405(server, method, tail, allowed):
     assert answer.headers["allow"] == allowed
 
 
+def test_long_header_fields_are_431_and_the_connection_goes_on(server):
+    fields = [f"X-Filler-{number}: {'x' * 8000}" for number in range(9)]
+    with server.connect() as client:
+        for lines, status in ((fields[:7], 200), (fields, 431), ([], 200)):
+            head = "\r\n".join(["GET /v2/ HTTP/1.1", "Host: t", *lines, "", ""])
+            client.sendall(head.encode())
+            answer = server.answer(client)
+            assert answer.status == status
+            if status != 200:
+                server.refused(answer, status, "SIZE_INVALID")
+
+
 class TestNames:
     @pytest.mark.parametrize(
         "name",

@@ -168,9 +168,9 @@ class TestChunks:
     def test_a_busy_session_is_409(self, server, repo):
         """E32, for certain: the first request holds the session while the second asks."""
         location = server.start_upload(repo)
-        head = f"PATCH {location} HTTP/1.1\r\nHost: t\r\nContent-Length: 600000\r\n\r\n"
+        head = f"PATCH {location} HTTP/1.1\r\nHost: t\r\nContent-Length: 2100000\r\n\r\n"
         with server.connect() as first:
-            first.sendall(head.encode() + b"x" * 500_000)
+            first.sendall(head.encode() + b"x" * 2_000_000)
             while server.http.get(location).headers["range"] == "0-0":
                 pass
             answer = patch(server, location, b"y")

@@ -135,7 +135,7 @@ class Courier:
         """
         limits = bridge.limits
         # A crossing costs more than reading a piece, so that each brings several.
-        several = max(1, limits.body_piece_bytes // limits.range_piece_bytes)
+        several = max(1, limits.range_crossing_bytes // limits.range_piece_bytes)
         gone = asyncio.ensure_future(self._left())
         ahead = bridge.start(_take, pieces, several)
         self.started = True

@@ -31,7 +31,7 @@ from liftlock.http.request import (
     Request,
     request_id_of,
     require_clear_headers,
-    require_short_target,
+    require_short_head,
 )
 from liftlock.http.settings import HttpSettings
 from liftlock.http.worker import drop_stalled_readers, stop_with
@@ -90,7 +90,7 @@ class App:
         bridge.requests += 1
         try:
             self._clients.require(is_let_in)
-            require_short_target(scope, self._limits.target_bytes_max)
+            require_short_head(scope, self._limits)
             require_clear_headers(scope)
             reply = await find_handler(path, request)(request)
         except Exception as error:  # noqa: BLE001 - the boundary: each error has its answer

@@ -51,10 +51,11 @@ class Body:
         self._deadline = 0.0
         self._progress = 0
 
-    async def piece(self) -> bytes:
-        """Return the next `body_piece_bytes` (fewer at the end); b"" when the body is complete.
+    async def piece(self, most: int) -> list[bytes]:
+        """Return the next bytes as they came, at least `most` of them unless the body ends.
 
-        What came before a break is returned first; the call after that raises.
+        [] when the body is complete. What came before a break is returned first; the call after
+        that raises.
 
         Raises:
             SizeInvalid: the client vanished, or sent another length than it announced.
@@ -62,7 +63,6 @@ class Body:
         """
         if self._fault is not None:
             raise self._fault
-        most = self._limits.body_piece_bytes
         collected, size = [], 0
         self._restart()
         while size < most and not self.complete:
@@ -73,9 +73,10 @@ class Body:
                     raise
                 self._fault = error
                 break
-            collected.append(chunk)
-            size += len(chunk)
-        return collected[0] if len(collected) == 1 else b"".join(collected)
+            if chunk:
+                collected.append(chunk)
+                size += len(chunk)
+        return collected
 
     async def read(self, most: int) -> bytes | None:
         """Return the whole body; None if it is longer than `most` bytes. Raises as `piece`."""

@@ -2,8 +2,8 @@
 
 The engine is synchronous. A read of a few records takes microseconds and is done in the loop
 itself, by calling the engine; whatever may block (hashing, files, waiting for a commit, long
-lists) crosses here into one of two bounded pools. They are two, so that a stalled disk under
-the writers does not stop downloads.
+lists) crosses here into one of three bounded pools: for reads, for writes, and for small writes
+that are done many at a time. So a stalled disk under the writers does not stop downloads.
 
 A pool's queue needs no limit of its own: a connection has one request at a time and a request
 one call, so that `HttpLimits.connections_max` bounds it.
@@ -14,14 +14,16 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from liftlock.engine import Engine
+from liftlock.engine import Engine, LastChunk
 from liftlock.http.limits import HttpLimits
+from liftlock.http.together import Together
+from liftlock.model import BlobContent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,11 +44,45 @@ class Bridge:
         self._settled: deque[Callable[[], None]] = deque()
         self._is_woken = False
         self._writers = ThreadPoolExecutor(limits.write_threads, "liftlock-write")
+        self._together = ThreadPoolExecutor(limits.together_threads + 1, "liftlock-together")
+        most = limits.together_max
+        self._brief: Together[Callable[[], Any], Any] = Together(
+            _each, self._together, calls=1, most=most
+        )
+        self._finishing = Together(
+            engine.finish_uploads, self._together, calls=limits.together_threads, most=most
+        )
+        self._bodies = 0
         self._readers = ThreadPoolExecutor(limits.read_threads, "liftlock-read")
 
     async def write(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do what hashes, writes or commits; on return it is durable, or has raised."""
         return await self._run(self._writers, partial(call, *args, **kwargs))
+
+    async def brief(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As `write`, for what writes little and does not wait for a commit."""
+        result: R = await self._brief.ask(partial(call, *args, **kwargs))
+        return result
+
+    async def finish_upload(self, chunk: LastChunk) -> BlobContent:
+        """End a small upload; on return its blob is durable, or this has raised."""
+        return await self._finishing.ask(chunk)
+
+    @contextmanager
+    def receiving(self) -> Iterator[None]:
+        """Count a body whose pieces cross, for `piece_bytes`."""
+        self._bodies += 1
+        try:
+            yield
+        finally:
+            self._bodies -= 1
+
+    @property
+    def piece_bytes(self) -> int:
+        """How many bytes of a body cross at a time, by how many bodies there are."""
+        limits = self.limits
+        share = limits.bodies_bytes // (2 * max(1, self._bodies))
+        return max(limits.body_piece_bytes_min, min(share, limits.body_piece_bytes))
 
     def start_write(
         self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs
@@ -96,8 +132,8 @@ class Bridge:
 
     def close(self) -> None:
         """Wait for what runs, then close the engine. The loop must have no request any more."""
-        self._readers.shutdown()
-        self._writers.shutdown()
+        for pool in (self._readers, self._writers, self._together):
+            pool.shutdown()
         self.engine.close()
 
     def _send_off(self) -> None:
@@ -144,6 +180,18 @@ class Bridge:
 
     def _run(self, pool: ThreadPoolExecutor, call: Callable[[], R]) -> asyncio.Future[R]:
         return self._loop.run_in_executor(pool, call)
+
+
+def _each(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Do one after the other; an error of one is its own."""
+    return [_outcome(call) for call in calls]
+
+
+def _outcome(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - each has its own
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - its own caller's, who is told
+        return error
 
 
 def _hand_over(done: concurrent.futures.Future[R], waiting: asyncio.Future[R]) -> None:

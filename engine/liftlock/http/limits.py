@@ -25,11 +25,20 @@ class HttpLimits:
     progress_bytes: int = 4 * KIB
     """What a body must bring within `idle_seconds`: a byte a second is no progress."""
     header_bytes_max: int = 64 * KIB
-    """Request line and header fields; the server answers 431 at the latest at twice as much."""
+    """Header fields; 431 for more."""
+    receive_bytes: int = 256 * KIB
+    """Bytes of a connection that are read at a time, at most: what does not fit in a header of this
+    size is no request. The more, the fewer times a body crosses from the server's threads."""
     target_bytes_max: int = 8 * KIB
     """Path and query as they were sent."""
-    body_piece_bytes: int = 256 * KIB
+    body_piece_bytes: int = 1 * MIB
     """Blob bytes that cross between event loop and thread at a time; two are in flight."""
+    body_piece_bytes_min: int = 64 * KIB
+    """The same while there are very many uploads."""
+    bodies_bytes: int = 64 * MIB
+    """What all pieces of blobs in flight may hold: many uploads cross in smaller pieces."""
+    range_crossing_bytes: int = 256 * KIB
+    """Bytes of a range that cross between thread and event loop at a time; two are in flight."""
     range_piece_bytes: int = 64 * KIB
     """Bytes of a range sent at a time; smaller, since the server queues four for its reader."""
     document_bytes_max: int = 4 * MIB
@@ -43,6 +52,13 @@ class HttpLimits:
     """Records that a read may touch in the event loop; longer ones go to a thread."""
     give_way_seconds: float = 0.01
     """How long the event loop waits for submitted promotions to be computed."""
+    together_threads: int = 2
+    """Threads that start and end small uploads, many at a time: while one waits for the disk, the
+    other works. More would only wait for the interpreter."""
+    together_bytes_max: int = 256 * KIB
+    """What a small upload has at most."""
+    together_max: int = 64
+    """Small uploads that such a thread takes at a time."""
     write_threads: int = 32
     """Threads that hash, write and wait for commits; so many writes can share one commit."""
     read_threads: int = 16

@@ -16,6 +16,7 @@ from liftlock.http.body import Body
 from liftlock.http.bridge import Bridge
 from liftlock.http.clients import Clients, client_of, peer_of
 from liftlock.http.errors import RequestRefused
+from liftlock.http.limits import HttpLimits
 from liftlock.http.settings import HttpSettings
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference, RepositoryName, parse_tag
@@ -181,11 +182,19 @@ def _segment(raw: bytes) -> str:
     return text
 
 
-def require_short_target(scope: Scope, most: int) -> None:
-    """Refuse a path and query of more than `most` bytes, before anything parses them."""
+def require_short_head(scope: Scope, limits: HttpLimits) -> None:
+    """Refuse a long path and query, or long header fields, before anything parses them."""
+    most = limits.target_bytes_max
     if len(scope["raw_path"]) + len(scope["query_string"]) > most:
         raise RequestRefused(
             414, "NAME_INVALID", f"Path and query are longer than {most} bytes (target_bytes_max)."
+        )
+    most = limits.header_bytes_max
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > most:
+        raise RequestRefused(
+            431,
+            "SIZE_INVALID",
+            f"The header fields have more than {most} bytes (header_bytes_max).",
         )
 
 

@@ -95,7 +95,7 @@ def serve(
         backpressure=limits.connections_max,
         http1_settings=HTTP1Settings(
             header_read_timeout=limits.header_seconds * 1000,
-            max_buffer_size=limits.header_bytes_max,
+            max_buffer_size=limits.receive_bytes,
         ),
         workers_kill_timeout=limits.stop_seconds,
         log_level=LogLevels.warning,
