@@ -30,6 +30,7 @@ BENCHMARKS: Final = (
     "beside_reads",
     "dry_run",
     "serving",
+    "serving_memory",
 )
 
 

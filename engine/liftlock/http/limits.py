@@ -61,6 +61,9 @@ class HttpLimits:
     """Small uploads that such a thread takes at a time."""
     write_threads: int = 32
     """Threads that hash, write and wait for commits; so many writes can share one commit."""
+    file_threads: int = 1
+    """Threads in which the server reads whole blobs that it sends by itself. One is fastest while
+    the files are in memory; with slow disks, more of them keep one client from another's wait."""
     read_threads: int = 16
     """Threads that read blob ranges and long lists."""
     connections_max: int = 1024

@@ -99,6 +99,7 @@ def serve(
         ),
         workers_kill_timeout=limits.stop_seconds,
         log_level=LogLevels.warning,
+        runtime_blocking_threads=limits.file_threads,
         log_dictconfig=_LOGGING,
     )
     server.on_started = partial(_announce, f"liftlock serves {root} on {url}", address, port)
