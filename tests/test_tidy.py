@@ -22,9 +22,7 @@ LONG_MODULES = {
 """Modules of the engine and the CLI with more, and how many they have."""
 
 FUNCTION_LINES_MAX = 60
-LONG_FUNCTIONS: dict[str, int] = {
-    "engine/liftlock/content/pushing.py:push_manifest": 63,
-}
+LONG_FUNCTIONS: dict[str, int] = {}
 
 TOP_LEVEL = {
     ".ci",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from liftlock import history, links, names
 from liftlock.content.reading import find_blob
 from liftlock.errors import ManifestBlobUnknown, NotFound
@@ -13,19 +15,21 @@ from liftlock.metadata.records import Action, BlobRecord, FoundRepository, Kind,
 from liftlock.model import Pushed
 from liftlock.oci.digest import Digest
 from liftlock.oci.manifest import Edges, Manifest
-from liftlock.oci.reference import RepositoryName
+from liftlock.oci.reference import Reference, RepositoryName
 
 
-def push_manifest(
-    txn: WriteTxn,
-    name: RepositoryName,
-    body: bytes,
-    manifest: Manifest,
-    digest: Digest,
-    tag: str | None,
-    act: Act,
-) -> Pushed:
-    """Link a manifest, and point `tag` at it; without a tag it is held like any untagged one.
+class Push(NamedTuple):
+    """A manifest to be pushed: read, and found to be in itself as it should."""
+
+    reference: Reference
+    """Where it is put; a digest in it is the body's."""
+    body: bytes
+    manifest: Manifest
+    digest: Digest
+
+
+def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
+    """Link a manifest, and point its tag at it; without a tag it is held like any untagged one.
 
     Pushing again what is there changes nothing, and is no event.
 
@@ -33,6 +37,8 @@ def push_manifest(
         RegistryUnknown: there is no such registry.
         ManifestBlobUnknown: it names content that the repository does not have.
     """
+    reference, body, manifest, digest = push
+    name, tag = reference.name, reference.tag
     found = names.find_repository(txn, name)
     edges = manifest.edges
     link = links.find_link(txn, found.id, digest.key) if found else None

@@ -31,8 +31,8 @@ from liftlock.blobs.hashing import HashStates
 from liftlock.config import Limits
 from liftlock.engine.asking import act_of, entries_of
 from liftlock.engine.blobs import BlobEngine
+from liftlock.engine.incoming import push_of
 from liftlock.engine.machine import new_id, system_clock
-from liftlock.errors import ManifestTooLarge
 from liftlock.idempotency import Asked
 from liftlock.metadata.contract import Instant, MetadataStore
 from liftlock.model import (
@@ -53,7 +53,6 @@ from liftlock.model import (
     Swept,
     Tag,
 )
-from liftlock.oci import manifest as manifests
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference, RepositoryName, Selection, Target, parse_registry
 from liftlock.points import Reach, nowhere
@@ -212,15 +211,8 @@ class Engine(BlobEngine):
             ManifestBlobUnknown: it names content that the repository does not have.
         """
         act = act_of(by, "", self.limits)
-        if len(body) > self.limits.manifest_bytes_max:
-            raise ManifestTooLarge(self.limits.manifest_bytes_max)
-        digest = manifests.identified(body, reference.digest)
-        manifest = manifests.parse(body, media_type, depth_max=self.limits.json_depth_max)
-        return self._store.write(
-            lambda txn: content.push_manifest(
-                txn, reference.name, body, manifest, digest, reference.tag, act
-            )
-        )
+        push = push_of(reference, body, media_type, self.limits)
+        return self._store.write(lambda txn: content.push_manifest(txn, push, act))
 
     def delete_tag(self, name: RepositoryName, tag: str, *, by: str, comment: str = "") -> Digest:
         """Remove a tag, and return where it was; its manifest stays for the hold time.
