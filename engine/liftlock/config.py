@@ -21,6 +21,9 @@ class Limits:
     manifest_bytes_max: int = 4 * MIB
     """The distribution spec asks registries to take at least this much."""
     json_depth_max: int = 64
+    put_tags_max: int = 50
+    """Tags that one push may set. The distribution spec asks registries to take at least 10; each
+    is a header of the answer, and several HTTP clients read at most 100 of those."""
     blob_bytes_max: int = 1 * TIB
     page_entries_max: int = 1000
     """Tags or referrers in one answer; more come by cursor."""

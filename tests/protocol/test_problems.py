@@ -17,6 +17,7 @@ EXAMPLES = {
     errors.SizeInvalid: (("it broke off",), 400, None),
     errors.ManifestInvalid: (("it is none",), 400, None),
     errors.ManifestTooLarge: ((7,), 413, None),
+    errors.TagsTooMany: ((7, 5), 414, None),
     errors.ChunkOutOfOrder: (("id", 7, 9), 416, None),
     errors.UploadMalformed: (("it is none",), 400, None),
     errors.Unsupported: (("It is not done.",), 405, None),

@@ -19,7 +19,7 @@ from machine import (
 from model import SUFFIXES
 
 from liftlock import Digest, Reference, RepositoryName
-from liftlock.errors import NotFound, RegistryUnknown, Unsupported
+from liftlock.errors import ManifestBlobUnknown, NotFound, RegistryUnknown, Unsupported
 from liftlock.testing.images import Built, attachment, image, index, referrer, upload
 
 
@@ -107,17 +107,38 @@ class Pushing(Machine):
         self.learn(answer)
 
     @precondition(lambda self: self.model.linked())
-    @rule(which=any_number, tag=any_tag)
-    def tag_again(self, which: int, tag: str) -> None:
+    @rule(which=any_number, tag=st.none() | any_tag, tags=st.lists(any_tag, max_size=4))
+    def tag_again(self, which: int, tag: str | None, tags: list[str]) -> None:
+        """Under its digest or a tag, and further tags, of which some may be named twice."""
         name, digest = pick(self.model.linked(), which)
+        self.put(Reference(name, tag, None if tag else digest), digest, tags)
+        self.model.made(name).tags |= dict.fromkeys([*([tag] if tag else ()), *tags], digest)
+
+    @precondition(lambda self: self.model.known)
+    @rule(which=any_number, name=any_repository, tags=st.lists(any_tag, max_size=4))
+    def push_again(self, which: int, name: RepositoryName, tags: list[str]) -> None:
+        """Under several tags, where it may be new, or lack what it names; then no tag is set."""
+        digest = pick(sorted(self.model.known), which)
+        answer = self.put(Reference(name, None, digest), digest, tags)
+        there = self.model.find(name)
+        if name.registry not in self.model.registries:
+            assert isinstance(answer, RegistryUnknown)
+        elif not isinstance(answer, ManifestBlobUnknown):
+            assert answer.tags == tuple(dict.fromkeys(tags))
+            there = self.model.made(name)
+            there.linked.add(digest)
+            there.tags |= dict.fromkeys(tags, digest)
+        else:
+            assert there is None or digest not in there.linked
+
+    def put(self, reference: Reference, digest: Digest, tags: list[str]) -> object:
         body = self.model.known[digest].body
         media_type = json.loads(body)["mediaType"]
-        self.both(
+        return self.both(
             lambda engine: engine.put_manifest(
-                Reference(name, tag), body, media_type=media_type, by="me"
+                reference, body, media_type=media_type, by="me", tags=tags
             )
         )
-        self.model.made(name).tags[tag] = digest
 
     @precondition(lambda self: self.model.tagged())
     @rule(which=any_number)

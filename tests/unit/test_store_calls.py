@@ -13,7 +13,15 @@ from liftlock.engine import Engine
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.counting import CountingStore
-from liftlock.testing.images import attachment, image, index, platforms, referrer, upload
+from liftlock.testing.images import (
+    Built,
+    attachment,
+    image,
+    index,
+    platforms,
+    referrer,
+    upload,
+)
 
 DEV, PROD = RepositoryName("dev", "app"), RepositoryName("prod", "app")
 Build = Callable[[Engine, int], None]
@@ -154,6 +162,25 @@ def test_records_are_the_rows_that_were_written(
     counting.reset()
     undone = counted.undo(1, by="me")
     assert undone.records == counting.written
+
+
+def test_a_push_of_many_tags_asks_no_more_than_one_of_one(
+    engine: Engine, counted: Engine, counting: CountingStore
+) -> None:
+    """E18: whether they are new, elsewhere or there already."""
+    app, other = image(engine, DEV), image(engine, DEV, seed="other")
+
+    def push(built: Built, size: int) -> Counter[str]:
+        tags = [f"{size}-{number}" for number in range(size)]
+        return calls(
+            counting,
+            lambda: counted.put_manifest(
+                built.by_digest, built.body, media_type=built.media_type, by="me", tags=tags
+            ),
+        )
+
+    few, many = ([push(app, size), push(other, size), push(other, size)] for size in (1, 40))
+    assert few == many
 
 
 def test_reading_a_blob_is_a_matter_of_few_rows(

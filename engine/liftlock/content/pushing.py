@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from liftlock import history, links, names
@@ -26,10 +27,12 @@ class Push(NamedTuple):
     body: bytes
     manifest: Manifest
     digest: Digest
+    tags: tuple[str, ...]
+    """All that are to point at it, each once; the reference's own is the first."""
 
 
 def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
-    """Link a manifest, and point its tag at it; without a tag it is held like any untagged one.
+    """Link a manifest, and point its tags at it; without any it is held like all untagged ones.
 
     Pushing again what is there changes nothing, and is no event.
 
@@ -37,23 +40,23 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
         RegistryUnknown: there is no such registry.
         ManifestBlobUnknown: it names content that the repository does not have.
     """
-    reference, body, manifest, digest = push
-    name, tag = reference.name, reference.tag
+    reference, body, manifest, digest, tags = push
+    name = reference.name
     found = names.find_repository(txn, name)
     edges = manifest.edges
     link = links.find_link(txn, found.id, digest.key) if found else None
-    old = links.find_tag(txn, found.id, tag) if found and tag else None
+    there = _find_tags(txn, found, tags)
     absent: frozenset[bytes] = frozenset()
     if link is None:
         absent = _require_content(txn, name, found, edges)
-    pushed = Pushed(digest, manifest.subject.digest if manifest.subject else None)
+    pushed = Pushed(digest, manifest.subject.digest if manifest.subject else None, tags)
 
     draft = Draft()
     links.put_body(draft, digest.key, body)
     is_new_here = link is None or link.media_type != manifest.media_type
-    tag_moves = tag is not None and (old is None or old.digest != digest.key)
-    if found is not None and not is_new_here and not tag_moves:
-        if tag is None:
+    moving = [tag for tag in tags if there[tag] != digest.key]
+    if found is not None and not is_new_here and not moving:
+        if not tags:
             links.put_hold(draft, found.id, keys.MANIFEST, digest.key, txn.at)
         draft.write(txn)
         return pushed
@@ -66,25 +69,36 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
         _join_subjects(txn, draft, repository, digest.key, edges)
     elif is_new_here:
         links.retype(draft, repository, digest.key, LinkRecord(event, manifest.media_type))
-    if tag_moves:
-        assert tag is not None
-        old_digest = old.digest if old else None
-        links.put_tag(draft, repository, tag, digest.key, old_digest, event, txn.at)
-    elif tag is None:
+    for tag in moving:
+        links.put_tag(draft, repository, tag, digest.key, there[tag], event, txn.at)
+    if not tags:
         links.put_hold(draft, repository.id, keys.MANIFEST, digest.key, txn.at)
-    before = old.digest if old else None
-    if tag is None and link is not None:
-        before = digest.key  # the same manifest, as another media type
-    change = Change(
-        repository.id,
-        tag or "",
-        Action.UPDATED if before else Action.CREATED,
-        before,
-        digest.key,
-    )
-    history.append(draft, event, Kind.PUSH, act, txn.at, (change,))
+        there = {"": digest.key if link is not None else None}
+    # As another media type the same manifest is news of all its tags, or of itself without any.
+    changes = [
+        _change(repository.id, tag, there[tag], digest.key)
+        for tag in (there if is_new_here else moving)
+    ]
+    history.append(draft, event, Kind.PUSH, act, txn.at, changes)
     draft.write(txn)
     return pushed
+
+
+def _find_tags(
+    txn: ReadTxn, found: FoundRepository | None, tags: Sequence[str]
+) -> dict[str, bytes | None]:
+    """Return where tags are, in one look-up."""
+    if found is None or not tags:
+        return dict.fromkeys(tags)
+    records = links.find_tags(txn, found.id, tags)
+    return {
+        tag: record.digest if record is not None else None
+        for tag, record in zip(tags, records, strict=True)
+    }
+
+
+def _change(repository: int, tag: str, old: bytes | None, new: bytes) -> Change:
+    return Change(repository, tag, Action.UPDATED if old else Action.CREATED, old, new)
 
 
 def _require_content(

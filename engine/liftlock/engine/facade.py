@@ -194,24 +194,35 @@ class Engine(BlobEngine):
         return self._store.read(lambda txn: content.get_manifest(txn, reference))
 
     def put_manifest(
-        self, reference: Reference, body: bytes, *, media_type: str | None, by: str
+        self,
+        reference: Reference,
+        body: bytes,
+        *,
+        media_type: str | None,
+        by: str,
+        tags: Sequence[str] = (),
     ) -> Pushed:
-        """Push a manifest under a tag or under its digest; the repository may come to be by it.
+        """Push a manifest under tags or under its digest; the repository may come to be by it.
+
+        All tags are set in one transaction, and are one event; on error none is.
 
         Args:
             reference: with a tag or a digest; if both, the body must have the digest.
             body: the manifest, stored as it is.
             media_type: its Content-Type without parameters; None: the body's `mediaType` says.
             by: who pushes.
+            tags: to be set beside the reference's own, if it has one.
 
         Raises:
+            NameInvalid: of `tags`, some can be no tags; tells all that cannot.
+            TagsTooMany: they are more than `Limits.put_tags_max`.
             ManifestTooLarge, ManifestInvalid: the body is no manifest that can be stored.
             DigestInvalid: the body has another digest than the reference.
             RegistryUnknown: there is no such registry.
             ManifestBlobUnknown: it names content that the repository does not have.
         """
         act = act_of(by, "", self.limits)
-        push = push_of(reference, body, media_type, self.limits)
+        push = push_of(reference, body, media_type, tags, self.limits)
         return self._store.write(lambda txn: content.push_manifest(txn, push, act))
 
     def delete_tag(self, name: RepositoryName, tag: str, *, by: str, comment: str = "") -> Digest:

@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from liftlock.config import Limits
 from liftlock.content import Push
-from liftlock.errors import ManifestTooLarge
+from liftlock.errors import ManifestTooLarge, NameInvalid, TagsTooMany
 from liftlock.oci import manifest as manifests
-from liftlock.oci.reference import Reference
+from liftlock.oci.reference import Reference, parse_tag
 
 
-def push_of(reference: Reference, body: bytes, media_type: str | None, limits: Limits) -> Push:
+def push_of(
+    reference: Reference,
+    body: bytes,
+    media_type: str | None,
+    tags: Sequence[str],
+    limits: Limits,
+) -> Push:
     """Return what is to be pushed, if it can be right at all.
 
     Raises:
-        ManifestTooLarge, ManifestInvalid, DigestInvalid: as `Engine.put_manifest`.
+        NameInvalid, TagsTooMany, ManifestTooLarge, ManifestInvalid, DigestInvalid: as
+            `Engine.put_manifest`.
     """
+    wanted = _tags_of(reference, tags, limits)
     if len(body) > limits.manifest_bytes_max:
         raise ManifestTooLarge(limits.manifest_bytes_max)
     digest = manifests.identified(body, reference.digest)
     manifest = manifests.parse(body, media_type, depth_max=limits.json_depth_max)
-    return Push(reference, body, manifest, digest)
+    return Push(reference, body, manifest, digest, wanted)
+
+
+def _tags_of(reference: Reference, tags: Sequence[str], limits: Limits) -> tuple[str, ...]:
+    """Return all tags that are wanted, each once, the reference's own first."""
+    own = () if reference.tag is None else (reference.tag,)
+    if not tags:
+        return own
+    assert not isinstance(tags, str), "a sequence of tags, not of letters"
+    wanted = tuple(dict.fromkeys((*own, *tags)))
+    if len(wanted) > limits.put_tags_max:
+        raise TagsTooMany(len(wanted), limits.put_tags_max)
+    faults = [fault for fault in map(_fault, wanted) if fault is not None]
+    if faults:
+        raise faults[0].among(faults)
+    return wanted
+
+
+def _fault(tag: str) -> NameInvalid | None:
+    try:
+        parse_tag(tag)
+    except NameInvalid as fault:
+        return fault
+    return None

@@ -53,6 +53,18 @@ class ManifestTooLarge(Invalid):
         self.limit = limit
 
 
+class TagsTooMany(Invalid):
+    """A push names more tags than `Limits.put_tags_max`."""
+
+    def __init__(self, tags: int, limit: int) -> None:
+        super().__init__(
+            f"The push names {tags} tags, more than the limit of {limit} (put_tags_max). None was "
+            "set; spread them over several pushes of the manifest."
+        )
+        self.tags = tags
+        self.limit = limit
+
+
 class ChunkOutOfOrder(Invalid):
     """An upload chunk does not start where the session ends; the session lives on."""
 

@@ -36,6 +36,7 @@ TABLE: Final[Mapping[type[LiftlockError], Said]] = {
     errors.SizeInvalid: Said(400, "SIZE_INVALID"),
     errors.ManifestInvalid: Said(400, "MANIFEST_INVALID"),
     errors.ManifestTooLarge: Said(413, "MANIFEST_INVALID"),
+    errors.TagsTooMany: Said(414, "UNSUPPORTED"),
     errors.ChunkOutOfOrder: Said(416, "BLOB_UPLOAD_INVALID"),
     errors.UploadMalformed: Said(400, "BLOB_UPLOAD_INVALID"),
     errors.Unsupported: Said(405, "UNSUPPORTED"),

@@ -102,6 +102,8 @@ class Pushed:
     digest: Digest
     subject: Digest | None
     """The manifest's subject, for the `OCI-Subject` header."""
+    tags: tuple[str, ...]
+    """All that it was pushed under, each once; they point at it, whether or not they did before."""
 
 
 @dataclass(frozen=True, slots=True)
