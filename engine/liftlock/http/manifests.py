@@ -24,8 +24,9 @@ async def get(request: Request) -> Answer:
 
 
 async def put(request: Request) -> Answer:
-    """PUT …/manifests/<reference>: the body is read whole before the engine is asked."""
+    """PUT …/manifests/<reference>[?tag=…]: the body is read whole before the engine is asked."""
     reference = request.reference
+    tags = request.query.getlist("tag")
     limit = request.engine.limits.manifest_bytes_max
     body = await request.body.read(limit)
     if body is None:
@@ -36,6 +37,7 @@ async def put(request: Request) -> Answer:
         body,
         media_type=_bare_content_type(request),
         by=request.actor,
+        tags=tags,
     )
     headers = [
         (b"location", request.public(f"/v2/{request.name}/manifests/{pushed.digest}")),
@@ -43,6 +45,8 @@ async def put(request: Request) -> Answer:
     ]
     if pushed.subject is not None:
         headers.append((b"oci-subject", str(pushed.subject)))
+    if tags:
+        headers += [(b"oci-tag", tag) for tag in pushed.tags]
     return answer(201, headers)
 
 
