@@ -18,9 +18,19 @@ from machine import (
 )
 from model import SUFFIXES
 
-from liftlock import Digest, Reference, RepositoryName
-from liftlock.errors import ManifestBlobUnknown, NotFound, RegistryUnknown, Unsupported
+from liftlock import ANYTHING, Digest, Reference, RepositoryName
+from liftlock.errors import (
+    ManifestBlobUnknown,
+    NotFound,
+    RegistryUnknown,
+    TagMoved,
+    Unsupported,
+)
+from liftlock.model import Condition, Expectation
 from liftlock.testing.images import Built, attachment, image, index, referrer, upload
+
+any_side = st.sampled_from(["", "any", "one", "none"])
+"""Of an expectation: nothing said, anything, one digest, or none at all."""
 
 
 class Pushing(Machine):
@@ -131,12 +141,50 @@ class Pushing(Machine):
         else:
             assert there is None or digest not in there.linked
 
-    def put(self, reference: Reference, digest: Digest, tags: list[str]) -> object:
+    @precondition(lambda self: self.model.linked())
+    @rule(which=any_number, tag=any_tag, seen=any_number, at=any_side, not_at=any_side)
+    def tag_if(self, which: int, tag: str, seen: int, at: str, not_at: str) -> None:
+        """Where the tag is as it was seen, wherever that was."""
+        name, digest = pick(self.model.linked(), which)
+        expected, holds = self.expectation(name, tag, seen, at, not_at)
+        answer = self.put(Reference(name, tag), digest, [], expected)
+        assert isinstance(answer, TagMoved) is not holds
+        if holds:
+            self.model.made(name).tags[tag] = digest
+
+    @precondition(lambda self: self.model.tagged())
+    @rule(which=any_number, seen=any_number, at=any_side, not_at=any_side)
+    def delete_tag_if(self, which: int, seen: int, at: str, not_at: str) -> None:
+        name, tag = pick(self.model.tagged(), which)
+        expected, holds = self.expectation(name, tag, seen, at, not_at)
+        answer = self.both(lambda engine: engine.delete_tag(name, tag, by="me", expect=expected))
+        assert isinstance(answer, TagMoved) is not holds
+        if holds:
+            assert answer == self.model.made(name).tags.pop(tag)
+
+    def expectation(
+        self, name: RepositoryName, tag: str, seen: int, at: str, not_at: str
+    ) -> tuple[Expectation, bool]:
+        """What is expected of a tag, and whether it is so."""
+        found = self.model.made(name).tags.get(tag)
+        digest = pick(sorted(self.model.known), seen)
+        sides = {"": None, "any": ANYTHING, "one": frozenset((digest,)), "none": frozenset()}
+        is_met = {"": True, "any": found is not None, "one": found == digest, "none": False}
+        is_broken = {"": False, "any": found is not None, "one": found == digest, "none": False}
+        return Expectation(sides[at], sides[not_at]), is_met[at] and not is_broken[not_at]
+
+    def put(
+        self,
+        reference: Reference,
+        digest: Digest,
+        tags: list[str],
+        expected: Condition = ANYTHING,
+    ) -> object:
         body = self.model.known[digest].body
         media_type = json.loads(body)["mediaType"]
         return self.both(
             lambda engine: engine.put_manifest(
-                reference, body, media_type=media_type, by="me", tags=tags
+                reference, body, media_type=media_type, by="me", tags=tags, expect=expected
             )
         )
 

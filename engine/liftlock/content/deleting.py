@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from liftlock import history, links, names
+from liftlock.content.expecting import require_expected
 from liftlock.content.reading import find_blob
 from liftlock.errors import ManifestUnknown, Unsupported
 from liftlock.history import Act, Change
@@ -12,24 +13,33 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import Action, Kind
+from liftlock.model import ANYTHING, Condition
 from liftlock.oci import manifest as manifests
 from liftlock.oci.digest import Digest
-from liftlock.oci.reference import RepositoryName
+from liftlock.oci.reference import Reference, RepositoryName
 
 _NAMED_PARENTS_MAX: Final = 3
 """Parents that a refusal names; there may be more."""
 
 
-def delete_tag(txn: WriteTxn, name: RepositoryName, tag: str, act: Act) -> Digest:
+def delete_tag(
+    txn: WriteTxn,
+    name: RepositoryName,
+    tag: str,
+    act: Act,
+    expected: Condition = ANYTHING,
+) -> Digest:
     """Remove a tag; its manifest stays, held. Return where the tag was.
 
     Raises:
         RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+        TagMoved: it is not where it is expected.
     """
     repository = names.get_repository(txn, name)
     old = links.find_tag(txn, repository.id, tag)
     if old is None:
         raise ManifestUnknown(str(name), tag)
+    require_expected(expected, Reference(name, tag), old.digest)
     draft, event = Draft(), history.next_event(txn)
     links.remove_tag(draft, repository, tag, old.digest, txn.at)
     change = Change(repository.id, tag, Action.DELETED, old.digest, None)
@@ -38,18 +48,26 @@ def delete_tag(txn: WriteTxn, name: RepositoryName, tag: str, act: Act) -> Diges
     return Digest(old.digest)
 
 
-def delete_manifest(txn: WriteTxn, name: RepositoryName, digest: Digest, act: Act) -> None:
+def delete_manifest(
+    txn: WriteTxn,
+    name: RepositoryName,
+    digest: Digest,
+    act: Act,
+    expected: Condition = ANYTHING,
+) -> None:
     """Remove a manifest's link and every tag that points at it; what it named is held.
 
     Raises:
         RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
         Unsupported: an index of the repository needs it.
+        TagMoved: it is expected not to be there.
     """
     repository = names.get_repository(txn, name)
     link = links.find_link(txn, repository.id, digest.key)
     if link is None:
         raise ManifestUnknown(str(name), str(digest))
     _refuse_if_needed(txn, name, repository.id, keys.MANIFEST, digest)
+    require_expected(expected, Reference(name, None, digest), digest.key)
     (body,) = links.find_bodies(txn, (digest.key,))
     assert body is not None, "a manifest link has a record"
     edges = manifests.decode_edges(body)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from liftlock import history, links, names
+from liftlock.content.expecting import require_expected
 from liftlock.content.reading import find_blob
 from liftlock.errors import ManifestBlobUnknown, NotFound
 from liftlock.history import Act, Change
@@ -13,7 +14,7 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import Action, BlobRecord, FoundRepository, Kind, LinkRecord
-from liftlock.model import Pushed
+from liftlock.model import Condition, Pushed
 from liftlock.oci.digest import Digest
 from liftlock.oci.manifest import Edges, Manifest
 from liftlock.oci.reference import Reference, RepositoryName
@@ -29,6 +30,8 @@ class Push(NamedTuple):
     digest: Digest
     tags: tuple[str, ...]
     """All that are to point at it, each once; the reference's own is the first."""
+    expected: Condition
+    """Where the reference's tag is or, if it has none, whether the manifest is there."""
 
 
 def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
@@ -38,14 +41,19 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
 
     Raises:
         RegistryUnknown: there is no such registry.
+        TagMoved: what the reference names is not where it is expected.
         ManifestBlobUnknown: it names content that the repository does not have.
     """
-    reference, body, manifest, digest, tags = push
+    reference, body, manifest, digest, tags, expected = push
     name = reference.name
     found = names.find_repository(txn, name)
     edges = manifest.edges
     link = links.find_link(txn, found.id, digest.key) if found else None
     there = _find_tags(txn, found, tags)
+    if reference.tag is not None:
+        require_expected(expected, reference, there[reference.tag])
+    else:
+        require_expected(expected, Reference(name, None, digest), digest.key if link else None)
     absent: frozenset[bytes] = frozenset()
     if link is None:
         absent = _require_content(txn, name, found, edges)

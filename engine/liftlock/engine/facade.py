@@ -37,6 +37,7 @@ from liftlock.idempotency import Asked
 from liftlock.metadata.contract import Instant, MetadataStore
 from liftlock.model import (
     ANYTHING,
+    Condition,
     Expected,
     Finding,
     HistoryEntry,
@@ -201,6 +202,7 @@ class Engine(BlobEngine):
         media_type: str | None,
         by: str,
         tags: Sequence[str] = (),
+        expect: Condition = ANYTHING,
     ) -> Pushed:
         """Push a manifest under tags or under its digest; the repository may come to be by it.
 
@@ -212,6 +214,7 @@ class Engine(BlobEngine):
             media_type: its Content-Type without parameters; None: the body's `mediaType` says.
             by: who pushes.
             tags: to be set beside the reference's own, if it has one.
+            expect: where the caller saw the reference's tag; of a digest, whether it was there.
 
         Raises:
             NameInvalid: of `tags`, some can be no tags; tells all that cannot.
@@ -219,32 +222,49 @@ class Engine(BlobEngine):
             ManifestTooLarge, ManifestInvalid: the body is no manifest that can be stored.
             DigestInvalid: the body has another digest than the reference.
             RegistryUnknown: there is no such registry.
+            TagMoved: it is not where it was expected.
             ManifestBlobUnknown: it names content that the repository does not have.
         """
         act = act_of(by, "", self.limits)
-        push = push_of(reference, body, media_type, tags, self.limits)
+        push = push_of(reference, body, media_type, tags, expect, self.limits)
         return self._store.write(lambda txn: content.push_manifest(txn, push, act))
 
-    def delete_tag(self, name: RepositoryName, tag: str, *, by: str, comment: str = "") -> Digest:
+    def delete_tag(
+        self,
+        name: RepositoryName,
+        tag: str,
+        *,
+        by: str,
+        comment: str = "",
+        expect: Condition = ANYTHING,
+    ) -> Digest:
         """Remove a tag, and return where it was; its manifest stays for the hold time.
 
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+            TagMoved: it is not where it was expected.
         """
         act = act_of(by, comment, self.limits)
-        return self._store.write(lambda txn: content.delete_tag(txn, name, tag, act))
+        return self._store.write(lambda txn: content.delete_tag(txn, name, tag, act, expect))
 
     def delete_manifest(
-        self, name: RepositoryName, digest: Digest, *, by: str, comment: str = ""
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        *,
+        by: str,
+        comment: str = "",
+        expect: Condition = ANYTHING,
     ) -> None:
         """Remove a manifest and every tag of it from the repository.
 
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
             Unsupported: an index of the repository needs it.
+            TagMoved: it was expected not to be there.
         """
         act = act_of(by, comment, self.limits)
-        self._store.write(lambda txn: content.delete_manifest(txn, name, digest, act))
+        self._store.write(lambda txn: content.delete_manifest(txn, name, digest, act, expect))
 
     def list_tags(
         self, name: RepositoryName, *, after: str = "", limit: int | None = None

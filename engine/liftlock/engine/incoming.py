@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from liftlock.config import Limits
 from liftlock.content import Push
 from liftlock.errors import ManifestTooLarge, NameInvalid, TagsTooMany
+from liftlock.model import Condition
 from liftlock.oci import manifest as manifests
 from liftlock.oci.reference import Reference, parse_tag
 
@@ -16,6 +17,7 @@ def push_of(
     body: bytes,
     media_type: str | None,
     tags: Sequence[str],
+    expected: Condition,
     limits: Limits,
 ) -> Push:
     """Return what is to be pushed, if it can be right at all.
@@ -29,7 +31,7 @@ def push_of(
         raise ManifestTooLarge(limits.manifest_bytes_max)
     digest = manifests.identified(body, reference.digest)
     manifest = manifests.parse(body, media_type, depth_max=limits.json_depth_max)
-    return Push(reference, body, manifest, digest, wanted)
+    return Push(reference, body, manifest, digest, wanted, expected)
 
 
 def _tags_of(reference: Reference, tags: Sequence[str], limits: Limits) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ class Conflict(LiftlockError):
 
 
 class TagMoved(Conflict):
-    """A tag (or a whole repository) is not where the caller last saw it."""
+    """A tag (or a manifest, or a whole repository) is not where the caller expects it."""
 
     def __init__(self, tag: str, expected: str, found: str) -> None:
         super().__init__(
@@ -110,4 +110,4 @@ class StoreExists(Conflict):
 
 
 def _at(place: str) -> str:
-    return place if place in {"absent", "there"} else f"at {place}"
+    return place if place in {"absent", "there", "elsewhere"} else f"at {place}"

@@ -18,6 +18,7 @@ from liftlock.model.contents import (
     Tag,
     Usage,
 )
+from liftlock.model.expectations import Condition, Expectation
 from liftlock.model.promotions import (
     Mode,
     Outcome,
@@ -35,6 +36,8 @@ __all__ = [
     "Absent",
     "Anything",
     "BlobContent",
+    "Condition",
+    "Expectation",
     "Expected",
     "Finding",
     "HistoryEntry",
