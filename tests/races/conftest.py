@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import liftlock
 HERE = Path(__file__).parent
 sys.path.append(str(HERE))
 
-from rivals import Rival  # noqa: E402 - only now it is found
+from rivals import WAIT_SECONDS, Rival  # noqa: E402 - only now it is found
 
 
 @pytest.fixture
@@ -39,3 +41,25 @@ def rival(store: Path) -> Iterator[Callable]:
     yield start
     for process in started:
         process.end()
+
+
+@pytest.fixture
+def environment(store: Path) -> dict[str, str]:
+    roots = [str(Path(liftlock.__file__).parents[1]), *sys.path]
+    return os.environ | {"LIFTLOCK_ROOT": str(store), "PYTHONPATH": os.pathsep.join(roots)}
+
+
+@pytest.fixture
+def address(environment: dict[str, str]) -> Iterator[str]:
+    """Where a server listens."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "liftlock_cli", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )
+    yield server.stdout.readline().rpartition("//")[2].strip()
+    server.terminate()
+    server.communicate(timeout=WAIT_SECONDS)
+    assert server.returncode == 0

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from rivals import WAIT_SECONDS, changes, errors
 
 import liftlock
@@ -20,28 +17,6 @@ from liftlock.testing import images
 TIMES = 15
 TO = ["--to", "prod/app", "-o", "name"]
 COMMAND = [sys.executable, "-m", "liftlock_cli"]
-
-
-@pytest.fixture
-def environment(store: Path) -> dict[str, str]:
-    roots = [str(Path(liftlock.__file__).parents[1]), *sys.path]
-    return os.environ | {"LIFTLOCK_ROOT": str(store), "PYTHONPATH": os.pathsep.join(roots)}
-
-
-@pytest.fixture
-def address(environment: dict[str, str]) -> Iterator[str]:
-    """Where a server listens."""
-    server = subprocess.Popen(
-        [*COMMAND, "serve", "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    )
-    yield server.stdout.readline().rpartition("//")[2].strip()
-    server.terminate()
-    server.communicate(timeout=WAIT_SECONDS)
-    assert server.returncode == 0
 
 
 def test_promotions_by_server_command_and_engine_to_the_same_tags_take_turns(

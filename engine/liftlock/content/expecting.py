@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from liftlock.errors import TagMoved
-from liftlock.model import ABSENT, ANYTHING, Condition, Expectation
-from liftlock.model.expectations import Places
+from liftlock.model import ABSENT, ANYTHING, Condition, Expectation, Places
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference
 

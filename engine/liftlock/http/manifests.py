@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from liftlock.errors import ManifestTooLarge, NameInvalid
 from liftlock.http.answers import Answer, answer
+from liftlock.http.conditions import condition_of
 from liftlock.http.errors import RequestRefused
 from liftlock.http.request import Request
 from liftlock.oci.reference import Reference
@@ -27,6 +28,7 @@ async def put(request: Request) -> Answer:
     """PUT …/manifests/<reference>[?tag=…]: the body is read whole before the engine is asked."""
     reference = request.reference
     tags = request.query.getlist("tag")
+    condition = condition_of(request.headers)
     limit = request.engine.limits.manifest_bytes_max
     body = await request.body.read(limit)
     if body is None:
@@ -38,10 +40,12 @@ async def put(request: Request) -> Answer:
         media_type=_bare_content_type(request),
         by=request.actor,
         tags=tags,
+        expect=condition,
     )
     headers = [
         (b"location", request.public(f"/v2/{request.name}/manifests/{pushed.digest}")),
         (b"docker-content-digest", str(pushed.digest)),
+        (b"etag", f'"{pushed.digest}"'),
     ]
     if pushed.subject is not None:
         headers.append((b"oci-subject", str(pushed.subject)))
@@ -54,10 +58,11 @@ async def delete(request: Request) -> Answer:
     """DELETE …/manifests/<reference>: a tag goes alone; a digest goes with all its tags."""
     reference = _sought(request)
     engine, write = request.engine, request.bridge.write
+    name, by, expect = reference.name, request.actor, condition_of(request.headers)
     if reference.tag is not None:
-        await write(engine.delete_tag, reference.name, reference.tag, by=request.actor)
+        await write(engine.delete_tag, name, reference.tag, by=by, expect=expect)
     elif reference.digest is not None:
-        await write(engine.delete_manifest, reference.name, reference.digest, by=request.actor)
+        await write(engine.delete_manifest, name, reference.digest, by=by, expect=expect)
     return answer(202)
 
 

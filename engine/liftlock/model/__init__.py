@@ -18,7 +18,7 @@ from liftlock.model.contents import (
     Tag,
     Usage,
 )
-from liftlock.model.expectations import Condition, Expectation
+from liftlock.model.expectations import Condition, Expectation, Places
 from liftlock.model.promotions import (
     Mode,
     Outcome,
@@ -45,6 +45,7 @@ __all__ = [
     "Mode",
     "Outcome",
     "Page",
+    "Places",
     "Promotion",
     "PromotionItem",
     "PromotionSummary",
