@@ -130,13 +130,15 @@ class TestPush:
         assert server.http.get(f"/v2/{repo}/manifests/1").content == image.body
 
     def test_a_missing_child_is_named(self, server, repo, tools):
-        """E9."""
+        """E9: and the tag stays where it is."""
+        image = server.push_image(repo, "1")
         child = {"mediaType": tools.OCI_MANIFEST, "digest": ABSENT, "size": 1}
         body = json.dumps({"schemaVersion": 2, "manifests": [child]}).encode()
         entries = server.refused(
             server.put(repo, "1", body, tools.OCI_INDEX), 404, "MANIFEST_BLOB_UNKNOWN"
         )
         assert [entry["detail"]["digest"] for entry in entries] == [ABSENT]
+        assert server.http.get(f"/v2/{repo}/manifests/1").content == image.body
 
     def test_a_manifest_of_nearly_4_mib_is_taken(self, server, repo):
         """E10."""
