@@ -103,15 +103,52 @@ class Image:
     layers: list[str]
 
 
+class Line:
+    """A connection that is kept, so that one worker answers all that is asked over it."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
+        self.worker = self.ask("GET", "/v2/").headers["x-request-id"].partition("-")[0]
+        """What the ids that this worker gives to requests begin with."""
+
+    def ask(
+        self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] = {}
+    ) -> Raw:
+        self.connection.request(method, target, body, headers)
+        response = self.connection.getresponse()
+        named = {name.lower(): text for name, text in response.getheaders()}
+        return Raw(response.status, named, response.read())
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def lines(port: int, workers: int) -> list[Line]:
+    """Connect to each of so many workers, once all of them listen."""
+    found: dict[str, Line] = {}
+    deadline = time.monotonic() + WAIT_SECONDS
+    while len(found) < workers:
+        assert time.monotonic() < deadline, "not every worker answers"
+        line = Line(port)
+        if found.setdefault(line.worker, line) is not line:
+            line.close()
+    return list(found.values())
+
+
 class Server:
     """A running server, seen from outside (`http`, `raw`) and from inside (`engine`)."""
 
-    def __init__(self, root: Path, port: int) -> None:
+    def __init__(self, root: Path, port: int, workers: int) -> None:
         self.root = root
         self.port = port
+        self.workers = workers
         self.url = f"http://127.0.0.1:{port}"
-        self.http = httpx2.Client(base_url=self.url, timeout=WAIT_SECONDS)
+        # With several workers, each request shall have the chance to come to another one.
+        kept = httpx2.Limits(max_keepalive_connections=0 if workers > 1 else None)
+        self.http = httpx2.Client(base_url=self.url, timeout=WAIT_SECONDS, limits=kept)
         self.engine = liftlock.open(root)
+        for line in lines(port, workers):
+            line.close()
 
     def close(self) -> None:
         self.http.close()
@@ -255,30 +292,34 @@ def manifest(config: str, layers: list[tuple[str, int]], **fields: object) -> by
     ).encode()
 
 
-def _running(root: Path, *expected: str, **settings: object) -> Iterator[Server]:
+def _running(root: Path, *expected: str, workers: int = 1, **settings: object) -> Iterator[Server]:
     """Run a server; at its end the store must be whole, and the log hold only what is expected."""
     with liftlock.open(root, create=True) as engine:
         for registry in REGISTRIES:
             engine.create_registry(registry, by="tests")
-    process = launch(root, **settings)
+    process = launch(root, workers=workers, **settings)
     line = process.stdout.readline()
     if not line:
         pytest.fail(f"the server did not start: {process.communicate()[1]}")
-    server = Server(root, int(line.rsplit(":", 1)[1]))
+    server = Server(root, int(line.rsplit(":", 1)[1]), workers)
     yield server
     broken = [finding for finding in server.engine.check() if finding.severity is Severity.ERROR]
     server.close()
     out, logged = stop(process)
     assert process.returncode == 0
     assert out == ""
+    # More workers than processors are worth a warning to granian.
+    expected = (*expected, "number of workers")
     assert [line for line in logged.splitlines() if not any(map(line.count, expected))] == []
     assert not broken
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with its defaults."""
-    yield from _running(tmp_path_factory.mktemp("store") / "liftlock")
+@pytest.fixture(scope="session", params=[1, 3], ids=["1-worker", "3-workers"])
+def server(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Server]:
+    """A server with its defaults; all that is asked of one worker is asked of several."""
+    yield from _running(tmp_path_factory.mktemp("store") / "liftlock", workers=request.param)
 
 
 @pytest.fixture(scope="session")
@@ -349,6 +390,7 @@ class Tools:
     stop = staticmethod(stop)
     becomes = staticmethod(becomes)
     name = staticmethod(RepositoryName.parse)
+    lines = staticmethod(lines)
     OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG = OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG
     WAIT_SECONDS = WAIT_SECONDS
 

@@ -34,7 +34,7 @@ from liftlock.http.request import (
     require_short_head,
 )
 from liftlock.http.settings import HttpSettings
-from liftlock.http.worker import drop_stalled_readers, stop_with
+from liftlock.http.worker import drop_stalled_readers, stop_with, take_signals
 
 log = logging.getLogger("liftlock.http")
 
@@ -116,6 +116,8 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _open(self) -> None:
+        if self._supervisor is not None:
+            take_signals()
         sys.setswitchinterval(_SWITCH_SECONDS)
         # What the engine reads at a time is what is sent at a time, so that no piece is cut.
         limits = Limits(copy_bytes=self._limits.range_piece_bytes)

@@ -83,11 +83,17 @@ class HttpLimits:
     open_uploads_known_max: int = 65_536
     """Open sessions of all addresses that a worker counts; of more, the oldest are not counted."""
     backlog: int = 1024
-    """Connections that the kernel keeps waiting."""
+    """Connections that the kernel keeps waiting, for each worker."""
     stop_seconds: int = 30
     """What running requests get at a stop; after that they are cut off."""
+    handover_seconds: float = 3.5
+    """What a new worker gets to start before the old one stops, after SIGHUP."""
     sweep_seconds: int = 3600
     """From one sweep of expired upload sessions and orphan files to the next."""
+    worker_losses_max: int = 3
+    """How often one worker may be lost within `worker_losses_seconds` and be replaced; at the next
+    loss the server ends, since what starts it may be able to mend it."""
+    worker_losses_seconds: float = 300.0
 
 
 OFF_AT_ZERO: Final = frozenset(

@@ -1,6 +1,7 @@
 """`serve`: a store, a port, and a granian server between them, until a signal ends it.
 
-The parent process only supervises; each worker opens the engine itself, after the fork.
+The parent process only supervises (`liftlock.http.supervisor`); each worker opens the engine
+itself, after the fork.
 """
 
 from __future__ import annotations
@@ -9,9 +10,7 @@ import http.client
 import os
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -20,13 +19,12 @@ from typing import Any, Final
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import MPServer
-from granian.server.mp import WorkerProcess
 
 import liftlock
 from liftlock.http import app
 from liftlock.http.limits import HttpLimits
 from liftlock.http.settings import HttpSettings
+from liftlock.http.supervisor import Losses, Supervisor
 
 EXIT_ADDRESS: Final = 6
 """The address cannot be listened on: as the CLI's "it may work later"."""
@@ -70,7 +68,7 @@ def serve(
 
     Raises:
         LiftlockError: the store cannot be opened; nothing was served.
-        SystemExit: a worker failed.
+        SystemExit: a worker was lost too often (`HttpLimits.worker_losses_max`).
     """
     limits = limits or HttpLimits()
     root = root.absolute()
@@ -83,7 +81,7 @@ def serve(
     # is closed again before the fork: an engine belongs to the process that opened it.
     liftlock.open(root, create=True).close()
     url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
-    server = _Server(
+    server = Supervisor(
         target="liftlock.http.app:create",
         address=address,
         port=port,
@@ -98,43 +96,16 @@ def serve(
             max_buffer_size=limits.receive_bytes,
         ),
         workers_kill_timeout=limits.stop_seconds,
+        respawn_interval=limits.handover_seconds,
         log_level=LogLevels.warning,
         runtime_blocking_threads=limits.file_threads,
         log_dictconfig=_LOGGING,
     )
     server.on_started = partial(_announce, f"liftlock serves {root} on {url}", address, port)
+    server.losses = Losses(limits.worker_losses_max, limits.worker_losses_seconds)
     load = partial(app.create, root, limits=limits, settings=settings, supervisor=os.getpid())
     server.serve(target_loader=load, wrap_loader=False)
     return 0
-
-
-class _Server(MPServer):
-    """Granian's server, with a word when its workers run."""
-
-    on_started: Callable[[], None]
-
-    def startup(self, spawn_target: object, target_loader: object) -> None:
-        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # granian's
-        # After the workers are forked: a fork beside a running thread may deadlock.
-        threading.Thread(target=self.on_started, name="liftlock-announce", daemon=True).start()
-
-    def shutdown(self, exit_code: int = 0) -> None:
-        """Stop the workers, and wait for them here.
-
-        Granian waits for a worker in two threads; under load, one takes it for alive that the
-        other has just seen off, and complains. Waiting until both know leaves it nothing to do.
-        """
-        for worker in self.wrks:
-            worker.terminate()  # type: ignore[no-untyped-call]  # granian's
-        deadline = time.monotonic() + (self.workers_kill_timeout or 0)
-        while any(map(_is_alive, self.wrks)) and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-        self.workers_kill_timeout = 1  # who has not ended by now has had the time
-        super().shutdown(exit_code)  # type: ignore[no-untyped-call]  # granian's
-
-
-def _is_alive(worker: WorkerProcess) -> bool:
-    return bool(worker.is_alive())  # type: ignore[no-untyped-call]  # granian's
 
 
 def _free_address(host: str, port: int) -> tuple[str, int]:

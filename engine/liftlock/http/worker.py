@@ -14,8 +14,22 @@ from liftlock.http.sockets import is_listener, iter_sockets
 
 log = logging.getLogger("liftlock.http")
 
+STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
+"""What the supervisor blocks while it makes a worker."""
+
 _LOOK_SECONDS: Final = 0.05
 _LOOKS_MAX: Final = 200
+
+
+def take_signals() -> None:
+    """Let SIGTERM in, which the supervisor blocked: here it finds the server's own handler.
+
+    SIGINT is left to the supervisor. A terminal sends it to all, as often as somebody presses the
+    keys, and granian's handler blocks for good when it is called a third time (seen in 2.8.9).
+    """
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def stop_with(supervisor: int, seconds: int) -> None:

@@ -1,0 +1,328 @@
+"""A worker is killed: the others go on, another takes its place, and nothing acknowledged is lost.
+
+What a worker does when it is killed is not left to chance: it is stopped (SIGSTOP), looked at, and
+killed only if it stands where the test wants it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from threading import Event
+
+import pytest
+
+import liftlock
+
+WORKERS = 3
+CONTENT = Random(2).randbytes(4_000_000)
+PAGE_BYTES = 4096
+
+
+class Pool:
+    """A server of several workers, and its processes as the kernel sees them."""
+
+    def __init__(self, process, root: Path, tools) -> None:
+        self.process = process
+        self.root = root
+        self.tools = tools
+        self.port = int(process.stdout.readline().rsplit(":", 1)[1])
+        self.opened = []
+
+    def lines(self, workers: int = WORKERS):
+        """A connection to each worker."""
+        found = self.tools.lines(self.port, workers)
+        self.opened += found
+        return found
+
+    def workers(self) -> set[int]:
+        return set(
+            map(
+                int,
+                Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+                .read_text()
+                .split(),
+            )
+        )
+
+    def worker_of(self, line) -> int:
+        """Return the process that has the other end of a connection."""
+        far = f":{self.port:04X}", f":{line.connection.sock.getsockname()[1]:04X}"
+        rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()]
+        (inode,) = [row[9] for row in rows if (row[1][8:], row[2][8:]) == far]
+        (worker,) = [
+            pid
+            for pid in self.workers()
+            if f"socket:[{inode}]" in map(os.readlink, Path(f"/proc/{pid}/fd").iterdir())
+        ]
+        return worker
+
+    def kill(self, pid: int) -> None:
+        """Kill a worker; return when another is there and all of them answer."""
+        before = self.workers()
+        os.kill(pid, signal.SIGKILL)
+        assert self.tools.becomes(lambda: len(self.workers() - before), 1)
+        for line in self.lines():
+            line.close()
+
+    def close(self) -> None:
+        for line in self.opened:
+            line.close()
+
+    def stop(self) -> list[str]:
+        """End the server; return what it logged."""
+        self.close()
+        _, logged = self.tools.stop(self.process)
+        assert self.process.returncode == 0
+        return [line for line in logged.splitlines() if "number of workers" not in line]
+
+
+@pytest.fixture
+def start(tmp_path, tools):
+    """Start servers on `tmp_path`; whatever a test did, none outlives it."""
+    started = []
+
+    def starter(**settings) -> Pool:
+        root = tmp_path / "store"
+        with liftlock.open(root, create=True) as engine:
+            for registry in ("dev", "prod"):
+                engine.create_registry(registry, by="tests")
+        process = tools.launch(root, **{"workers": WORKERS, **settings})
+        started.append(Pool(process, root, tools))
+        return started[-1]
+
+    yield starter
+    for pool in started:
+        pool.close()
+        if pool.process.poll() is None:
+            os.killpg(pool.process.pid, signal.SIGKILL)
+        pool.process.communicate()
+
+
+@pytest.fixture
+def pool(start) -> Iterator[Pool]:
+    """Three workers; at the end the store must be whole, and only losses be in the log."""
+    pool = start()
+    pool.lines()
+    yield pool
+    logged = pool.stop()
+    assert [line for line in logged if "was ended by signal 9" not in line] == []
+    with liftlock.open(pool.root) as engine:
+        assert [str(found) for found in engine.check(content=True)] == []
+
+
+def push_image(line, tools, repository: str, tag: str) -> bytes:
+    layer = f"a layer of {repository}:{tag}".encode()
+    for blob in (b"{}", layer):
+        target = f"/v2/{repository}/blobs/uploads/?digest={tools.digest_of(blob)}"
+        assert line.ask("POST", target, blob).status == 201
+    body = tools.manifest(tools.digest_of(b"{}"), [(tools.digest_of(layer), len(layer))])
+    assert put(line, tools, repository, tag, body) == 201
+    return body
+
+
+def put(line, tools, repository: str, tag: str, body: bytes) -> int:
+    target = f"/v2/{repository}/manifests/{tag}"
+    return line.ask("PUT", target, body, {"Content-Type": tools.OCI_MANIFEST}).status
+
+
+def promote(line, source: str, target: str) -> int:
+    body = json.dumps({"items": [{"source": source, "target": target}]}).encode()
+    return line.ask("POST", "/api/v1/promotions", body, {"Content-Type": "application/json"}).status
+
+
+@contextmanager
+def repeated(action: Callable[[int], object]) -> Iterator[None]:
+    """Do something again and again in a thread, until its connection breaks or the block ends."""
+    over = Event()
+
+    def repeat() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            try:
+                action(number)
+            except (OSError, http.client.HTTPException):
+                return
+
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(repeat)
+        try:
+            yield
+        finally:
+            over.set()
+    done.result()
+
+
+def stop_where(pid: int, is_there: Callable[[], bool], seconds: float) -> None:
+    """Stop a worker again and again, until it stands where it should be."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        os.kill(pid, signal.SIGSTOP)
+        wait_until_stopped(pid)
+        if is_there():
+            return
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.001)
+    pytest.fail("it never came there")
+
+
+def wait_until_stopped(pid: int) -> None:
+    while any(
+        task.read_text().rpartition(")")[2].split()[0] != "T"
+        for task in Path(f"/proc/{pid}/task").glob("*/stat")
+    ):
+        time.sleep(0.0005)
+
+
+# --- what it was doing ----------------------------------------------------------------------
+
+
+def test_an_idle_worker_that_is_killed_is_replaced(pool, tools):
+    first, second, third = pool.lines()
+    body = push_image(first, tools, "dev/app", "1")
+    pid = pool.worker_of(first)
+    os.kill(pid, signal.SIGKILL)
+    for line in (second, third):  # at once, before anybody is replaced
+        assert line.ask("GET", "/v2/dev/app/manifests/1").body == body
+    assert tools.becomes(lambda: len(pool.workers() - {pid}), WORKERS)
+    for line in pool.lines():
+        assert line.ask("GET", "/v2/dev/app/manifests/1").body == body
+        push_image(line, tools, "dev/app", line.worker)
+
+
+def test_an_upload_goes_on_in_another_worker_where_the_killed_one_left_it(pool, tools):
+    """What was acknowledged is there; of the chunk under way any part may be."""
+    first, second, third = pool.lines()
+    known, sent = 1_000_000, 3_000_000
+    location = first.ask("POST", "/v2/dev/app/blobs/uploads/").headers["location"]
+    assert first.ask("PATCH", location, CONTENT[:known]).status == 202
+    holder, pid = first.connection, pool.worker_of(first)
+    holder.putrequest("PATCH", location)
+    holder.putheader("Content-Length", str(len(CONTENT) - known))
+    holder.endheaders(CONTENT[known:sent])
+    stood = f"0-{known - 1}"
+    assert tools.becomes(lambda: second.ask("GET", location).headers["range"] != stood, wanted=True)
+    assert second.ask("PATCH", location, b"x").status == 409
+    pool.kill(pid)
+    size = int(second.ask("GET", location).headers["range"].partition("-")[2]) + 1
+    assert known < size <= sent
+    rest = {"Content-Range": f"{size}-{len(CONTENT) - 1}"}
+    assert second.ask("PATCH", location, CONTENT[size:], rest).status == 202
+    digest = tools.digest_of(CONTENT)
+    assert third.ask("PUT", f"{location}?digest={digest}").status == 201
+    for line in pool.lines():
+        assert line.ask("GET", f"/v2/dev/app/blobs/{digest}").body == CONTENT
+
+
+def test_a_worker_killed_in_a_read_transaction_leaves_no_reader(pool, tools):
+    """E77, L5: its slot in the reader table is freed, or the metadata would grow for ever."""
+    first, second, _ = pool.lines()
+    push_image(first, tools, "dev/app", "1")
+    pid = pool.worker_of(first)
+    with liftlock.open(pool.root) as engine:
+        environment = engine._store._env
+
+        def reads() -> bool:
+            rows = [row.split() for row in environment.readers().splitlines()]
+            return any(row[0] == str(pid) and row[2].isdigit() for row in rows[1:])
+
+        with repeated(lambda _: first.ask("GET", "/v2/dev/app/tags/list")):
+            stop_where(pid, reads, tools.WAIT_SECONDS)
+            pool.kill(pid)
+        assert not reads()
+        metadata = pool.root / "metadata" / "data.mdb"
+        body = push_image(second, tools, "dev/app", "2")
+        before = metadata.stat().st_size
+        for number in range(150):
+            assert put(second, tools, "dev/app", f"n{number % 5}", body) == 201
+        assert metadata.stat().st_size - before < 100 * PAGE_BYTES, "old pages are used again"
+
+
+def test_a_worker_killed_with_the_writers_turn_holds_nobody_up(pool, tools):
+    """L33, E48: of what it was about to commit all is there or nothing; what it said is there."""
+    first, second, third = pool.lines()
+    push_image(first, tools, "dev/app", "1")
+    assert promote(first, "dev/app:1", "prod/app:0") == 201
+    pid, told = pool.worker_of(first), ["0"]
+    turn = f":{(pool.root / 'metadata' / 'writer.lock').stat().st_ino} "
+
+    def has_turn() -> bool:
+        locks = Path("/proc/locks").read_text().splitlines()
+        return any(turn in lock and f" {pid} " in lock and "->" not in lock for lock in locks)
+
+    def go_on(number: int) -> None:
+        assert promote(first, "dev/app:1", f"prod/app:{number}") == 201
+        told.append(f"{number}")
+
+    with repeated(go_on), ThreadPoolExecutor(1) as thread:
+        stop_where(pid, has_turn, tools.WAIT_SECONDS)
+        waiting = thread.submit(promote, second, "dev/app:1", "prod/other:1")
+        assert third.ask("GET", "/v2/dev/app/manifests/1").status == 200, "reading goes on"
+        assert not waiting.done()
+        pool.kill(pid)
+        assert waiting.result(tools.WAIT_SECONDS) == 201
+    for line in pool.lines():
+        tags = set(line.ask("GET", "/v2/prod/app/tags/list?n=1000").json()["tags"])
+        assert set(told) <= tags <= {*told, str(len(told))}
+        assert promote(line, "dev/app:1", f"prod/other:{line.worker}") == 201
+
+
+# --- the supervisor -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", [0, 0.02, 0.05, 0.1, 0.2])
+def test_a_stop_right_after_a_loss_is_as_any_other(start, tools, after):
+    """E78: also while the new worker has no signal handlers yet."""
+    pool = start(stop_seconds=tools.WAIT_SECONDS)
+    pool.lines()
+    os.kill(min(pool.workers()), signal.SIGKILL)
+    time.sleep(after)
+    begun = time.monotonic()
+    pool.stop()
+    assert time.monotonic() - begun < tools.WAIT_SECONDS / 2
+
+
+def test_a_worker_that_took_anothers_place_ends_with_a_killed_server_too(start, tools):
+    pool = start()
+    pool.kill(min(pool.workers()))
+    workers = pool.workers()
+    pool.process.kill()
+    pool.process.communicate()
+    ended = tools.becomes(lambda: [p for p in workers if Path(f"/proc/{p}/cmdline").exists()], [])
+    assert ended
+
+
+def test_a_server_whose_workers_cannot_start_any_more_gives_up_and_says_why(start):
+    pool = start(worker_losses_max=2)
+    pool.lines()
+    (pool.root / "metadata" / "data.mdb").rename(pool.root / "gone")
+    os.kill(min(pool.workers()), signal.SIGKILL)
+    _, logged = pool.process.communicate(timeout=20)
+    assert pool.process.returncode == 1
+    assert logged.count("its metadata (metadata/data.mdb)") == 2
+    assert logged.count("ended with exit code 1") == 2
+    assert "worker 1 was lost more than 2 times within 300 s: the server gives up" in logged
+
+
+def test_a_hangup_replaces_every_worker(start, tools):
+    pool = start(workers=2, handover_seconds=0.5)
+    before = pool.workers()
+    line = pool.lines(2)[0]
+    location = line.ask("POST", "/v2/dev/app/blobs/uploads/").headers["location"]
+    pool.process.send_signal(signal.SIGHUP)
+    assert tools.becomes(lambda: len(pool.workers() - before), 2)
+    assert tools.becomes(lambda: len(pool.workers()), 2)
+    digest = tools.digest_of(b"x")
+    for other in pool.lines(2):
+        assert other.ask("GET", location).status == 204
+    assert other.ask("PUT", f"{location}?digest={digest}", b"x").status == 201
+    assert pool.stop() == []
