@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 import liftlock
 from liftlock_cli.findings import print_findings
 from liftlock_cli.opening import Settings, reading, signals_held_back
 from liftlock_cli.output import Form, output_option, print_document, print_line
+
+WORKERS_MAX: Final = 16
+"""Each may have some fifty read transactions at a time, of the `Limits.readers_max` in all."""
 
 
 @click.command()
@@ -46,6 +51,15 @@ def init(settings: Settings, *, form: Form) -> None:
     help="The port to listen at; with 0, a free one.",
 )
 @click.option(
+    "--workers",
+    envvar="LIFTLOCK_WORKERS",
+    default=1,
+    show_default=True,
+    show_envvar=True,
+    type=click.IntRange(1, WORKERS_MAX),
+    help="How many processes answer requests.",
+)
+@click.option(
     "--path-prefix",
     envvar="LIFTLOCK_PATH_PREFIX",
     default="",
@@ -64,7 +78,7 @@ def init(settings: Settings, *, form: Form) -> None:
 )
 @click.pass_context
 def serve(
-    context: click.Context, *, host: str, port: int, path_prefix: str, changed: tuple[str, ...]
+    context: click.Context, *, host: str, port: int, workers: int, path_prefix: str, changed: tuple[str, ...]
 ) -> None:
     """Serve the store as an OCI registry, until SIGINT or SIGTERM.
 
@@ -84,7 +98,8 @@ def serve(
         limits = limits_from(changed)
     except ValueError as error:
         raise click.BadParameter(f"{error}.", param_hint="--limit") from error
-    context.exit(run(context.obj.root, host, port, limits=limits, settings=settings))
+    run_with = partial(run, workers=workers, limits=limits, settings=settings)
+    context.exit(run_with(context.obj.root, host, port))
 
 
 @click.command()
