@@ -108,7 +108,12 @@ class Line:
 
     def __init__(self, port: int) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
-        self.worker = self.ask("GET", "/v2/").headers["x-request-id"].partition("-")[0]
+        try:
+            identified = self.ask("GET", "/v2/").headers["x-request-id"]
+        except BaseException:
+            self.close()
+            raise
+        self.worker = identified.partition("-")[0]
         """What the ids that this worker gives to requests begin with."""
 
     def ask(
@@ -390,7 +395,7 @@ class Tools:
     stop = staticmethod(stop)
     becomes = staticmethod(becomes)
     name = staticmethod(RepositoryName.parse)
-    lines = staticmethod(lines)
+    lines, Line = staticmethod(lines), Line
     OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG = OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG
     WAIT_SECONDS = WAIT_SECONDS
 

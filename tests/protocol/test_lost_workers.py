@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -25,6 +25,9 @@ import liftlock
 WORKERS = 3
 CONTENT = Random(2).randbytes(4_000_000)
 PAGE_BYTES = 4096
+WRITERS = 4
+BROKEN = (ConnectionError, http.client.HTTPException)
+"""What a client sees of a worker that is killed; one that waits in vain sees another error."""
 
 
 class Pool:
@@ -113,6 +116,11 @@ def pool(start) -> Iterator[Pool]:
     pool = start()
     pool.lines()
     yield pool
+    only_losses(pool)
+
+
+def only_losses(pool: Pool) -> None:
+    """End a server: the store must be whole, and nothing else be in the log."""
     logged = pool.stop()
     assert [line for line in logged if "was ended by signal 9" not in line] == []
     with liftlock.open(pool.root) as engine:
@@ -150,7 +158,7 @@ def repeated(action: Callable[[int], object]) -> Iterator[None]:
             number += 1
             try:
                 action(number)
-            except (OSError, http.client.HTTPException):
+            except BROKEN:
                 return
 
     with ThreadPoolExecutor(1) as thread:
@@ -276,10 +284,42 @@ def test_a_worker_killed_with_the_writers_turn_holds_nobody_up(pool, tools):
         assert promote(line, "dev/app:1", f"prod/other:{line.worker}") == 201
 
 
+@pytest.mark.parametrize("kills", [8, pytest.param(400, marks=pytest.mark.long)])
+def test_workers_that_are_killed_under_load_take_nothing_acknowledged_along(start, tools, kills):
+    """Wherever it hits them: no push is lost, and nobody waits for one that is gone."""
+    pool, random, over = start(worker_losses_max=kills), Random(3), Event()
+    body = push_image(pool.lines()[0], tools, "dev/app", "1")
+
+    def push_on(writer: int) -> int:
+        """Push a tag's next version again and again; return the last that was acknowledged."""
+        version = 0
+        while not over.is_set():
+            with suppress(*BROKEN), closing(tools.Line(pool.port)) as line:
+                while not over.is_set():
+                    following = body[:-1] + b', "annotations": {"n": "%d"}}' % (version + 1)
+                    assert put(line, tools, "dev/app", f"w{writer}", following) == 201
+                    version += 1
+        return version
+
+    with ThreadPoolExecutor(WRITERS) as threads:
+        pushed = [threads.submit(push_on, writer) for writer in range(WRITERS)]
+        for _ in range(kills):
+            time.sleep(random.uniform(0.05, 0.5))
+            os.kill(random.choice(sorted(pool.workers())), signal.SIGKILL)
+        over.set()
+    for line in pool.lines():
+        for writer in range(WRITERS):
+            found = line.ask("GET", f"/v2/dev/app/manifests/w{writer}").json()["annotations"]
+            acknowledged = pushed[writer].result()
+            # Of the one that was being pushed, its writer may not have heard.
+            assert int(found["n"]) in {acknowledged, acknowledged + 1}
+    only_losses(pool)
+
+
 # --- the supervisor -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("after", [0, 0.02, 0.05, 0.1, 0.2])
+@pytest.mark.parametrize("after", [0, 0.05, 0.15])
 def test_a_stop_right_after_a_loss_is_as_any_other(start, tools, after):
     """E78: also while the new worker has no signal handlers yet."""
     pool = start(stop_seconds=tools.WAIT_SECONDS)

@@ -49,11 +49,12 @@ def environment(store: Path) -> dict[str, str]:
     return os.environ | {"LIFTLOCK_ROOT": str(store), "PYTHONPATH": os.pathsep.join(roots)}
 
 
-@pytest.fixture
-def address(environment: dict[str, str]) -> Iterator[str]:
+@pytest.fixture(params=[1, 3], ids=["1-worker", "3-workers"])
+def address(environment: dict[str, str], request: pytest.FixtureRequest) -> Iterator[str]:
     """Where a server listens."""
+    workers = str(request.param)
     server = subprocess.Popen(
-        [sys.executable, "-m", "liftlock_cli", "serve", "--port", "0"],
+        [sys.executable, "-m", "liftlock_cli", "serve", "--port", "0", "--workers", workers],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

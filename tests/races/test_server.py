@@ -30,10 +30,11 @@ def test_promotions_by_server_command_and_engine_to_the_same_tags_take_turns(
         }
 
     def served() -> list[int | None]:
-        connection = http.client.HTTPConnection(address, timeout=WAIT_SECONDS)
         item = {"source": "dev/served", "target": "prod/app", "tags": "*"}
         numbers = []
         for _ in range(TIMES):
+            # A new one each time, so that each of several workers comes to promote.
+            connection = http.client.HTTPConnection(address, timeout=WAIT_SECONDS)
             connection.request(
                 "POST",
                 "/api/v1/promotions",
@@ -44,7 +45,7 @@ def test_promotions_by_server_command_and_engine_to_the_same_tags_take_turns(
             told = json.loads(answer.read())
             assert answer.status in {http.client.OK, http.client.CREATED}, told
             numbers.append(told["id"])
-        connection.close()
+            connection.close()
         return numbers
 
     def commanded() -> list[int | None]:

@@ -18,9 +18,15 @@ from programs import Server, Skopeo, serving
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the registries dev and prod; after the module's tests its store is checked."""
-    with serving(tmp_path_factory.mktemp("clients")) as running:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Server]:
+    """A server with the registries dev and prod; after the module's tests its store is checked.
+
+    It has one worker, unless a module asks for others (`indirect`).
+    """
+    workers = getattr(request, "param", 1)
+    with serving(tmp_path_factory.mktemp("clients"), workers) as running:
         yield running
 
 

@@ -181,7 +181,7 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, workers: int = 1) -> Iterator[Server]:
     """Serve a new store; at the end it must be whole, and the server must have had no complaint."""
     root = folder / "store"
     with liftlock.open(root, create=True) as engine:
@@ -191,7 +191,7 @@ def serving(folder: Path) -> Iterator[Server]:
     command = [sys.executable, "-W", "error", "-m", "liftlock_cli", "--root", str(root)]
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [*command, "serve", "--port", "0"],
+            [*command, "serve", "--port", "0", "--workers", str(workers)],
             env=ENV,
             stdout=subprocess.PIPE,
             stderr=stderr,

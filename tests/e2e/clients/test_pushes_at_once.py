@@ -9,7 +9,10 @@ import pytest
 from layouts import Layout
 from programs import CLIENT_SECONDS
 
-pytestmark = pytest.mark.clients
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.parametrize("server", [1, 3], ids=["1-worker", "3-workers"], indirect=True),
+]
 
 CLIENTS = 10
 

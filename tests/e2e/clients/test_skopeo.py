@@ -11,7 +11,10 @@ import pytest
 from layouts import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Layout, digest_of
 from programs import answers, free_address, ran, require, running
 
-pytestmark = pytest.mark.clients
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.parametrize("server", [1, 3], ids=["1-worker", "3-workers"], indirect=True),
+]
 
 
 def test_a_layout_comes_back_byte_for_byte(skopeo, server, index, tmp_path):
