@@ -319,16 +319,29 @@ def test_workers_that_are_killed_under_load_take_nothing_acknowledged_along(star
 # --- the supervisor -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("after", [0, 0.05, 0.15])
-def test_a_stop_right_after_a_loss_is_as_any_other(start, tools, after):
-    """E78: also while the new worker has no signal handlers yet."""
+def test_a_stop_right_after_a_loss_is_as_any_other(start, tools):
+    """E78: the new worker is told to stop while it has no signal handlers of its own yet."""
     pool = start(stop_seconds=tools.WAIT_SECONDS)
     pool.lines()
-    os.kill(min(pool.workers()), signal.SIGKILL)
-    time.sleep(after)
+    before = pool.workers()
+    os.kill(min(before), signal.SIGKILL)
+    while not (new := pool.workers() - before):
+        pass
+    (pid,) = new
+    os.kill(pid, signal.SIGSTOP)
     begun = time.monotonic()
-    pool.stop()
+    pool.process.terminate()
+    assert tools.becomes(lambda: is_told_to_stop(pid), wanted=True)
+    os.kill(pid, signal.SIGCONT)
+    pool.process.wait(tools.WAIT_SECONDS)
     assert time.monotonic() - begun < tools.WAIT_SECONDS / 2
+    only_losses(pool)
+
+
+def is_told_to_stop(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    pending = status.partition("ShdPnd:")[2].split()[0]
+    return bool(int(pending, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def test_a_worker_that_took_anothers_place_ends_with_a_killed_server_too(start, tools):
