@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from liftlock.config import Limits
 from liftlock.errors import StoreBusy
+from liftlock.metadata import writerturn
 from liftlock.metadata.contract import Table
 from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.metadata.writerturn import WriterTurn
@@ -21,6 +23,29 @@ def test_one_has_the_turn_until_it_gives_it_up(tmp_path: Path) -> None:
         second.take()
     with second, pytest.raises(StoreBusy):
         first.take()
+    first.close()
+    second.close()
+
+
+def test_who_waits_asks_again_soon_for_as_long_as_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the one who has the turn has it again and again, and nobody has it in between."""
+    now, pauses = [0.0], []
+
+    def pass_time(seconds: float) -> None:
+        pauses.append((now[0], seconds))
+        now[0] += seconds
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=pass_time)
+    monkeypatch.setattr(writerturn, "time", clock)
+    first, second = (WriterTurn(tmp_path / "lock", wait_ms_max=3_000) for _ in range(2))
+    with first, pytest.raises(StoreBusy):
+        second.take()
+    assert 3 < now[0] < 3.01
+    for waited, pause in pauses:
+        assert pause == pytest.approx(min(max(0.0002, waited / 100), 0.005))
+    assert pauses[-1][1] == 0.005, "a long write is not disturbed"
     first.close()
     second.close()
 

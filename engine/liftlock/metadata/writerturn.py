@@ -18,8 +18,9 @@ from typing import Final, Self
 
 from liftlock.errors import StoreBusy
 
-_FIRST_WAIT_SECONDS: Final = 0.0002
-_LONGEST_WAIT_SECONDS: Final = 0.005
+_SHORTEST_PAUSE_SECONDS: Final = 0.0002
+_LONGEST_PAUSE_SECONDS: Final = 0.005
+_PAUSE_PART: Final = 0.01
 
 
 class WriterTurn:
@@ -42,23 +43,26 @@ class WriterTurn:
         self.give_up()
 
     def take(self) -> None:
-        """Wait for the turn, asking ever more rarely.
+        """Wait for the turn, asking again after a hundredth of the time that was waited.
+
+        Who pauses for longer loses to the one who has the turn and wants it again, and to nobody
+        at all while the turn is free.
 
         Raises:
             StoreBusy: another process has it, and does not come to an end.
         """
-        wait = _FIRST_WAIT_SECONDS
-        give_up_at = time.monotonic() + self._wait_ms_max / 1000
+        begun = time.monotonic()
         while True:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                if time.monotonic() > give_up_at:
+                waited = time.monotonic() - begun
+                if waited > self._wait_ms_max / 1000:
                     raise StoreBusy(
                         "another process writes, and does not come to an end"
                     ) from error
-                time.sleep(wait)
-                wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
+                pause = max(waited * _PAUSE_PART, _SHORTEST_PAUSE_SECONDS)
+                time.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
             else:
                 return
 
