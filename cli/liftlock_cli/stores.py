@@ -78,7 +78,13 @@ def init(settings: Settings, *, form: Form) -> None:
 )
 @click.pass_context
 def serve(
-    context: click.Context, *, host: str, port: int, workers: int, path_prefix: str, changed: tuple[str, ...]
+    context: click.Context,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    path_prefix: str,
+    changed: tuple[str, ...],
 ) -> None:
     """Serve the store as an OCI registry, until SIGINT or SIGTERM.
 
@@ -98,8 +104,8 @@ def serve(
         limits = limits_from(changed)
     except ValueError as error:
         raise click.BadParameter(f"{error}.", param_hint="--limit") from error
-    run_with = partial(run, workers=workers, limits=limits, settings=settings)
-    context.exit(run_with(context.obj.root, host, port))
+    root = context.obj.root
+    context.exit(run(root, host, port, workers=workers, limits=limits, settings=settings))
 
 
 @click.command()
