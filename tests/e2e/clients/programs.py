@@ -203,6 +203,8 @@ def serving(folder: Path, workers: int = 1) -> Iterator[Server]:
     finally:
         process.terminate()
         process.communicate(timeout=STOP_SECONDS)
-    assert (process.returncode, log.read_text()) == (0, "")
+    # A machine with fewer processors than workers is warned of: that is no complaint of ours.
+    said = [line for line in log.read_text().splitlines() if "Configured number of" not in line]
+    assert (process.returncode, said) == (0, [])
     with liftlock.open(root) as engine:
         assert [str(finding) for finding in engine.check(content=True)] == []
