@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from liftlock.engine import Engine
-from liftlock.model import Registry, Usage
+from liftlock.model import Registry, RegistrySettings, SettingsChange, Usage
 from liftlock.oci.reference import parse_registry
 from liftlock_cli.names import parsed_by
 from liftlock_cli.opening import Settings, actor, reading, writing
@@ -20,8 +20,20 @@ from liftlock_cli.output import (
     print_many,
 )
 from liftlock_cli.paging import every
-from liftlock_cli.views import REGISTRIES, registry_document
+from liftlock_cli.views import REGISTRIES, allowed_text, registry_document
 
+sparse_setting = click.option(
+    "--allow-sparse/--no-allow-sparse",
+    default=None,
+    help="Whether an index may name manifests that its repository lacks.  [default: as it is; "
+    "of a new registry, no]",
+)
+delete_setting = click.option(
+    "--allow-delete/--no-allow-delete",
+    default=None,
+    help="Whether tags, manifests, blobs and repositories can be deleted.  [default: as it is; "
+    "of a new registry, yes]",
+)
 comment_option = click.option(
     "--comment", default="", help="Why; kept in the history.  [default: none]"
 )
@@ -29,18 +41,30 @@ comment_option = click.option(
 
 @click.group()
 def registry() -> None:
-    """Create, list, show and delete registries."""
+    """Create, list, show, update and delete registries."""
 
 
 @registry.command()
 @click.argument("name", callback=parsed_by(parse_registry))
+@sparse_setting
+@delete_setting
 @comment_option
 @output_option
 @click.pass_obj
-def create(settings: Settings, *, name: str, comment: str, form: Form) -> None:
+def create(
+    settings: Settings,
+    *,
+    name: str,
+    allow_sparse: bool | None,
+    allow_delete: bool | None,
+    comment: str,
+    form: Form,
+) -> None:
     """Create the registry NAME, empty."""
+    change = SettingsChange(allow_sparse=allow_sparse, allow_delete=allow_delete)
     with writing(settings) as engine:
-        made = engine.create_registry(name, by=actor(), comment=comment)
+        wanted = change.applied_to(RegistrySettings())
+        made = engine.create_registry(name, wanted, by=actor(), comment=comment)
         match form:
             case Form.TABLE:
                 print_line(f"registry {made.name} created")
@@ -67,6 +91,33 @@ def show(settings: Settings, *, name: str, form: Form) -> None:
     """Show what the registry NAME has."""
     with reading(settings) as engine:
         print_registry(engine.get_registry(name), form)
+
+
+@registry.command()
+@click.argument("name", callback=parsed_by(parse_registry))
+@sparse_setting
+@delete_setting
+@comment_option
+@output_option
+@click.pass_obj
+def update(
+    settings: Settings,
+    *,
+    name: str,
+    allow_sparse: bool | None,
+    allow_delete: bool | None,
+    comment: str,
+    form: Form,
+) -> None:
+    """Change settings of the registry NAME; those that are not given stay as they are.
+
+    What was accepted before stays, too. The change is in the registry's history.
+    """
+    change = SettingsChange(allow_sparse=allow_sparse, allow_delete=allow_delete)
+    if change.is_nothing:
+        raise click.UsageError("Say what to change: --[no-]allow-sparse, --[no-]allow-delete.")
+    with writing(settings) as engine:
+        print_registry(engine.update_registry(name, change, by=actor(), comment=comment), form)
 
 
 @registry.command()
@@ -105,6 +156,8 @@ def print_registry(found: Registry, form: Form) -> None:
                     ("registry", found.name),
                     ("created", f"{instant_text(found.created_at)} by {found.created_by}"),
                     ("has", usage_text(found.usage)),
+                    ("sparse indexes", allowed_text(found.settings.allow_sparse)),
+                    ("deleting", allowed_text(found.settings.allow_delete)),
                 ]
             )
         case Form.JSON:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from liftlock.documents import instant
-from liftlock.model import HistoryEntry, Registry, Repository, Usage
+from liftlock.model import HistoryEntry, Registry, RegistrySettings, Repository, Usage
 from liftlock.oci.digest import Digest
 from liftlock_cli.output import (
     Column,
@@ -30,12 +30,23 @@ def usage_document(usage: Usage) -> Document:
     }
 
 
+def settings_document(settings: RegistrySettings) -> Document:
+    """Make the JSON of a registry's settings."""
+    return {"allow_sparse": settings.allow_sparse, "allow_delete": settings.allow_delete}
+
+
+def allowed_text(is_allowed: bool) -> str:  # noqa: FBT001 - it is what it is about
+    """Write out a setting for people."""
+    return "allowed" if is_allowed else "refused"
+
+
 def registry_document(registry: Registry) -> Document:
     """Make the JSON of a registry."""
     return {
         "name": registry.name,
         "created_at": instant(registry.created_at),
         "created_by": registry.created_by,
+        "settings": settings_document(registry.settings),
         "usage": usage_document(registry.usage),
     }
 
@@ -57,6 +68,8 @@ REGISTRIES: Final[View[Registry]] = View(
         Column("MANIFESTS", lambda registry: str(registry.usage.manifests), right=True),
         Column("BLOBS", lambda registry: str(registry.usage.blobs), right=True),
         Column("BYTES", lambda registry: size_text(registry.usage.bytes), right=True),
+        Column("SPARSE", lambda registry: allowed_text(registry.settings.allow_sparse)),
+        Column("DELETING", lambda registry: allowed_text(registry.settings.allow_delete)),
         Column("CREATED", lambda registry: instant_text(registry.created_at)),
         Column("BY", lambda registry: registry.created_by),
     ),
@@ -88,10 +101,24 @@ def history_document(entry: HistoryEntry) -> Document:
         "name": entry.name,
         "old_digest": _whole(entry.old_digest),
         "new_digest": _whole(entry.new_digest),
+        "old_settings": _settings(entry.old_settings),
+        "new_settings": _settings(entry.new_settings),
         "other": entry.other,
         "comment": entry.comment,
         "promotion": entry.promotion,
     }
+
+
+def _settings(settings: RegistrySettings | None) -> Document | None:
+    return settings_document(settings) if settings else None
+
+
+def _state(digest: Digest | None, settings: RegistrySettings | None) -> str:
+    """Tell where a tag is, or what a registry is set to."""
+    if settings is None:
+        return digest_text(digest)
+    said = settings_document(settings).items()
+    return ",".join(f"{name}={'yes' if is_allowed else 'no'}" for name, is_allowed in said)
 
 
 def _way(entry: HistoryEntry) -> str:
@@ -108,8 +135,8 @@ HISTORY: Final[View[HistoryEntry]] = View(
         Column("WHO", lambda entry: entry.by),
         Column("WHAT", lambda entry: f"{entry.kind}: {entry.action}"),
         Column("FROM -> TO", _way),
-        Column("OLD", lambda entry: digest_text(entry.old_digest)),
-        Column("NEW", lambda entry: digest_text(entry.new_digest)),
+        Column("OLD", lambda entry: _state(entry.old_digest, entry.old_settings)),
+        Column("NEW", lambda entry: _state(entry.new_digest, entry.new_settings)),
         # What refusals and the JSON speak of.
         Column("EVENT", lambda entry: str(entry.event), right=True),
         Column(

@@ -43,7 +43,7 @@ def _registry(txn: ReadTxn, number: int) -> Registry:
     record = names.registry_record(txn, number)
     born = history.get_event(txn, record.born).record
     usage = _usage(txn.count(keys.id_key(number)))
-    return Registry(record.name, born.at, born.by, usage)
+    return Registry(record.name, born.at, born.by, usage, record.settings)
 
 
 def _repository(txn: ReadTxn, name: RepositoryName, number: int) -> Repository:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from liftlock import history, naming
-from liftlock.errors import NameTaken, RegistryUnknown, RepositoryUnknown
-from liftlock.history import Act
+from liftlock import naming
+from liftlock.errors import RegistryUnknown, RepositoryUnknown
 from liftlock.metadata import keys
 from liftlock.metadata.contract import NO_COUNTS, Counts, Numbered, ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     FoundRepository,
     IdRecord,
-    Kind,
     Naming,
     RegistryRecord,
     RepositoryRecord,
@@ -135,22 +133,6 @@ def draft_copy(
     repository = draft_repository(draft, registry, name, number, event)
     draft.touch(number, repository.record, counts)
     return repository
-
-
-def create_registry(txn: WriteTxn, name: str, act: Act) -> None:
-    """Make a registry.
-
-    Raises:
-        NameTaken: there is one of this name.
-    """
-    if _find(txn, keys.NO_REGISTRY, name) is not None:
-        raise NameTaken(name)
-    draft, event = Draft(), history.next_event(txn)
-    number = txn.next_id(Numbered.OBJECT)
-    naming.draft_name(draft, keys.NO_REGISTRY, name, number, event, Naming.CREATED)
-    draft.put(Table.REGISTRIES, keys.id_key(number), RegistryRecord(event, name).encode())
-    history.append(draft, event, Kind.CREATE, act, txn.at, (), concerns=(number,))
-    draft.write(txn)
 
 
 def iter_registries(txn: ReadTxn, after: str = "") -> Iterator[tuple[str, int]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from liftlock import history, names, naming
+from liftlock import history, names, naming, registries
 from liftlock.config import Limits
 from liftlock.errors import RegistryNotEmpty
 from liftlock.history import Act
@@ -36,7 +36,9 @@ def delete_repository(txn: WriteTxn, name: RepositoryName, act: Act) -> None:
 
     Raises:
         RegistryUnknown, RepositoryUnknown: it is not there.
+        Unsupported: the registry does not allow deleting.
     """
+    registries.require_deletes(txn, name.registry)
     repository = names.get_repository(txn, name)
     draft, event = Draft(), history.next_event(txn)
     naming.draft_death(draft, repository, event, txn.at, Naming.DELETED)
@@ -50,12 +52,15 @@ def delete_registry(txn: WriteTxn, name: str, act: Act, *, force: bool) -> None:
     Raises:
         RegistryUnknown: there is none of this name.
         RegistryNotEmpty: it has repositories, and `force` is false.
+        Unsupported: it has repositories, and does not allow deleting.
     """
     number = names.get_registry(txn, name)
     if not force:
         repositories = sum(1 for _ in names.iter_below(txn, number, ""))
         if repositories:
             raise RegistryNotEmpty(name, repositories)
+    elif next(names.iter_below(txn, number, ""), None) is not None:
+        registries.require_deletes(txn, name)
     draft, event = Draft(), history.next_event(txn)
     draft.delete(Table.NAMES, keys.name_key(keys.NO_REGISTRY, name))
     draft.put(

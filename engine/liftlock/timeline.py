@@ -17,7 +17,7 @@ from liftlock.errors import ManifestUnknown
 from liftlock.history import Event, Item
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
-from liftlock.metadata.records import WHOLE, Action, ItemRecord, Kind, OtherSide
+from liftlock.metadata.records import WHOLE, Action, ItemRecord, Kind, OtherSide, decode_settings
 from liftlock.model import HistoryEntry, Page
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference, RepositoryName
@@ -105,7 +105,9 @@ def _entries(
     for item in _items(txn, event, of, concerned):
         is_bare = False
         other = item.record.other
-        if item.record.action in WHOLE:
+        if item.record.action is Action.CONFIGURED:
+            yield _of_settings(txn, event, item)
+        elif item.record.action in WHOLE:
             yield from _whole_entries(txn, event, item, of, concerned, is_copy=is_copy)
         elif item.repository in concerned and _is_meant(item.tag, item, of):
             side = bearers.side_at(txn, other, event.id) if other else None
@@ -161,6 +163,17 @@ def _whole_entries(
         yield from _of_tag(txn, told, item.repository, of)
     elif is_copy and there and other and other.repository in concerned:
         yield from _of_tag(txn, _told(event, "taken", there, here), other.repository, of)
+
+
+def _of_settings(txn: ReadTxn, event: Event, item: Item) -> HistoryEntry:
+    """Return what became of a registry's settings, also when it was created with them."""
+    action = "created" if event.record.kind is Kind.CREATE else "configured"
+    old, new = item.record.old, item.record.new
+    return replace(
+        _told(event, action, bearers.name_at(txn, item.repository, event.id), None),
+        old_settings=decode_settings(old) if old else None,
+        new_settings=decode_settings(new) if new else None,
+    )
 
 
 def _of_tag(

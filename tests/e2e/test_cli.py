@@ -215,6 +215,36 @@ def test_a_taken_name_is_a_conflict(empty):
     assert "'dev' is taken" in empty.fails(4, "registry", "create", "dev")
 
 
+def test_a_registry_is_set_to_what_it_accepts(empty):
+    words = ("registry", "create", "dev", "--allow-sparse", "--no-allow-delete")
+    assert empty.json(*words)["settings"] == {"allow_sparse": True, "allow_delete": False}
+    changed = empty.json("registry", "update", "dev", "--allow-delete", "--comment", "clean up")
+    assert changed["settings"] == {"allow_sparse": True, "allow_delete": True}
+    assert changed == empty.json("registry", "show", "dev")
+    assert empty.json("registry", "list") == [changed]
+    (row,) = empty.out("registry", "list").splitlines()[1:]
+    assert row.split()[5:7] == ["allowed", "allowed"]
+    assert "deleting        refused" in empty.out("registry", "update", "dev", "--no-allow-delete")
+    assert empty.out("registry", "update", "dev", "--allow-sparse", "-o", "name") == "dev\n"
+    newest, before, first = empty.json("history", "dev")
+    assert (before["kind"], before["comment"]) == ("configure", "clean up")
+    assert (
+        before["old_settings"]
+        == first["new_settings"]
+        == {
+            "allow_sparse": True,
+            "allow_delete": False,
+        }
+    )
+    assert newest["new_settings"]["allow_delete"] is False
+    assert "allow_sparse=yes,allow_delete=no" in empty.out("history", "dev")
+
+
+def test_an_update_that_says_nothing_is_wrong_usage(fixed):
+    assert "allow-sparse" in fixed.fails(2, "registry", "update", "dev")
+    assert "nope" in fixed.fails(3, "registry", "update", "nope", "--allow-sparse")
+
+
 def test_a_registry_with_repositories_is_deleted_only_by_force(shell):
     assert "--force" in shell.fails(4, "registry", "delete", "dev")
     assert shell.json("ls", "dev")

@@ -15,7 +15,7 @@ from liftlock.metadata import codec, records
 from liftlock.metadata.checksum import SCOPED
 from liftlock.metadata.contract import Table
 from liftlock.metadata.records import Action, Kind, Naming, Role, decoded, protect
-from liftlock.model import Tally
+from liftlock.model import RegistrySettings, Tally
 from liftlock.oci.digest import ALGORITHMS, Digest
 
 ids = st.integers(0, 2**64 - 1)
@@ -37,10 +37,15 @@ class Case(NamedTuple):
     build: st.SearchStrategy[Any]
 
 
+settings_of_registries = st.builds(
+    RegistrySettings, allow_sparse=st.booleans(), allow_delete=st.booleans()
+)
 CASES = [
     Case(records.IdRecord, (Table.NAMES, Table.PROMOTIONS), st.builds(records.IdRecord, ids)),
     Case(
-        records.RegistryRecord, (Table.REGISTRIES,), st.builds(records.RegistryRecord, ids, texts)
+        records.RegistryRecord,
+        (Table.REGISTRIES,),
+        st.builds(records.RegistryRecord, ids, settings_of_registries, texts),
     ),
     Case(
         records.RepositoryRecord,

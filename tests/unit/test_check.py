@@ -32,7 +32,7 @@ from liftlock.metadata.records import (
     decoded,
     protect,
 )
-from liftlock.model import Finding, Severity
+from liftlock.model import Finding, RegistrySettings, Severity
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import attachment, image, platforms, referrer, upload
 
@@ -419,6 +419,20 @@ def test_history_gives_tags(damage: Damage) -> None:
     (finding,) = findings(damage)
     assert finding.rule == "history-gives-tags"
     assert "tag 1" in finding.subject
+
+
+def test_history_gives_settings(damage: Damage) -> None:
+    settings = RegistrySettings(allow_sparse=True)
+    key = keys.id_key(damage.id_of("dev"))
+    damage.change(Table.REGISTRIES, key, RegistryRecord.decode, settings=settings)
+    assert rules(damage) == {"history-gives-settings"}
+
+
+def test_history_speaks_of_settings_at_all(damage: Damage) -> None:
+    born = keys.id_key(1)  # the first event of all
+    damage.delete(Table.REPOSITORY_HISTORY, keys.repository_history_key(damage.id_of("dev"), 1))
+    assert damage.get(Table.EVENTS, born)
+    assert rules(damage) == {"history-gives-settings", "item-is-found"}
 
 
 def forge_event(damage: Damage) -> None:

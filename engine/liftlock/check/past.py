@@ -18,15 +18,18 @@ from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import NO_COUNTS, MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import (
+    Action,
     BareRecord,
     DeadRecord,
     EventRecord,
     IdRecord,
     ItemRecord,
     Kind,
+    RegistryRecord,
     RoleRecord,
     TagRecord,
     decoded,
+    encode_settings,
 )
 from liftlock.model import Finding
 from liftlock.oci.digest import Digest
@@ -46,6 +49,7 @@ def check_past(store: MetadataStore) -> Iterator[Finding]:
     yield from in_batches(store, Table.REPOSITORY_HISTORY, roles)
     for number in store.read(repository_ids):
         yield from store.read(partial(_replay, number=number))
+    yield from in_batches(store, Table.REGISTRIES, _settings)
     yield from store.read(_seals)
 
 
@@ -146,6 +150,31 @@ def _replay(txn: ReadTxn, number: int) -> list[Finding]:
                     f"tag {tag} of repository {number}",
                     f"the history says {_shown(told)}, the tag {_shown(there.get(tag))}",
                 )
+            )
+    return findings
+
+
+def _settings(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    """The last thing that was said of a registry's settings must be what they are."""
+    findings: list[Finding] = []
+    for row in rows:
+        number = keys.first_id(row[0])
+        try:
+            record = decoded(RegistryRecord.decode, Table.REGISTRIES, *row)
+            told = next(
+                item.record.new
+                for event, _ in history.iter_repository_events(txn, number)
+                for item in history.iter_items(txn, event)
+                if item.record.action is Action.CONFIGURED
+            )
+        except RecordCorrupt:  # found where names and items are checked
+            continue
+        except StopIteration:
+            told = None
+        if told != encode_settings(record.settings):
+            said = "other settings" if told else "nothing of its settings"
+            findings.append(
+                error("history-gives-settings", record.name, f"the history says {said}")
             )
     return findings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from liftlock import history, links, names
+from liftlock import history, links, names, registries
 from liftlock.content.expecting import require_expected
 from liftlock.content.reading import find_blob
 from liftlock.errors import ManifestUnknown, Unsupported
@@ -33,8 +33,10 @@ def delete_tag(
 
     Raises:
         RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+        Unsupported: the registry does not allow deleting.
         TagMoved: it is not where it is expected.
     """
+    registries.require_deletes(txn, name.registry)
     repository = names.get_repository(txn, name)
     old = links.find_tag(txn, repository.id, tag)
     if old is None:
@@ -59,9 +61,10 @@ def delete_manifest(
 
     Raises:
         RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
-        Unsupported: an index of the repository needs it.
+        Unsupported: an index of the repository needs it, or the registry does not allow deleting.
         TagMoved: it is expected not to be there.
     """
+    registries.require_deletes(txn, name.registry)
     repository = names.get_repository(txn, name)
     link = links.find_link(txn, repository.id, digest.key)
     if link is None:
@@ -95,8 +98,9 @@ def delete_blob(txn: WriteTxn, name: RepositoryName, digest: Digest) -> None:
 
     Raises:
         RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there.
-        Unsupported: a manifest of the repository needs it.
+        Unsupported: a manifest of the repository needs it, or the registry does not allow deleting.
     """
+    registries.require_deletes(txn, name.registry)
     repository = names.get_repository(txn, name)
     record = find_blob(txn, name, digest)
     _refuse_if_needed(txn, name, repository.id, keys.BLOB, digest)

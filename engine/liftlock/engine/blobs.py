@@ -67,7 +67,7 @@ class BlobEngine:
 
         Raises:
             RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there.
-            Unsupported: a manifest of the repository needs it.
+            Unsupported: a manifest needs it, or its registry does not allow deleting.
         """
         act_of(by, "", self.limits)
         self._store.write(lambda txn: content.delete_blob(txn, name, digest))

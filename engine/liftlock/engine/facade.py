@@ -18,9 +18,9 @@ from liftlock import (
     catalog,
     content,
     idempotency,
-    names,
     promoting,
     promotion,
+    registries,
     removal,
     timeline,
     uploads,
@@ -49,7 +49,9 @@ from liftlock.model import (
     Pushed,
     Referrer,
     Registry,
+    RegistrySettings,
     Repository,
+    SettingsChange,
     Side,
     Swept,
     Tag,
@@ -61,6 +63,7 @@ from liftlock.promoting import Promoting
 from liftlock.promotion import PromotionRequest, RequestItem
 
 _DEFAULTS: Final = Limits()
+_USUAL: Final = RegistrySettings()
 
 
 class Engine(BlobEngine):
@@ -117,7 +120,9 @@ class Engine(BlobEngine):
 
     # --- registries and repositories ----------------------------------------------------------
 
-    def create_registry(self, name: str, *, by: str, comment: str = "") -> Registry:
+    def create_registry(
+        self, name: str, settings: RegistrySettings = _USUAL, *, by: str, comment: str = ""
+    ) -> Registry:
         """Make a registry.
 
         Raises:
@@ -126,7 +131,19 @@ class Engine(BlobEngine):
         """
         act = act_of(by, comment, self.limits)
         parse_registry(name)
-        self._store.write(lambda txn: names.create_registry(txn, name, act))
+        self._store.write(lambda txn: registries.create_registry(txn, name, settings, act))
+        return self.get_registry(name)
+
+    def update_registry(
+        self, name: str, change: SettingsChange, *, by: str, comment: str = ""
+    ) -> Registry:
+        """Change a registry's settings; what was accepted before stays, and so does the rest.
+
+        Raises:
+            RegistryUnknown: there is none of this name.
+        """
+        act = act_of(by, comment, self.limits)
+        self._store.write(lambda txn: registries.update_registry(txn, name, change, act))
         return self.get_registry(name)
 
     def delete_registry(
@@ -137,6 +154,7 @@ class Engine(BlobEngine):
         Raises:
             RegistryUnknown: there is none of this name.
             RegistryNotEmpty: it has repositories, and `force` is false.
+            Unsupported: it has repositories, and does not allow deleting.
         """
         act = act_of(by, comment, self.limits)
         self._store.write(lambda txn: removal.delete_registry(txn, name, act, force=force))
@@ -169,6 +187,7 @@ class Engine(BlobEngine):
 
         Raises:
             RegistryUnknown, RepositoryUnknown: it is not there.
+            Unsupported: its registry does not allow deleting.
         """
         act = act_of(by, comment, self.limits)
         self._store.write(lambda txn: removal.delete_repository(txn, name, act))
@@ -242,6 +261,7 @@ class Engine(BlobEngine):
 
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+            Unsupported: its registry does not allow deleting.
             TagMoved: it is not where it was expected.
         """
         act = act_of(by, comment, self.limits)
@@ -260,7 +280,7 @@ class Engine(BlobEngine):
 
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
-            Unsupported: an index of the repository needs it.
+            Unsupported: an index needs it, or its registry does not allow deleting.
             TagMoved: it was expected not to be there.
         """
         act = act_of(by, comment, self.limits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Final, Generic, Literal, TypeVar
 
@@ -49,6 +49,37 @@ class Usage:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySettings:
+    """What a registry accepts."""
+
+    allow_sparse: bool = False
+    """Whether an index may name manifests that its repository lacks."""
+    allow_delete: bool = True
+    """Whether tags, manifests, blobs and repositories can be deleted, and moves can purge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsChange:
+    """What becomes of a registry's settings; None: it stays as it is."""
+
+    allow_sparse: bool | None = None
+    allow_delete: bool | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it says nothing of any setting."""
+        return not self._said()
+
+    def applied_to(self, settings: RegistrySettings) -> RegistrySettings:
+        """Return the settings as they are then."""
+        return replace(settings, **self._said())
+
+    def _said(self) -> dict[str, bool]:
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in said.items() if value is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
     """A registry; `created_at` in ms since 1970."""
@@ -57,6 +88,7 @@ class Registry:
     created_at: int
     created_by: str
     usage: Usage
+    settings: RegistrySettings
 
 
 @dataclass(frozen=True, slots=True)

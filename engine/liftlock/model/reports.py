@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from liftlock.model.contents import RegistrySettings
 from liftlock.oci.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One change of one tag (or, with an empty tag, of a repository or of an untagged manifest)."""
+    """One change of one tag; or of an untagged manifest, a repository, or a registry's settings."""
 
     event: int
     at: int
     by: str
     kind: str
-    """`create`, `push`, `delete`, `promote`, `move` or `undo`."""
+    """`create`, `push`, `delete`, `promote`, `move`, `undo` or `configure`."""
     action: str
     """`created`, `updated`, `deleted`, `extended`, `reduced`, `kept`, `moved_out`, `brought`;
     `taken` for the source's side of a copy; of whole repositories `copied`, `renamed`, `merged`,
-    `dissolved` (into another), `removed` and `revived` (by an undo)."""
+    `dissolved` (into another), `removed` and `revived` (by an undo); of registries `configured`."""
     name: str
     """`registry/repository[:tag]` that it happened to."""
     old_digest: Digest | None
@@ -29,6 +30,10 @@ class HistoryEntry:
     """The other side of a promotion: where it came from, or went to."""
     comment: str
     promotion: int | None
+    old_settings: RegistrySettings | None = None
+    """Of a registry that was configured: before; None of one that was created."""
+    new_settings: RegistrySettings | None = None
+    """Of a registry that was created or configured: since then."""
 
 
 class Severity(StrEnum):

@@ -36,6 +36,7 @@ from liftlock.metadata.records.past import (
     SealRecord,
 )
 from liftlock.metadata.records.rows import decoded, decoded_all, protect
+from liftlock.metadata.records.settings import decode_settings, encode_settings
 
 __all__ = [
     "WHOLE",
@@ -64,7 +65,9 @@ __all__ = [
     "SealRecord",
     "TagRecord",
     "blob_size",
+    "decode_settings",
     "decoded",
     "decoded_all",
+    "encode_settings",
     "protect",
 ]

@@ -21,6 +21,8 @@ class Action(IntEnum):
     """The tag was right already; a move only took its source's."""
     BROUGHT = 8
     """A referrer without a tag came along."""
+    CONFIGURED = 9
+    """A registry's settings became others; items of it have settings in place of digests."""
     COPIED = 16
     """The repository was made, with all that the other side had."""
     RENAMED = 17
@@ -50,6 +52,8 @@ class Kind(IntEnum):
     PROMOTE = 4
     MOVE = 5
     UNDO = 6
+    CONFIGURE = 7
+    """A registry's settings were changed."""
 
 
 class Naming(IntEnum):

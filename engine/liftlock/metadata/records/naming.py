@@ -7,9 +7,12 @@ from typing import NamedTuple, Self
 
 from liftlock.metadata.contract import Counts, added
 from liftlock.metadata.records.acts import Naming
+from liftlock.metadata.records.settings import decode_settings, encode_settings
+from liftlock.model import RegistrySettings
 
 _Q = struct.Struct(">Q")
 _ID_AND_BYTE = struct.Struct(">QB")
+_REGISTRY = struct.Struct(">QH")
 _DEAD = struct.Struct(">QQ?")
 _COUNTS = struct.Struct(">qqqq")
 _REPOSITORY = struct.Struct(">QQQqqqq")
@@ -32,15 +35,18 @@ class RegistryRecord(NamedTuple):
     """`registries`."""
 
     born: int
+    settings: RegistrySettings
     name: str
 
     def encode(self) -> bytes:
-        return _Q.pack(self.born) + self.name.encode()
+        settings = encode_settings(self.settings)
+        return _REGISTRY.pack(self.born, len(settings)) + settings + self.name.encode()
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        (number,) = _Q.unpack_from(body)
-        return cls(number, body[8:].decode())
+        born, length = _REGISTRY.unpack_from(body)
+        end = _REGISTRY.size + length
+        return cls(born, decode_settings(body[_REGISTRY.size : end]), body[end:].decode())
 
 
 class RepositoryRecord(NamedTuple):
