@@ -48,6 +48,8 @@ class PlanDocument(msgspec.Struct, frozen=True):
     linked: int
     manifests: list[str]
     referrers: list[str]
+    absent: list[str]
+    absent_more: bool
     purged: int
     warnings: list[str]
     changed: bool
@@ -144,11 +146,14 @@ def _told_differences(before: PlanDocument, promotion: Promotion) -> Iterator[st
         *_few(_missing("+ manifest", now.manifests, before.manifests), "came"),
         *_few(_missing("- referrer", before.referrers, now.referrers), "went"),
         *_few(_missing("+ referrer", now.referrers, before.referrers), "came"),
+        *_few(_missing("- absent", before.absent, now.absent), "went"),
+        *_few(_missing("+ absent", now.absent, before.absent), "came"),
+        *_differing("more is absent", before.absent_more, now.absent_more),
         *_counted("manifests new at the target", before.linked, now.linked),
         *_counted("manifests purged", before.purged, now.purged),
         *_few(_missing("- warning:", before.warnings, now.warnings), "went"),
         *_few(_missing("+ warning:", now.warnings, before.warnings), "came"),
-        *([] if before.changed == now.changed else [f"changes anything: {_yes(now.changed)}"]),
+        *_differing("changes anything", before.changed, now.changed),
     ]
     for line in lines:
         yield from line.split("\n")
@@ -188,6 +193,11 @@ def _changes(old: PlanItem, new: PlanItem) -> Iterator[str]:
 def _counted(name: str, before: int, now: int) -> Iterator[str]:
     if before != now:
         yield f"{name}: {before} -> {now}"
+
+
+def _differing(name: str, before: bool, now: bool) -> Iterator[str]:  # noqa: FBT001 - as `_yes`
+    if before != now:
+        yield f"{name}: {_yes(now)}"
 
 
 def _yes(is_so: bool) -> str:  # noqa: FBT001 - it is what it is about

@@ -34,6 +34,13 @@ expect_target_option = click.option(
 )
 
 
+sparse_option = click.option(
+    "--allow-sparse",
+    is_flag=True,
+    help="Also if indexes name manifests that the target lacks then.  [default: refuse]",
+)
+
+
 @click.command()
 @click.argument("source", callback=parsed_by(Selection.parse), required=False, metavar="[SOURCE]")
 @click.option(
@@ -72,6 +79,7 @@ expect_target_option = click.option(
     help="With --move: unlink at once what nothing at the source needs any more.  "
     "[default: hold it for a week]",
 )
+@sparse_option
 @expect_option
 @expect_target_option
 @click.option(
@@ -94,6 +102,7 @@ def promote(
     retag: str | None,
     move: bool,
     purge: bool,
+    allow_sparse: bool,
     expect_source: Expected | None,
     expect_target: Expected | None,
     attachments: Side | None,
@@ -130,7 +139,9 @@ def promote(
                 source, target, chosen, retag, expect_source or ANYTHING, expect_target or ANYTHING
             )
         )
-    asked = overridden(asked, move=move, purge=purge, attachments=attachments)
+    asked = overridden(
+        asked, move=move, purge=purge, allow_sparse=allow_sparse, attachments=attachments
+    )
     with writing(settings) as engine:
         carry_out(engine, asked, manner)
 

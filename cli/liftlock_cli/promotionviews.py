@@ -153,6 +153,9 @@ def _sums(promotion: Promotion) -> str:
         count_text(len(promotion.referrers), "referrer"),
         count_text(promotion.records, "record"),
     ]
+    if promotion.absent:
+        more = "more than " if promotion.absent_more else ""
+        sums.append(f"{more}{count_text(len(promotion.absent), 'manifest')} absent")
     if promotion.purged:
         sums.append(f"{count_text(promotion.purged, 'manifest')} purged")
     return ", ".join(sums)

@@ -12,7 +12,7 @@ from liftlock_cli.manner import Manner, in_manner
 from liftlock_cli.names import parsed_by
 from liftlock_cli.opening import Settings, writing
 from liftlock_cli.promoting import carry_out
-from liftlock_cli.promotions import expect_option, expect_target_option
+from liftlock_cli.promotions import expect_option, expect_target_option, sparse_option
 from liftlock_cli.requests import one_item, overridden
 
 
@@ -46,7 +46,7 @@ def retag(
         expect_source=expect_source or ANYTHING,
         expect_target=expect_target or ANYTHING,
     )
-    asked = overridden(one_item(item), move=move, purge=False, attachments=None)
+    asked = overridden(one_item(item), move=move)
     with writing(settings) as engine:
         carry_out(engine, asked, manner)
 
@@ -54,9 +54,17 @@ def retag(
 @click.command()
 @click.argument("old", callback=parsed_by(RepositoryName.parse), metavar="REGISTRY/REPOSITORY")
 @click.argument("new", callback=parsed_by(RepositoryName.parse), metavar="REGISTRY/NEW")
+@sparse_option
 @in_manner
 @click.pass_obj
-def rename(settings: Settings, *, old: RepositoryName, new: RepositoryName, manner: Manner) -> None:
+def rename(
+    settings: Settings,
+    *,
+    old: RepositoryName,
+    new: RepositoryName,
+    allow_sparse: bool,
+    manner: Manner,
+) -> None:
     """Give a repository another name, in its registry or in another one.
 
     It is a promotion that moves the repository as a whole, at once whatever its size, to a name
@@ -68,7 +76,7 @@ def rename(settings: Settings, *, old: RepositoryName, new: RepositoryName, mann
         Target(new.registry, new.repository),
         expect_target=ABSENT,
     )
-    asked = overridden(one_item(item), move=True, purge=False, attachments=None)
+    asked = overridden(one_item(item), move=True, allow_sparse=allow_sparse)
     with writing(settings) as engine:
         try:
             carry_out(engine, asked, manner)

@@ -63,7 +63,14 @@ def one_item(item: RequestItem) -> Asked:
     return Asked(PromotionRequest((item,)), comment="", dry_run=False, plan=None)
 
 
-def overridden(asked: Asked, *, move: bool, purge: bool, attachments: Side | None) -> Asked:
+def overridden(
+    asked: Asked,
+    *,
+    move: bool,
+    purge: bool = False,
+    allow_sparse: bool = False,
+    attachments: Side | None = None,
+) -> Asked:
     """Put what the command line says over what was asked before.
 
     Raises:
@@ -77,6 +84,7 @@ def overridden(asked: Asked, *, move: bool, purge: bool, attachments: Side | Non
         request,
         mode=mode,
         purge=purge or request.purge,
+        allow_sparse=allow_sparse or request.allow_sparse,
         attachments=attachments or request.attachments,
     )
     return asked._replace(request=changed)

@@ -60,6 +60,7 @@ class RequestDocument(msgspec.Struct, forbid_unknown_fields=True):
     dry_run: bool = False
     plan: str | None = None
     purge: bool = False
+    allow_sparse: bool = False
     attachments: Literal["source", "target"] | None = None
 
 
@@ -118,6 +119,7 @@ def read_request(document: object, limits: Limits = _DEFAULTS) -> Asked:
         mode,
         Side(read.attachments) if read.attachments else None,
         is_purge,
+        read.allow_sparse,
         tuple(violations),
     )
     return Asked(request, comment, read.dry_run, read.plan)
@@ -166,6 +168,8 @@ def promotion_document(promotion: Promotion, *, dry_run: bool = False) -> Docume
         "manifests": [str(digest) for digest in promotion.manifests],
         "referrers": [str(digest) for digest in promotion.referrers],
         "purged": promotion.purged,
+        "absent": [str(digest) for digest in promotion.absent],
+        "absent_more": promotion.absent_more,
         "warnings": list(promotion.warnings),
         "records": promotion.records,
         "undoes": promotion.undoes,
@@ -236,12 +240,5 @@ def _item_document(item: PromotionItem) -> Document:
         "taken": item.taken,
     }
     if tally is not None:
-        document["counts"] = {
-            "tags": tally.tags,
-            "created": tally.created,
-            "overwritten": tally.overwritten,
-            "extended": tally.extended,
-            "unchanged": tally.unchanged,
-            "manifests": tally.manifests,
-        }
+        document["counts"] = tally._asdict()
     return document

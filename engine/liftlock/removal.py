@@ -28,7 +28,13 @@ from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import DeadRecord, Kind, Naming, NamingRecord, decoded, protect
 from liftlock.oci.reference import RepositoryName
 
-_SWEPT_TABLES: Final = (Table.TAGS, Table.LINKS, Table.HOLDERS, Table.REFERRERS)
+_SWEPT_TABLES: Final = (
+    Table.TAGS,
+    Table.LINKS,
+    Table.HOLDERS,
+    Table.REFERRERS,
+    Table.SPARSE,
+)
 
 
 def delete_repository(txn: WriteTxn, name: RepositoryName, act: Act) -> None:

@@ -57,7 +57,7 @@ CASES = [
     Case(records.HoldRecord, (Table.HOLDERS,), st.builds(records.HoldRecord, ids)),
     Case(
         records.BareRecord,
-        (Table.HOLDERS, Table.REFERRERS, Table.TAG_HISTORY),
+        (Table.HOLDERS, Table.REFERRERS, Table.SPARSE, Table.TAG_HISTORY),
         st.builds(records.BareRecord),
     ),
     Case(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,9 +33,9 @@ from liftlock.metadata.records import (
     decoded,
     protect,
 )
-from liftlock.model import Finding, RegistrySettings, Severity
+from liftlock.model import Finding, RegistrySettings, SettingsChange, Severity
 from liftlock.testing.clock import FakeClock
-from liftlock.testing.images import attachment, image, platforms, referrer, upload
+from liftlock.testing.images import Built, attachment, image, index, platforms, referrer, upload
 
 DEV, PROD = RepositoryName("dev", "app"), RepositoryName("prod", "app")
 
@@ -84,10 +85,24 @@ class Damage:
         return keys.holder_key(self.dev, kind, digest.key, grant, holder)
 
     def delete_registry(self, name: str) -> None:
-        """As the engine does it, with its seal."""
+        with self.sealed():
+            self.engine.delete_registry(name, by="me", force=True)
+
+    def push_sparse(self) -> tuple[Built, Built]:
+        """Push an index of a child that dev/app lacks; return both."""
+        with self.sealed():
+            absent = image(self.engine, "test/elsewhere", seed="absent")
+            self.engine.update_registry("dev", SettingsChange(allow_sparse=True), by="me")
+            multi = index(self.engine, DEV, "sparse", [absent])
+            self.engine.update_registry("dev", SettingsChange(allow_sparse=False), by="me")
+        return multi, absent
+
+    @contextmanager
+    def sealed(self) -> Iterator[None]:
+        """What the engine does meanwhile has its seals."""
         group = self.store._group
         before_commit, group._before_commit = group._before_commit, seals.seal
-        self.engine.delete_registry(name, by="me", force=True)
+        yield
         group._before_commit = before_commit
 
     def last_event(self) -> int:
@@ -291,6 +306,42 @@ def test_referrer_that_is_listed_is_linked(damage: Damage) -> None:
 
 
 # --- content ----------------------------------------------------------------------------------
+
+
+def test_an_absence_is_no_fault(damage: Damage) -> None:
+    """Whatever the registry allows by now."""
+    damage.push_sparse()
+    assert findings(damage) == []
+
+
+def test_absence_is_listed(damage: Damage) -> None:
+    multi, absent = damage.push_sparse()
+    damage.delete(Table.SPARSE, keys.sparse_key(damage.dev, absent.digest.key, multi.digest.key))
+    assert rules(damage) == {"absence-is-listed"}
+
+
+def test_what_is_listed_as_absent_is_absent(damage: Damage) -> None:
+    child, index_ = damage.multi.children[0].digest.key, damage.multi.digest.key
+    damage.put(Table.SPARSE, keys.sparse_key(damage.prod, child, index_))
+    assert rules(damage) == {"absence-is-listed"}
+
+
+def test_an_absent_child_is_named_only(damage: Damage) -> None:
+    multi, absent = damage.push_sparse()
+    holder = keys.BY_PARENT + multi.digest.key
+    damage.delete(
+        Table.HOLDERS, damage.holder(keys.MANIFEST, absent.digest, holder, keys.NAMES_ONLY)
+    )
+    assert rules(damage) == {"holder-is-there"}
+    damage.put(Table.HOLDERS, damage.holder(keys.MANIFEST, absent.digest, holder))
+    assert rules(damage) == {"holder-is-there", "grant-has-record"}
+
+
+def test_a_row_of_an_absence_is_readable(damage: Damage) -> None:
+    damage.push_sparse()
+    ((key, value),) = damage.rows(Table.SPARSE)
+    damage.store.write(lambda txn: txn.put_many(Table.SPARSE, [(key, b"x" + value)]))
+    assert rules(damage) == {"row-readable"}
 
 
 def test_content_has_digest(damage: Damage) -> None:

@@ -21,7 +21,7 @@ from liftlock.testing.states import contents, item, move, promote, rows, tags_of
 
 DEV, PROD = RepositoryName("dev", "app"), RepositoryName("prod", "app")
 HOLD = Limits().hold_ms
-HELD = (Table.TAGS, Table.LINKS, Table.HOLDERS, Table.REFERRERS)
+HELD = (Table.TAGS, Table.LINKS, Table.HOLDERS, Table.REFERRERS, Table.SPARSE)
 
 
 def filled(engine: Engine, name: str = "dev/app") -> None:

@@ -11,6 +11,7 @@ from liftlock import Mode, Reference, RepositoryName, Target
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.metadata.memory import MemoryMetadataStore
+from liftlock.model import Promotion, SettingsChange
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.counting import CountingStore
 from liftlock.testing.images import (
@@ -101,7 +102,31 @@ def uploads(engine: Engine, size: int) -> None:
     image(engine, DEV, "1")
 
 
+def absent_children(engine: Engine, size: int) -> None:
+    """Half of them the target has."""
+    _allow(engine)
+    children = [image(engine, "test/x", seed=str(number)) for number in range(size)]
+    index(engine, DEV, "1", children)
+    for number in range(0, size, 2):
+        image(engine, PROD, seed=str(number))
+
+
+def absent_children_that_came_in(engine: Engine, size: int) -> None:
+    """The target names them, and gets them by the promotion."""
+    _allow(engine)
+    children = [image(engine, DEV, seed=str(number)) for number in range(size)]
+    index(engine, PROD, "0", children, annotations={"of": "the target"})
+    index(engine, DEV, "1", children)
+
+
+def _allow(engine: Engine) -> None:
+    for registry in ("dev", "prod"):
+        engine.update_registry(registry, SettingsChange(allow_sparse=True), by="me")
+
+
 BUILDS: list[Build] = [
+    absent_children,
+    absent_children_that_came_in,
     layers,
     children,
     tags,
@@ -113,6 +138,12 @@ BUILDS: list[Build] = [
     shared_children,
     uploads,
 ]
+
+
+def promoted(engine: Engine, *, mode: Mode) -> Promotion:
+    return engine.promote(
+        Reference(DEV, "1"), Target("prod"), by="me", mode=mode, allow_sparse=True
+    )
 
 
 def calls(counting: CountingStore, act: Callable[[], object]) -> Counter[str]:
@@ -128,10 +159,9 @@ def test_calls_do_not_grow(
 ) -> None:
     """The same number for 2 as for 12 of them, once each is more than a few."""
     found = {}
-    source, target = Reference(DEV, "1"), Target("prod")
     for size in (2, 12):
         build(engine, size)
-        found[size] = calls(counting, lambda: counted.promote(source, target, by="me", mode=mode))
+        found[size] = calls(counting, lambda: promoted(counted, mode=mode))
         for registry in ("dev", "prod"):
             engine.delete_registry(registry, by="me", force=True)
             engine.create_registry(registry, by="me")
@@ -181,6 +211,16 @@ def test_a_push_of_many_tags_asks_no_more_than_one_of_one(
 
     few, many = ([push(app, size), push(other, size), push(other, size)] for size in (1, 40))
     assert few == many
+
+
+@pytest.mark.parametrize("build", [absent_children, absent_children_that_came_in])
+def test_records_of_what_is_only_named_are_counted(
+    engine: Engine, counted: Engine, counting: CountingStore, build: Build
+) -> None:
+    build(engine, 4)
+    counting.reset()
+    done = promoted(counted, mode=Mode.COPY)
+    assert done.records == counting.written
 
 
 def test_reading_a_blob_is_a_matter_of_few_rows(

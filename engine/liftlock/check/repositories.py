@@ -49,6 +49,8 @@ class _Repository:
         self.findings: list[Finding] = []
         self.expected: Counter[bytes] = Counter()
         """Holder rows that must be there, by kind of holder."""
+        self.absent = 0
+        """Children that indexes name and that are not there, each as often as it is named."""
 
     def check(self) -> list[Finding]:
         row = keys.id_key(self.number)
@@ -62,6 +64,7 @@ class _Repository:
         manifests_, referrers = self.check_links()
         blobs, size = self.check_holders()
         self.check_referrers(referrers)
+        self.check_sparse()
         counted = (tags, manifests_, blobs, size)
         if counted != record.counts:
             self.fault("counts-add-up", f"it says {record.counts}, and has {counted}")
@@ -123,8 +126,14 @@ class _Repository:
         holder = keys.BY_PARENT + digest
         for child in edges.children:
             linked = self.txn.get(Table.LINKS, keys.link_key(self.number, child)) is not None
+            # Whatever the registry allows by now: it may have allowed more then.
             grant = keys.GRANTS if linked else keys.NAMES_ONLY
             self.require_holder(keys.MANIFEST, child, holder, grant)
+            if not linked:
+                self.absent += 1
+                row = keys.sparse_key(self.number, child, digest)
+                if self.txn.get(Table.SPARSE, row) is None:
+                    self.fault("absence-is-listed", f"{Digest(child)} is named and not there")
         for blob in edges.blobs:
             self.require_holder(keys.BLOB, blob, holder)
         granted = links.presence(self.txn, self.number, keys.BLOB, edges.foreign).granted
@@ -196,12 +205,19 @@ class _Repository:
         return 1, record.size if record else 0
 
     def check_referrers(self, expected: int) -> None:
+        surplus = self.count_bare(Table.REFERRERS) - expected
+        if surplus > 0:
+            self.fault("referrer-is-listed", f"{surplus} rows of what is not linked")
+
+    def check_sparse(self) -> None:
+        surplus = self.count_bare(Table.SPARSE) - self.absent
+        if surplus > 0:
+            self.fault("absence-is-listed", f"{surplus} rows of what is there, or nobody names")
+
+    def count_bare(self, table: Table) -> int:
+        """Count rows that say all with their keys."""
         found = 0
-        for key, value in self.rows(Table.REFERRERS):
+        for row in self.rows(table):
             found += 1
-            try:
-                decoded(BareRecord.decode, Table.REFERRERS, key, value)
-            except RecordCorrupt as corrupt:
-                self.findings.append(damaged(corrupt))
-        if found > expected:
-            self.fault("referrer-is-listed", f"{found - expected} rows of what is not linked")
+            readable(BareRecord.decode, table, row, self.findings)
+        return found

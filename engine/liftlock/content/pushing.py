@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from liftlock import history, links, names
+from liftlock import history, links, names, registries
 from liftlock.content.expecting import require_expected
 from liftlock.content.reading import find_blob
 from liftlock.errors import ManifestBlobUnknown, NotFound
@@ -42,7 +42,7 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
     Raises:
         RegistryUnknown: there is no such registry.
         TagMoved: what the reference names is not where it is expected.
-        ManifestBlobUnknown: it names content that the repository does not have.
+        ManifestBlobUnknown: it names content that the repository must have, and has not.
     """
     reference, body, manifest, digest, tags, expected = push
     name = reference.name
@@ -54,7 +54,7 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
         require_expected(expected, reference, there[reference.tag])
     else:
         require_expected(expected, Reference(name, None, digest), digest.key if link else None)
-    absent: frozenset[bytes] = frozenset()
+    absent = links.NOTHING_ABSENT
     if link is None:
         absent = _require_content(txn, name, found, edges)
     pushed = Pushed(digest, manifest.subject.digest if manifest.subject else None, tags)
@@ -74,7 +74,7 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
     if link is None:
         record = LinkRecord(event, manifest.media_type)
         links.link_manifest(draft, repository, digest.key, edges, record, absent)
-        _join_subjects(txn, draft, repository, digest.key, edges)
+        _join_others(txn, draft, repository, digest.key, edges)
     elif is_new_here:
         links.retype(draft, repository, digest.key, LinkRecord(event, manifest.media_type))
     for tag in moving:
@@ -111,23 +111,31 @@ def _change(repository: int, tag: str, old: bytes | None, new: bytes) -> Change:
 
 def _require_content(
     txn: ReadTxn, name: RepositoryName, found: FoundRepository | None, edges: Edges
-) -> frozenset[bytes]:
-    """Return the foreign layers that are absent; raise if anything else is."""
+) -> links.Absent:
+    """Return what is absent and may be: foreign layers, and where it is allowed children.
+
+    Raises:
+        ManifestBlobUnknown: anything else is absent; with all of it.
+    """
     number = found.id if found else 0  # no repository has id 0: nothing is there
     blobs = (*edges.blobs, *edges.foreign)
     granted = links.presence(txn, number, keys.BLOB, blobs).granted
-    children = zip(edges.children, links.find_links(txn, number, edges.children), strict=True)
-    missing = [child for child, link in children if link is None]
+    linked = links.find_linked(txn, number, edges.children)
+    children = [child for child in edges.children if child not in linked]
+    is_sparse = children and registries.settings_of(txn, name.registry).allow_sparse
+    missing = [] if is_sparse else list(children)
     missing += [blob for blob in edges.blobs if blob not in granted]
     if missing:
         raise ManifestBlobUnknown(str(name), [str(Digest(digest)) for digest in missing])
-    return frozenset(blob for blob in edges.foreign if blob not in granted)
+    layers = frozenset(blob for blob in edges.foreign if blob not in granted)
+    return links.Absent(layers, frozenset(children))
 
 
-def _join_subjects(
+def _join_others(
     txn: ReadTxn, draft: Draft, repository: FoundRepository, digest: bytes, edges: Edges
 ) -> None:
-    """Draft the subject holders that a newly linked manifest completes, on either side of it."""
+    """Draft what a newly linked manifest completes: indexes that wait for it, subject holders."""
+    links.fill_in(draft, repository.id, links.awaited(txn, repository.id, (digest,)))
     if edges.subject is not None and links.find_link(txn, repository.id, edges.subject):
         links.join_subject(draft, repository.id, edges.subject, digest)
     for referrer in links.referrers_of(txn, repository.id, (digest,))[0]:

@@ -335,6 +335,7 @@ class Engine(BlobEngine):
         expect_target: Expected = ANYTHING,
         attachments: Side | None = None,
         purge: bool = False,
+        allow_sparse: bool = False,
         dry_run: bool = False,
         plan: str | None = None,
         key: str | None = None,
@@ -353,6 +354,7 @@ class Engine(BlobEngine):
             expect_target: where the caller saw the target's tag.
             attachments: whose attachment tags count where each side's have what the other lacks.
             purge: with a move, unlink at once what nothing at the source needs any more.
+            allow_sparse: that indexes may name manifests which the target lacks.
             dry_run: only say what would be done.
             plan: as in `promote_all`.
             key: as in `promote_all`.
@@ -369,13 +371,9 @@ class Engine(BlobEngine):
             expect_source,
             expect_target,
         )
+        request = PromotionRequest((item,), mode, attachments, purge, allow_sparse)
         return self.promote_all(
-            PromotionRequest((item,), mode, attachments, purge),
-            by=by,
-            comment=comment,
-            dry_run=dry_run,
-            plan=plan,
-            key=key,
+            request, by=by, comment=comment, dry_run=dry_run, plan=plan, key=key
         )
 
     def promote_all(
@@ -412,6 +410,7 @@ class Engine(BlobEngine):
             PlanOutdated: the plan is not what `plan` says; has the new one.
             TargetsCollide: several sources would be one target.
             AttachmentsDiffer: somebody must say whose attachments count.
+            SparseIndex, SparseRefused, PurgeRefused: a setting, or nothing said, is against it.
         """
         asked = Asked(request, act_of(by, comment, self.limits), plan, key)
         if dry_run:

@@ -58,6 +58,50 @@ class AttachmentsDiffer(Conflict):
         self.target = target
 
 
+class SparseIndex(Conflict):
+    """Indexes would name manifests that the target lacks, and nobody said that this is meant."""
+
+    def __init__(self, target: str, missing: Iterable[str], *, more: bool = False) -> None:
+        self.target = target
+        self.missing = tuple(missing)
+        """The first of the digests that the target would lack."""
+        self.more = more
+        super().__init__(
+            f"Indexes would name manifests that {target} lacks: {_listed(self.missing, more)}. "
+            "Push them to the source first, or say that this is meant: --allow-sparse."
+        )
+
+
+class SparseRefused(Conflict):
+    """Indexes would name manifests that the target lacks, and its registry refuses such."""
+
+    def __init__(
+        self, registry: str, target: str, missing: Iterable[str], *, more: bool = False
+    ) -> None:
+        self.registry = registry
+        self.target = target
+        self.missing = tuple(missing)
+        """The first of the digests that the target would lack."""
+        self.more = more
+        super().__init__(
+            f"Registry {registry} accepts no sparse indexes (allow_sparse), and {target} would "
+            f"lack {_listed(self.missing, more)}. Push them to the source or to the target first, "
+            f"or allow it with `liftlock registry update {registry} --allow-sparse`."
+        )
+
+
+class PurgeRefused(Conflict):
+    """A move would purge where nothing may be deleted."""
+
+    def __init__(self, registry: str) -> None:
+        super().__init__(
+            f"Registry {registry} does not allow deleting (allow_delete), and a purge deletes what "
+            "a move leaves there. Leave the purge out, or allow it with `liftlock registry update "
+            f"{registry} --allow-delete`."
+        )
+        self.registry = registry
+
+
 class TargetsCollide(Conflict):
     """Several sources of one request would be one target; nothing was written."""
 
@@ -107,6 +151,10 @@ class StoreExists(Conflict):
     def __init__(self, root: str, what: str) -> None:
         super().__init__(f"{root} {what}. It was left as it is.")
         self.root = root
+
+
+def _listed(digests: tuple[str, ...], more: bool) -> str:  # noqa: FBT001 - a part of the list
+    return ", ".join(digests) + (" and more" if more else "")
 
 
 def _at(place: str) -> str:

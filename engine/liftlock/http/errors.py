@@ -60,6 +60,9 @@ TABLE: Final[Mapping[type[LiftlockError], Said]] = {
     errors.NameTaken: Said(409, "DENIED"),
     errors.RegistryNotEmpty: Said(409, "DENIED"),
     errors.AttachmentsDiffer: Said(409, "DENIED"),
+    errors.SparseIndex: Said(409, "DENIED"),
+    errors.SparseRefused: Said(409, "DENIED"),
+    errors.PurgeRefused: Said(409, "DENIED"),
     errors.UndoRefused: Said(409, "DENIED"),
     errors.UploadBusy: Said(409, "BLOB_UPLOAD_INVALID"),
     errors.StoreExists: Said(409, "DENIED"),
@@ -161,7 +164,9 @@ def weight_of(error: BaseException) -> int:
 def _weight(error: LiftlockError) -> int:
     if isinstance(error, errors.PlanOutdated) and isinstance(error.promotion, Promotion):
         return len(error.promotion.items) + len(error.promotion.manifests)
-    return len(error.missing) if isinstance(error, ManifestBlobUnknown) else 1
+    if isinstance(error, ManifestBlobUnknown | errors.SparseIndex | errors.SparseRefused):
+        return len(error.missing)
+    return 1
 
 
 def error_answer(error: Exception, request_id: str) -> Answer:

@@ -62,6 +62,9 @@ REMEDIES: Final[Mapping[type[LiftlockError], str]] = {
     errors.AttachmentsDiffer: (
         'Say whose attachment tags count: "attachments": "source" or "attachments": "target".'
     ),
+    errors.SparseIndex: 'Push what is missing to the source, or send "allow_sparse": true.',
+    errors.SparseRefused: "Push what is missing, or let the registry allow sparse indexes.",
+    errors.PurgeRefused: "Leave `purge` out, or let the source's registry allow deleting.",
     errors.TargetsCollide: "Give each source a target of its own.",
     errors.KeyReused: "Send a new request under a new Idempotency-Key.",
     errors.RegistryUnknown: "Create the registry, or correct its name.",
@@ -129,6 +132,8 @@ def _violation(error: LiftlockError) -> dict[str, object]:
         "detail": str(error),
         "facts": facts,
     }
+    if isinstance(error, errors.SparseIndex | errors.SparseRefused):
+        violation["missing"] = error.missing
     remedy = REMEDIES.get(kind_of(error) or type(error))
     if remedy is not None:
         violation["remedy"] = remedy

@@ -10,7 +10,8 @@ Invariants (docs/format.md):
   exactly if its manifest link is.
 - For one digest in one repository either all holder rows grant or none does. Rows that only name
   are of content that a manifest mentions and the repository lacks; whatever brings it in makes
-  them grant, in the same transaction (`bring_in`).
+  them grant, in the same transaction (`bring_in` of blobs, `fill_in` of manifests).
+- `sparse` has exactly the manifests that holder rows only name.
 - Whatever loses a granting holder gets a hold in the same transaction.
 - A subject holder is there exactly while subject and referrer are both linked.
 """
@@ -20,8 +21,10 @@ from __future__ import annotations
 from liftlock.links.blobs import bring_in, complete, count_blobs, discount_blobs, gain_blob
 from liftlock.links.holders import drop_hold, put_hold
 from liftlock.links.manifests import (
+    NOTHING_ABSENT,
     ONE_MANIFEST,
     TYPE_BYTES,
+    Absent,
     join_subject,
     link_manifest,
     parent_rows,
@@ -52,18 +55,23 @@ from liftlock.links.reading import (
     tags_of,
     without_other_holder,
 )
+from liftlock.links.sparse import awaited, fill_in, iter_absent
 from liftlock.links.tags import ONE_TAG, put_tag, remove_tag
 
 __all__ = [
+    "NOTHING_ABSENT",
     "ONE_MANIFEST",
     "ONE_TAG",
     "TYPE_BYTES",
+    "Absent",
     "Presence",
+    "awaited",
     "bring_in",
     "complete",
     "count_blobs",
     "discount_blobs",
     "drop_hold",
+    "fill_in",
     "find_blobs",
     "find_bodies",
     "find_link",
@@ -75,6 +83,7 @@ __all__ = [
     "gain_blob",
     "grants",
     "held_at",
+    "iter_absent",
     "iter_linked",
     "iter_loose_blobs",
     "iter_tags",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from blake3 import blake3
 
 from liftlock.links.holders import drop_holder, put_holder
+from liftlock.links.sparse import forget_absent, name_absent
 from liftlock.metadata import codec, keys
 from liftlock.metadata.contract import Counts, ReadTxn, Row, Table
 from liftlock.metadata.draft import Draft
@@ -18,6 +19,18 @@ ONE_MANIFEST: Final[Counts] = (0, 1, 0, 0)
 TYPE_BYTES: Final = 16
 """Of what stands for an artifact type."""
 _NO_TYPE: Final = bytes(TYPE_BYTES)
+
+
+class Absent(NamedTuple):
+    """What a repository lacks of that which manifests name, and does not get either."""
+
+    layers: Collection[bytes] = ()
+    """Foreign layers."""
+    children: Collection[bytes] = ()
+    """Of indexes."""
+
+
+NOTHING_ABSENT: Final = Absent()
 
 
 def type_hash(artifact_type: str | None) -> bytes:
@@ -31,7 +44,7 @@ def link_manifest(
     digest: bytes,
     edges: Edges,
     link: LinkRecord,
-    absent: Collection[bytes],
+    absent: Absent,
 ) -> None:
     """Link a manifest that is new to the repository, and make it hold what it names.
 
@@ -41,16 +54,21 @@ def link_manifest(
         digest: which manifest.
         edges: whom it names.
         link: media type and event.
-        absent: of those it names, what the repository lacks and does not get either.
+        absent: what is absent, of those it names among others.
     """
     draft.put(Table.LINKS, keys.link_key(repository.id, digest), link.encode())
     holder = keys.BY_PARENT + digest
+    children = edges.children
+    if absent.children:
+        children = tuple([child for child in children if child not in absent.children])
+        lacking = [child for child in edges.children if child in absent.children]
+        name_absent(draft, repository.id, lacking, digest)
     for kind, named in (
-        (keys.MANIFEST, edges.children),
+        (keys.MANIFEST, children),
         (keys.BLOB, edges.blobs),
         (keys.BLOB, edges.foreign),
     ):
-        for grant, some in _by_grant(named, absent) if named else ():
+        for grant, some in _by_grant(named, absent.layers) if named else ():
             rows = keys.holder_keys(repository.id, kind, some, grant, holder)
             draft.put_bare(Table.HOLDERS, rows)
     if edges.subject is not None:
@@ -103,6 +121,8 @@ def unlink_manifest(
         _, kind, named, grant, _ = keys.split_holder(key)
         if grant == keys.GRANTS:
             lost.append((kind, named))
+        elif kind == keys.MANIFEST:
+            forget_absent(draft, repository.id, named, digest)
     for referrer in referrers:
         drop_holder(draft, repository.id, keys.MANIFEST, referrer, keys.BY_SUBJECT + digest)
         lost.append((keys.MANIFEST, referrer))

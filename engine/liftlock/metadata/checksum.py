@@ -19,6 +19,7 @@ SCOPED: Final = frozenset(
         Table.LINKS,
         Table.HOLDERS,
         Table.REFERRERS,
+        Table.SPARSE,
         Table.TAG_HISTORY,
         Table.REPOSITORY_HISTORY,
     }

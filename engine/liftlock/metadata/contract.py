@@ -45,6 +45,7 @@ class Table(StrEnum):
     LINKS = "links"
     HOLDERS = "holders"
     REFERRERS = "referrers"
+    SPARSE = "sparse"
     MANIFESTS = "manifests"
     BLOBS = "blobs"
     EVENTS = "events"

@@ -112,6 +112,25 @@ def split_referrer(key: bytes) -> tuple[bytes, bytes, bytes]:
     return key[8:end], key[end : end + 16], key[end + 16 :]
 
 
+def sparse_key(repository: int, child: bytes, parent: bytes) -> bytes:
+    """`sparse`: repository id, absent child's digest, digest of an index that names it.
+
+    Child before index, because what comes in asks who has named it.
+    """
+    return repository.to_bytes(8, "big") + child + parent
+
+
+def sparse_prefix(repository: int, child: bytes = b"") -> bytes:
+    """`sparse`: the prefix of all that a repository lacks, or of the indexes that name a child."""
+    return repository.to_bytes(8, "big") + child
+
+
+def split_sparse(key: bytes) -> tuple[bytes, bytes]:
+    """Take a `sparse` key apart: child, index."""
+    end = 8 + key_length(key[8])
+    return key[8:end], key[end:]
+
+
 def item_key(event: int, repository: int, tag: str, digest: bytes) -> bytes:
     """`items`: event id, repository id, tag, 0; a change without a tag adds its digest.
 

@@ -95,6 +95,11 @@ class Promotion(NamedTuple):
     """The promotion that this one undid."""
     plan: str = ""
     """The hash of the plan, for a dry run that is to be held to; empty for an undo."""
+    absent: tuple[Digest, ...] = ()
+    """Manifests that promoted indexes name and that the target lacks; only right after, and at
+    most `absent_listed_max`."""
+    absent_more: bool = False
+    """Whether it lacks others besides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ class Telling:
             purged=self._purged,
             warnings=tuple(self._warnings),
             plan=plan.hash,
+            absent=tuple(map(Digest, plan.absent)),
+            absent_more=plan.absent_more,
         )
 
     def _other_items(self) -> Iterator[PromotionItem]:

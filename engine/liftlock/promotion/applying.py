@@ -7,7 +7,7 @@ from functools import partial
 from itertools import count
 from typing import Final
 
-from liftlock import history, links, names, seals
+from liftlock import history, links, names, registries, seals
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.history import Act, Closed
@@ -110,6 +110,7 @@ def still_holds(txn: ReadTxn, plan: Plan) -> bool:
     return (
         all(names.find_registry(txn, name) == seen for name, seen in plan.registries.items())
         and all(_seen(txn, name) == seen for name, seen in plan.rests_on.items())
+        and all(registries.settings_of(txn, name) == seen for name, seen in plan.settings.items())
         and all(
             list(names.iter_below(txn, registry, path)) == list(found)
             for (registry, path), found in plan.listed.items()

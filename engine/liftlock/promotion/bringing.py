@@ -1,7 +1,8 @@
 """Bringing content from one repository into another: what must be linked that is not yet.
 
 Metadata only. A manifest that the target has is passed over with all that it names, since the
-target then has that too; only what a foreign layer has become since is looked at again.
+target then has that too; only what a foreign layer, or an index's absent child, has become since
+is looked at again.
 """
 
 from __future__ import annotations
@@ -12,10 +13,17 @@ from typing import Final, NamedTuple
 
 from liftlock import links
 from liftlock.metadata import keys
-from liftlock.metadata.contract import Instant, ReadTxn
-from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import FoundRepository, LinkRecord
+from liftlock.metadata.contract import ReadTxn
 from liftlock.promotion.closure import Member
+from liftlock.promotion.gaps import (
+    NO_GAPS,
+    NOBODY_NAMES,
+    Gaps,
+    Naming,
+    gaps_of,
+    note_named,
+    strangers,
+)
 
 
 class Bringing(NamedTuple):
@@ -35,6 +43,7 @@ class Bringing(NamedTuple):
     """Blobs that no manifest names, which come to be held."""
     completed: tuple[tuple[bytes, bytes], ...] = ()
     """Blob and parent: rows of this very promotion that name it as absent, and that it is not."""
+    gaps: Gaps = NO_GAPS
 
     @property
     def is_empty(self) -> bool:
@@ -53,9 +62,11 @@ class Arrivals:
     granted: set[bytes] = field(default_factory=set)
     """Blobs."""
     filled: set[bytes] = field(default_factory=set)
-    """Those of them that manifests named before they were there."""
+    """Content that manifests named before it was there."""
     named: dict[bytes, list[bytes]] = field(default_factory=dict)
     """Blobs that are only named, and the manifests that name them."""
+    sparse: dict[bytes, list[bytes]] = field(default_factory=dict)
+    """Children that are only named, and the indexes that name them."""
     referrers: dict[bytes, list[bytes]] = field(default_factory=dict)
     """By subject."""
     tags: dict[str, tuple[bytes, bytes | None]] = field(default_factory=dict)
@@ -66,6 +77,8 @@ class Arrivals:
         self.granted.update(arriving)
         if bringing.waiting or bringing.completed:
             self.filled.update(bringing.waiting, (blob for blob, _ in bringing.completed))
+        self.filled.update(bringing.gaps.filled)
+        note_named(self.sparse, bringing.manifests, bringing.gaps.absent)
         for member in bringing.manifests:
             self.linked.add(member.digest)
             if member.edges.subject is not None:
@@ -82,7 +95,7 @@ class Known(NamedTuple):
     """What a target has of some manifests, and of all that they name."""
 
     linked: Collection[bytes]
-    """Manifests, their subjects among them."""
+    """Manifests, their subjects among them, and children that their source lacks."""
     granted: Collection[bytes]
     """Blobs."""
     waiting: Collection[bytes]
@@ -93,6 +106,8 @@ class Known(NamedTuple):
     """Of the blobs that it lacks, in bytes."""
     referrers: Mapping[bytes, Sequence[bytes]]
     """Of manifests that it lacks: referrers that were there before them."""
+    awaited: Naming = NOBODY_NAMES
+    """Of manifests that it lacks: indexes that are there and name them."""
 
 
 def look(
@@ -117,12 +132,12 @@ def look(
     linked = links.find_linked(txn, number, [member.digest for member in members])
     new = [member for member in members if member.digest not in linked]
     wanted: dict[bytes, None] = {}
-    subjects: list[bytes] = []
+    others: list[bytes] = []
     for member in new:
         edges = member.edges
         wanted.update(dict.fromkeys(edges.blobs))
         if edges.subject is not None:
-            subjects.append(edges.subject)
+            others.append(edges.subject)
     foreign = [blob for member in members for blob in member.edges.foreign]
     if foreign or loose:
         wanted.update(dict.fromkeys(foreign))
@@ -133,15 +148,17 @@ def look(
     if foreign:
         asked = [blob for blob in dict.fromkeys(foreign) if blob not in granted]
         absent = frozenset(asked) - links.presence(txn, source, keys.BLOB, asked).granted
+    others += strangers(new, members)
     digests = [member.digest for member in new]
     waiting_for = links.referrers_of(txn, number, digests)
     return Known(
-        linked | links.find_linked(txn, number, subjects) if subjects else linked,
+        linked | links.find_linked(txn, number, others) if others else linked,
         granted,
         waiting,
         absent,
         links.find_sizes(txn, lacking),
         {digest: found for digest, found in zip(digests, waiting_for, strict=True) if found},
+        links.awaited(txn, number, digests),
     )
 
 
@@ -182,33 +199,11 @@ def bring(
         _joins(known, new, coming),
         tuple([b for b in loose if b not in granted and b not in arrived]) if loose else (),
         tuple(completed),
+        gaps_of(new, everything, (known.linked, there), known.awaited, coming.sparse),
     )
     if arrivals is not None:
         arrivals.note(brought, arriving)
     return brought
-
-
-def draft_bringing(
-    txn: ReadTxn,
-    draft: Draft,
-    target: FoundRepository,
-    bringing: Bringing,
-    event: int,
-    at: Instant,
-) -> None:
-    """Draft the links, holders and counts by which `target` gets what it lacks."""
-    for member in bringing.manifests:
-        link = LinkRecord(event, member.media_type)
-        links.link_manifest(draft, target, member.digest, member.edges, link, bringing.absent)
-    for subject, referrer in bringing.joins:
-        links.join_subject(draft, target.id, subject, referrer)
-    if bringing.waiting:
-        links.bring_in(txn, draft, target, bringing.waiting)
-    for blob, parent in bringing.completed:
-        links.complete(draft, target.id, blob, parent)
-    for blob in bringing.loose:
-        links.put_hold(draft, target.id, keys.BLOB, blob, at)
-    links.count_blobs(draft, target, bringing.arriving_sizes)
 
 
 def _joins(

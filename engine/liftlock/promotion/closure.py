@@ -47,6 +47,8 @@ class Closure:
     """Children and referrers of those members that have some."""
     attached: dict[bytes, dict[str, bytes]] = field(default_factory=dict)
     """Attachment tags of those members that have some."""
+    absent: set[bytes] = field(default_factory=set)
+    """Children of members that the repository lacks. What is attached to these is not followed."""
 
     @property
     def attachments(self) -> dict[str, bytes]:
@@ -66,6 +68,11 @@ class Closure:
             level = beyond - reached
             reached |= level
         return reached
+
+    def leave_absent(self) -> None:
+        """Name only what is there."""
+        for digests in self.named.values() if self.absent else ():
+            digests.difference_update(self.absent)
 
 
 class _Step(NamedTuple):
@@ -106,11 +113,13 @@ def closure(
     images = tuple(level)
     most = limits.closure_manifests_max
     while level:
-        digests = list(level)
+        members = _read_level(txn, repository, name, level, are_children=bool(found.members))
+        digests = [member.digest for member in members]
+        found.absent |= level.keys() - set(digests)
         referrers = links.referrers_of(txn, repository, digests, limit=most + 1)
         attached = attachment_tags(txn, repository, digests)
         beyond: dict[bytes, _Step] = {}
-        for member in _read_level(txn, repository, name, level):
+        for member in members:
             found.members[member.digest] = member
             if member.edges.children:
                 step = _below(level[member.digest], limits)
@@ -127,6 +136,7 @@ def closure(
             found.attached[digest] = tags
             beyond = _steps(tags.values(), asked) | beyond
         level = {digest: step for digest, step in beyond.items() if digest not in found.members}
+    found.leave_absent()
     return found
 
 
@@ -183,13 +193,18 @@ def is_attachment(tag: str) -> bool:
 
 
 def _read_level(
-    txn: ReadTxn, repository: int, name: str, level: dict[bytes, _Step]
+    txn: ReadTxn, repository: int, name: str, level: dict[bytes, _Step], *, are_children: bool
 ) -> list[Member]:
+    """Return what is linked of a level; what is not must be known to be absent."""
     digests = list(level)
     found_links = links.find_links(txn, repository, digests)
     bodies = links.find_bodies(txn, digests)
     members = []
+    unlinked = [digest for digest, link in zip(digests, found_links, strict=True) if link is None]
+    absent = links.awaited(txn, repository, unlinked) if unlinked and are_children else {}
     for digest, link, body in zip(digests, found_links, bodies, strict=True):
+        if link is None and digest in absent:
+            continue
         if link is None or body is None:
             raise ManifestUnknown(name, str(Digest(digest)))
         edges = manifests.decode_edges(body)

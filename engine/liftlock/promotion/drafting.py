@@ -9,9 +9,9 @@ from liftlock.history import Change
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, ReadTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, FoundRepository, Kind, OtherSide
+from liftlock.metadata.records import Action, FoundRepository, Kind, LinkRecord, OtherSide
 from liftlock.model import Mode, Outcome
-from liftlock.promotion.bringing import draft_bringing
+from liftlock.promotion.bringing import Bringing
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.unlinking import draft_unlinking
 from liftlock.promotion.values import Part, Route, TagChange
@@ -69,6 +69,31 @@ def draft_part(
             if digest not in said
         ]
     return changes
+
+
+def draft_bringing(
+    txn: ReadTxn,
+    draft: Draft,
+    target: FoundRepository,
+    bringing: Bringing,
+    event: int,
+    at: Instant,
+) -> None:
+    """Draft the links, holders and counts by which `target` gets what it lacks."""
+    absent = links.Absent(bringing.absent, bringing.gaps.absent)
+    for member in bringing.manifests:
+        link = LinkRecord(event, member.media_type)
+        links.link_manifest(draft, target, member.digest, member.edges, link, absent)
+    for subject, referrer in bringing.joins:
+        links.join_subject(draft, target.id, subject, referrer)
+    links.fill_in(draft, target.id, bringing.gaps.filled)
+    if bringing.waiting:
+        links.bring_in(txn, draft, target, bringing.waiting)
+    for blob, parent in bringing.completed:
+        links.complete(draft, target.id, blob, parent)
+    for blob in bringing.loose:
+        links.put_hold(draft, target.id, keys.BLOB, blob, at)
+    links.count_blobs(draft, target, bringing.arriving_sizes)
 
 
 def kind_of(request: PromotionRequest) -> Kind:

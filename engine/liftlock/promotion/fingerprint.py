@@ -30,6 +30,10 @@ class Fingerprint:
             self._change("remove", change)
         for member in part.bringing.manifests:
             self._feed("link", member.digest, member.media_type)
+        for child in sorted(part.bringing.gaps.absent):
+            self._feed("absent", child)
+        for child, parents in sorted(part.bringing.gaps.filled.items()):
+            self._feed("fill", child, *parents)
         for member in part.purged:
             self._feed("unlink", member.digest)
         for blob in sorted({*part.bringing.waiting, *part.bringing.loose}):

@@ -15,6 +15,7 @@ from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.draft import Draft
 from liftlock.model import Mode
 from liftlock.oci.reference import RepositoryName
+from liftlock.promotion.accepting import Lacking, purge_refusals
 from liftlock.promotion.bringing import Arrivals
 from liftlock.promotion.colliding import collisions
 from liftlock.promotion.deciding import refuse
@@ -85,6 +86,7 @@ class _Planning:
             violations.append(PromotionInvalid(reason))
         mark = Fingerprint(self.request) if hashed else None
         parts: list[tuple[Route, Part]] = []
+        lacking = Lacking(self.limits.absent_listed_max)
         changes_nothing = all(whole.way in {Way.STAY, Way.MERGE} for whole in wholes)
         manifests, records = 0, sum(whole.rows for whole in wholes)
         for route, part in iter_parts(self.txn, self.request, self.limits, routes, violations):
@@ -92,10 +94,16 @@ class _Planning:
                 mark.add_part(route, part)
             changes_nothing = changes_nothing and part.is_unchanged
             manifests += len(part.bringing.manifests)
+            lacking.add_part(route.target_name, part.bringing.gaps)
             if is_big:
                 records += _records_of(self.txn, self.request, route, part)
             else:
                 parts.append((route, part))
+        for whole in wholes:
+            lacking.add_whole(self.txn, whole)
+        settings_of = selected.known.settings_of
+        violations += lacking.refusals(self.request, settings_of)
+        violations += purge_refusals(self.request, self.sources(), settings_of)
         refuse(violations)
         if mark is not None:
             for whole in wholes:
@@ -120,7 +128,13 @@ class _Planning:
             mark.hex() if mark is not None else "",
             tuple(selected.known.warnings),
             answering(self.txn, routes, wholes, selected.repeated) if is_unchanged else None,
+            selected.known.settings,
+            *lacking.listed(),
         )
+
+    def sources(self) -> Iterator[RepositoryName]:
+        yield from (route.source_name for route in self.routes)
+        yield from (whole.source_name for whole in self.wholes)
 
     def rests_on(self) -> dict[RepositoryName, tuple[int, int] | None]:
         return {

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
-from liftlock import links, names
+from liftlock import links, names, registries
 from liftlock.errors import LiftlockError, ManifestUnknown, NameInvalid, RepositoryUnknown, TagMoved
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import FoundRepository
+from liftlock.model import RegistrySettings
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import NAME_CHARACTERS_MAX, RepositoryName, Selection, Target
 from liftlock.promotion.forms import tag_filter
@@ -32,6 +33,8 @@ class Known:
         self.routes: dict[Leg, Route] = {}
         self.registries: dict[str, int | None] = {}
         self.repositories: dict[RepositoryName, FoundRepository | None] = {}
+        self.settings: dict[str, RegistrySettings] = {}
+        """Of the registries on whose settings something depended."""
 
     def registry(self, name: str) -> int | None:
         """Return a registry's id; None, with a violation, if there is none."""
@@ -41,6 +44,12 @@ class Known:
             number = self.attempt(names.get_registry, self.txn, name)
             self.registries[name] = number
             return number
+
+    def settings_of(self, name: str) -> RegistrySettings:
+        """Return the settings of a registry that is there."""
+        if name not in self.settings:
+            self.settings[name] = registries.settings_of(self.txn, name)
+        return self.settings[name]
 
     def repository(self, name: RepositoryName) -> FoundRepository | None:
         """Return a repository; None if it, or its registry, is not there."""

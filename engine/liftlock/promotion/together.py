@@ -89,6 +89,8 @@ def promote_together(
             found = closure(txn, route.source.id, str(route.source_name), roots, limits)
         except LiftlockError:
             continue  # whose fault it is comes out when each is promoted by itself
+        if found.absent:
+            continue  # whether that is meant, and allowed, is judged of each by itself
         target = route.target
         assert target is not None
         known = look(txn, route.source.id, target.id, found.members.values())

@@ -11,8 +11,7 @@ from liftlock.metadata.records import Action, Kind, Naming, OtherSide, Role
 from liftlock.model import Mode, Outcome, Promotion, PromotionItem
 from liftlock.oci.digest import Digest
 from liftlock.promotion.applying import counted
-from liftlock.promotion.bringing import draft_bringing
-from liftlock.promotion.drafting import NOT_YET
+from liftlock.promotion.drafting import NOT_YET, draft_bringing
 from liftlock.promotion.undo_values import Restoring, UndoPlan
 from liftlock.promotion.undo_wholes import WholeUndo
 from liftlock.promotion.unlinking import draft_unlinking

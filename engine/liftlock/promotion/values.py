@@ -10,7 +10,7 @@ from typing import NamedTuple
 from liftlock.errors import LiftlockError
 from liftlock.history import Event
 from liftlock.metadata.records import FoundRepository
-from liftlock.model import Expected, Outcome
+from liftlock.model import Expected, Outcome, RegistrySettings
 from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.bringing import Arrivals, Bringing
 from liftlock.promotion.closure import Member
@@ -177,6 +177,11 @@ class Plan:
     warnings: tuple[str, ...] = ()
     answered_by: Event | None = None
     """If nothing is to be done: the promotion that did it before, if one did."""
+    settings: dict[str, RegistrySettings] = field(default_factory=dict)
+    """Of the registries on whose settings it rests."""
+    absent: tuple[bytes, ...] = ()
+    """What targets will lack of that which their new indexes name, as far as it is told."""
+    absent_more: bool = False
 
 
 @dataclass(slots=True)

@@ -20,7 +20,13 @@ from liftlock.metadata.records import FoundRepository
 from liftlock.promotion.closure import is_attachment
 from liftlock.promotion.values import Pair, Route, Way, Whole
 
-COPIED_TABLES: Final = (Table.TAGS, Table.LINKS, Table.HOLDERS, Table.REFERRERS)
+COPIED_TABLES: Final = (
+    Table.TAGS,
+    Table.LINKS,
+    Table.HOLDERS,
+    Table.REFERRERS,
+    Table.SPARSE,
+)
 """What makes a repository; its history stays with the id."""
 
 

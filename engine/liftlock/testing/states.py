@@ -19,7 +19,7 @@ from liftlock.model import ANYTHING, Expected, Mode, Promotion
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName, Selection, Target
 
-_OF_REQUEST: Final = frozenset({"mode", "attachments", "purge"})
+_OF_REQUEST: Final = frozenset({"mode", "attachments", "purge", "allow_sparse"})
 
 
 @dataclass(frozen=True, slots=True)
