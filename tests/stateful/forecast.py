@@ -20,8 +20,11 @@ from liftlock.errors import (
     ManifestUnknown,
     NothingSelected,
     PromotionInvalid,
+    PurgeRefused,
     RegistryUnknown,
     RepositoryUnknown,
+    SparseIndex,
+    SparseRefused,
     TargetsCollide,
 )
 
@@ -70,6 +73,8 @@ class Done:
     dissolved: list[tuple[ModelRepository, RepositoryName]] = field(default_factory=list)
     moved_from: list[tuple[ModelRepository, ModelRepository, Digest]] = field(default_factory=list)
     """Source, target and what was moved."""
+    has_filled: bool = False
+    """Whether something came that an index had named before: that stays, whatever is undone."""
 
     @property
     def is_nothing(self) -> bool:
@@ -110,6 +115,10 @@ class Forecast:
         self.before = {name: there.copy() for name, there in model.existing()}
         self.arrivals: dict[RepositoryName, dict[str, Digest]] = {}
         self.plans = [self.follow(route) for route in self.all_routes]
+        self.lacking: dict[RepositoryName, set[Digest]] = {}
+        """What targets will lack of that which indexes name that are new there."""
+        self.judge_gaps()
+        self.judge_purge()
 
     # --- selecting --------------------------------------------------------------------------
 
@@ -271,6 +280,32 @@ class Forecast:
         """Where an attachment tag of a target is by now."""
         return self.arrivals.get(target, {}).get(tag, self.before[target].tags.get(tag))
 
+    # --- settings ---------------------------------------------------------------------------
+
+    def judge_gaps(self) -> None:
+        """What is lacked must be meant, and the target's registry must allow it."""
+        fresh: dict[RepositoryName, set[Digest]] = {}
+        for route, (_, reached, _) in zip(self.all_routes, self.plans, strict=True):
+            if not route.is_inside:
+                there = self.before[route.target].linked
+                fresh.setdefault(route.target, set()).update(reached - there)
+        for target, linked in fresh.items():
+            self.lacking[target] = self.model.gaps(linked) - self.before[target].linked
+        for whole in (*self.copies, *self.renames):
+            is_inside = whole.source.registry == whole.target.registry
+            if whole in self.copies or not is_inside:
+                self.lacking[whole.target] = self.model.gaps(self.before[whole.source].linked)
+        for target, lacked in self.lacking.items():
+            if lacked and not self.request.allow_sparse:
+                self.refusals.add(SparseIndex)
+            if lacked and not self.model.settings[target.registry].allow_sparse:
+                self.refusals.add(SparseRefused)
+
+    def judge_purge(self) -> None:
+        sources = {leg.source for leg in (*self.routes, *self.wholes)}
+        if self.request.purge and not all(map(self.model.allows_deletes, sources)):
+            self.refusals.add(PurgeRefused)
+
     # --- happening --------------------------------------------------------------------------
 
     def happen(self) -> Done:
@@ -309,7 +344,9 @@ class Forecast:
         known, here = self.model.known, self.before[route.source]
         fresh = reached - there.linked
         done.linked.setdefault(there, set()).update(fresh)
+        done.has_filled |= not fresh.isdisjoint(self.model.gaps(there.linked))
         there.linked |= fresh
+        self.model.joined(there, fresh)
         for digest in fresh:
             there.blobs |= known[digest].blobs
         for digest in reached:

@@ -25,10 +25,11 @@ from liftlock.errors import (
     NotFound,
     RegistryNotEmpty,
     RegistryUnknown,
+    Unsupported,
 )
 from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.metadata.memory import MemoryMetadataStore
-from liftlock.model import Outcome, Promotion, PromotionItem
+from liftlock.model import Outcome, Promotion, PromotionItem, RegistrySettings, SettingsChange
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import Built, read
 
@@ -42,6 +43,11 @@ SMALL_PARTS = Limits(part_pairs_max=2)
 any_registry = st.sampled_from(REGISTRIES)
 any_repository = st.sampled_from(REPOSITORIES)
 any_tag = st.sampled_from(TAGS)
+any_change = st.builds(
+    SettingsChange,
+    allow_sparse=st.sampled_from([None, True, True, False]),
+    allow_delete=st.sampled_from([None, True, True, False]),
+)
 any_number = st.integers(0, 30)
 """Which of those that there are."""
 
@@ -82,6 +88,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self) -> None:
         for registry in REGISTRIES:
             self.create_registry(registry)
+        self.change_settings(REGISTRIES[0], SettingsChange(allow_sparse=True))
 
     # --- both engines -----------------------------------------------------------------------
 
@@ -112,7 +119,9 @@ class Machine(RuleBasedStateMachine):
         engine = self.engines[0]
         linked = {digest for digest in self.model.known if self.has_manifest(engine, name, digest)}
         assert there.linked - may_lose <= linked <= there.linked | may_gain
+        gained = linked - there.linked
         there.linked = linked
+        self.model.joined(there, gained)
         named = {blob for digest in may_gain & linked for blob in self.blobs_of(digest)}
         there.blobs = {blob for blob in there.blobs | named if self.has_blob(engine, name, blob)}
 
@@ -138,6 +147,7 @@ class Machine(RuleBasedStateMachine):
         there = self.model.made(built.name)
         self.model.know(built.digest, built.body)
         there.linked.add(built.digest)
+        self.model.joined(there, {built.digest})
         there.blobs |= {*built.blobs}
         if built.tag is not None:
             there.tags[built.tag] = built.digest
@@ -165,6 +175,16 @@ class Machine(RuleBasedStateMachine):
         answer = self.both(lambda engine: engine.create_registry(name, by="me"))
         assert isinstance(answer, NameTaken) is (name in self.model.registries)
         self.model.registries.setdefault(name, {})
+        self.model.settings.setdefault(name, RegistrySettings())
+
+    @rule(name=any_registry, change=any_change)
+    def change_settings(self, name: str, change: SettingsChange) -> None:
+        answer = self.both(lambda engine: engine.update_registry(name, change, by="me"))
+        if name not in self.model.registries:
+            assert isinstance(answer, RegistryUnknown)
+            return
+        self.model.settings[name] = change.applied_to(self.model.settings[name])
+        assert answer.settings == self.model.settings[name]
 
     @rule(name=any_registry, force=st.booleans())
     def delete_registry(self, name: str, *, force: bool) -> None:
@@ -173,14 +193,19 @@ class Machine(RuleBasedStateMachine):
             assert isinstance(answer, RegistryUnknown)
         elif self.model.registries[name] and not force:
             assert isinstance(answer, RegistryNotEmpty)
+        elif self.model.registries[name] and not self.model.settings[name].allow_delete:
+            assert isinstance(answer, Unsupported)
         else:
             assert answer is None
             del self.model.registries[name]
+            del self.model.settings[name]
 
     @rule(name=any_repository)
     def delete_repository(self, name: RepositoryName) -> None:
         answer = self.both(lambda engine: engine.delete_repository(name, by="me"))
-        if self.model.find(name) is None:
+        if not self.model.allows_deletes(name):
+            assert isinstance(answer, Unsupported)
+        elif self.model.find(name) is None:
             assert isinstance(answer, NotFound)
         else:
             assert answer is None
@@ -229,7 +254,7 @@ class Machine(RuleBasedStateMachine):
     def whatever_is_linked_is_whole(self) -> None:
         for _, there in self.model.existing():
             for digest in there.linked:
-                assert there.linked >= {*self.model.known[digest].children}
+                assert there.linked | there.sparse >= {*self.model.known[digest].children}
                 assert there.blobs >= self.model.known[digest].blobs
             assert there.linked >= set(there.tags.values())
 

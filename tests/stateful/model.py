@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from liftlock import Digest, RepositoryName
-from liftlock.model import Side
+from liftlock.model import RegistrySettings, Side
 from liftlock.testing.images import attachment_tag
 
 SUFFIXES = ("", ".sig", ".att")
@@ -60,13 +60,15 @@ class ModelRepository:
     linked: set[Digest] = field(default_factory=set)
     blobs: set[Digest] = field(default_factory=set)
     """Granted once, and not certainly gone."""
+    sparse: set[Digest] = field(default_factory=set)
+    """What may be absent though an index names it: nobody has brought it in since."""
 
     @property
     def is_empty(self) -> bool:
         return not (self.tags or self.linked)
 
     def copy(self) -> ModelRepository:
-        return ModelRepository({**self.tags}, {*self.linked}, {*self.blobs})
+        return ModelRepository({**self.tags}, {*self.linked}, {*self.blobs}, {*self.sparse})
 
 
 class Model:
@@ -74,6 +76,7 @@ class Model:
 
     def __init__(self) -> None:
         self.registries: dict[str, dict[RepositoryName, ModelRepository]] = {}
+        self.settings: dict[str, RegistrySettings] = {}
         self.known: dict[Digest, Known] = {}
         self.contents: dict[Digest, bytes] = {}
         self.names: set[RepositoryName] = set()
@@ -113,7 +116,27 @@ class Model:
             (name, digest) for name, there in self.existing() for digest in sorted(there.linked)
         ]
 
+    def allows_deletes(self, name: RepositoryName) -> bool:
+        """Whether a deletion is judged by what is there, and not refused for its registry."""
+        return self.settings.get(name.registry, RegistrySettings()).allow_delete
+
     # --- what belongs together --------------------------------------------------------------
+
+    def gaps(self, linked: Iterable[Digest]) -> set[Digest]:
+        """The children that some manifests name and that are not among them."""
+        return {child for digest in linked for child in self.known[digest].children} - {*linked}
+
+    def absent(self) -> list[tuple[RepositoryName, Digest]]:
+        return [
+            (name, child)
+            for name, there in self.existing()
+            for child in sorted(self.gaps(there.linked))
+        ]
+
+    def joined(self, there: ModelRepository, fresh: set[Digest]) -> None:
+        """What came is not absent any more; what it names may be."""
+        there.sparse -= fresh
+        there.sparse |= {c for d in fresh for c in self.known[d].children} - there.linked
 
     def closure(
         self, there: ModelRepository, roots: Iterable[Digest], without: Container[str] = ()
@@ -123,8 +146,8 @@ class Model:
         ahead = list(roots)
         while ahead:
             digest = ahead.pop()
-            if digest in found:
-                continue
+            if digest in found or digest not in there.linked:
+                continue  # what is absent is not followed
             found.add(digest)
             ahead += self.known[digest].children
             ahead += [other for other in there.linked if self.known[other].subject == digest]

@@ -67,6 +67,7 @@ class Promoting(Pushing):
         mode=any_mode,
         side=any_side,
         purge=st.booleans(),
+        sparse=st.booleans(),
         then=any_sequel,
     )
     def promote_tag(
@@ -80,19 +81,26 @@ class Promoting(Pushing):
         then: str,
         *,
         purge: bool,
+        sparse: bool,
     ) -> None:
         name, source_tag = pick(self.model.tagged(), which)
         source = Selection(name.registry, name.repository, tag=source_tag)
         item = RequestItem(source, Target(registry, path, tag))
         is_purge = purge and mode is Mode.MOVE
-        self.promote(PromotionRequest((item,), mode, side, is_purge), then)
+        self.promote(PromotionRequest((item,), mode, side, is_purge, sparse), then)
 
     @precondition(lambda self: self.model.linked())
-    @rule(which=any_number, registry=any_registry, tag=st.none() | st.sampled_from(TAGS))
-    def promote_digest(self, which: int, registry: str, tag: str | None) -> None:
+    @rule(
+        which=any_number,
+        registry=any_registry,
+        tag=st.none() | st.sampled_from(TAGS),
+        sparse=st.booleans(),
+    )
+    def promote_digest(self, which: int, registry: str, tag: str | None, *, sparse: bool) -> None:
         name, digest = pick(self.model.linked(), which)
         source = Selection(name.registry, name.repository, digest=digest)
-        self.promote(PromotionRequest((RequestItem(source, Target(registry, None, tag)),)), "again")
+        items = (RequestItem(source, Target(registry, None, tag)),)
+        self.promote(PromotionRequest(items, allow_sparse=sparse), "again")
 
     @precondition(lambda self: self.model.existing())
     @rule(
@@ -104,6 +112,7 @@ class Promoting(Pushing):
         mode=any_mode,
         side=any_side,
         purge=st.booleans(),
+        sparse=st.booleans(),
         then=any_sequel,
     )
     def promote_tags(
@@ -118,10 +127,11 @@ class Promoting(Pushing):
         then: str,
         *,
         purge: bool,
+        sparse: bool,
     ) -> None:
         item = self.item(Draw("some", which, registry, path, None, tags, retag))
         is_purge = purge and mode is Mode.MOVE
-        self.promote(PromotionRequest((item,), mode, side, is_purge), then)
+        self.promote(PromotionRequest((item,), mode, side, is_purge, sparse), then)
 
     @precondition(lambda self: self.model.existing())
     @rule(
@@ -131,6 +141,7 @@ class Promoting(Pushing):
         mode=any_mode,
         side=any_side,
         purge=st.booleans(),
+        sparse=st.booleans(),
         then=any_sequel,
     )
     def promote_whole(
@@ -143,25 +154,29 @@ class Promoting(Pushing):
         then: str,
         *,
         purge: bool,
+        sparse: bool,
     ) -> None:
         item = self.item(Draw("whole", which, registry, path, None, "*", None))
         is_purge = purge and mode is Mode.MOVE
-        self.promote(PromotionRequest((item,), mode, side, is_purge), then)
+        self.promote(PromotionRequest((item,), mode, side, is_purge, sparse), then)
 
     @precondition(lambda self: self.model.existing())
     @rule(
         draws=st.lists(any_item, min_size=1, max_size=3),
         mode=any_mode,
         side=any_side,
+        sparse=st.booleans(),
         then=any_sequel,
     )
-    def promote_set(self, draws: list[Draw], mode: Mode, side: Side | None, then: str) -> None:
+    def promote_set(
+        self, draws: list[Draw], mode: Mode, side: Side | None, then: str, *, sparse: bool
+    ) -> None:
         items = tuple(self.item(draw) for draw in draws)
-        self.promote(PromotionRequest(items, mode, side), then)
+        self.promote(PromotionRequest(items, mode, side, allow_sparse=sparse), then)
 
     @precondition(lambda self: self.model.tagged())
-    @rule(one=any_number, other=any_number, mode=any_mode, then=any_sequel)
-    def swap(self, one: int, other: int, mode: Mode, then: str) -> None:
+    @rule(one=any_number, other=any_number, mode=any_mode, then=any_sequel, sparse=st.booleans())
+    def swap(self, one: int, other: int, mode: Mode, then: str, *, sparse: bool) -> None:
         """Each is judged against what was before, so two tags can change places."""
         tagged = self.model.tagged()
         (name, tag), (other_name, other_tag) = pick(tagged, one), pick(tagged, other)
@@ -175,7 +190,7 @@ class Promoting(Pushing):
                 Target(name.registry, name.repository, tag),
             ),
         )
-        self.promote(PromotionRequest(items, mode), then)
+        self.promote(PromotionRequest(items, mode, allow_sparse=sparse), then)
 
     def item(self, draw: Draw) -> RequestItem:
         """Make an item about something that is there; what is not, the rules for errors try."""
@@ -233,7 +248,7 @@ class Promoting(Pushing):
         if then == "again" and is_settled:
             self.run_again(request, forecast, done)
         elif then == "undo" and done.changed:
-            self.undo_promotion(done.id, must=not made.is_nothing)
+            self.undo_promotion(done.id, must=not (made.is_nothing or made.has_filled))
             self.compare_with_before(before, is_purged=request.purge)
 
     def run(self, request: PromotionRequest) -> object:
@@ -253,7 +268,7 @@ class Promoting(Pushing):
                 )
                 assert one.records == other.records, (one, other)
                 assert one.purged == other.purged, (one, other)
-                assert one.changed == other.changed
+                assert (one.changed, one.absent) == (other.changed, other.absent)
         return done[0]
 
     def run_again(self, request: PromotionRequest, forecast: Forecast, done: Promotion) -> None:
@@ -274,6 +289,8 @@ class Promoting(Pushing):
         assert made.is_nothing or done.changed
         linked = [*made.linked.values(), *(there.linked for there in made.copied)]
         assert done.linked == sum(map(len, linked))
+        if done.changed:
+            assert {*done.absent} == set().union(*forecast.lacking.values())
         told = {item.target: item for item in done.items if item.tally is None}
         for route in forecast.routes.values():
             for pair in route.pairs:
@@ -312,7 +329,15 @@ class Promoting(Pushing):
             assert there.tags == was.tags
             assert there.linked >= was.linked
             # What was purged comes back from the target, with what that has for it besides.
-            assert there.linked == was.linked or is_purged
+            assert is_purged or there.linked - was.linked <= self.filled(there, was)
+
+    def filled(self, there: ModelRepository, was: ModelRepository) -> set[Digest]:
+        """What indexes named that were there before, with its own children: it is needed now."""
+        level, found = self.model.gaps(was.linked) & there.linked, set()
+        while level:
+            found |= level
+            level = {c for d in level for c in self.model.known[d].children} - found
+        return found
 
     # --- undo -------------------------------------------------------------------------------
 

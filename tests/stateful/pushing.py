@@ -27,7 +27,7 @@ from liftlock.errors import (
     Unsupported,
 )
 from liftlock.model import Condition, Expectation
-from liftlock.testing.images import Built, attachment, image, index, referrer, upload
+from liftlock.testing.images import Built, attachment, image, index, push, referrer, upload
 
 any_side = st.sampled_from(["", "any", "one", "none"])
 """Of an expectation: nothing said, anything, one digest, or none at all."""
@@ -74,14 +74,48 @@ class Pushing(Machine):
             assert isinstance(answer, RegistryUnknown)
 
     @precondition(lambda self: self.model.linked())
-    @rule(first=any_number, count=st.integers(1, 2), tag=st.none() | any_tag)
-    def push_index(self, first: int, count: int, tag: str | None) -> None:
+    @rule(
+        first=any_number,
+        count=st.integers(1, 2),
+        tag=st.none() | any_tag,
+        stranger=st.none() | any_number,
+    )
+    def push_index(
+        self, first: int, count: int, tag: str | None, stranger: int | None = None
+    ) -> None:
+        """Of what is there and, perhaps, of something that is elsewhere, or nowhere any more."""
         name, _ = pick(self.model.linked(), first)
         inside = sorted(self.model.made(name).linked)
-        children = [self.built(name, pick(inside, first + step)) for step in range(count)]
+        chosen = [pick(inside, first + step) for step in range(count)]
+        if stranger is not None:
+            chosen.append(pick(sorted(self.model.known), stranger))
+        children = [self.built(name, digest) for digest in chosen]
         answer = self.both(lambda engine: index(engine, name, tag, children))
-        assert isinstance(answer, Built)
-        self.learn(answer)
+        self.learn_or_miss(name, answer, {*chosen})
+
+    @precondition(lambda self: self.model.absent())
+    @rule(which=any_number)
+    def push_what_is_absent(self, which: int) -> None:
+        name, digest = pick(self.model.absent(), which)
+        known, there = self.model.known[digest], self.model.made(name)
+        for blob in sorted(known.blobs):
+            self.both(lambda engine, b=blob: upload(engine, name, self.model.contents[b]))
+            there.blobs.add(blob)
+        media_type = json.loads(known.body)["mediaType"]
+        answer = self.both(
+            lambda engine: push(engine, name, None, known.body, media_type=media_type)
+        )
+        self.learn_or_miss(name, answer, {*known.children})
+
+    def learn_or_miss(self, name: RepositoryName, answer: object, named: set[Digest]) -> None:
+        """Take in an index; it is refused if something is absent and must not be."""
+        missing = named - self.model.made(name).linked
+        if missing and not self.model.settings[name.registry].allow_sparse:
+            assert isinstance(answer, ManifestBlobUnknown)
+            assert set(answer.missing) == {str(digest) for digest in missing}
+        else:
+            assert isinstance(answer, Built)
+            self.learn(answer)
 
     @precondition(lambda self: self.model.linked())
     @rule(subject=any_number, name=any_repository, here=st.booleans(), seed=st.sampled_from("xy"))
@@ -193,6 +227,9 @@ class Pushing(Machine):
     def delete_tag(self, which: int) -> None:
         name, tag = pick(self.model.tagged(), which)
         answer = self.both(lambda engine: engine.delete_tag(name, tag, by="me"))
+        if not self.model.allows_deletes(name):
+            assert isinstance(answer, Unsupported)
+            return
         assert answer == self.model.made(name).tags.pop(tag)
 
     @precondition(lambda self: self.model.linked())
@@ -201,7 +238,8 @@ class Pushing(Machine):
         name, digest = pick(self.model.linked(), which)
         there = self.model.made(name)
         answer = self.both(lambda engine: engine.delete_manifest(name, digest, by="me"))
-        if any(digest in self.model.known[parent].children for parent in there.linked):
+        is_needed = any(digest in self.model.known[parent].children for parent in there.linked)
+        if is_needed or not self.model.allows_deletes(name):
             assert isinstance(answer, Unsupported)
             return
         assert answer is None
@@ -215,7 +253,7 @@ class Pushing(Machine):
         there = self.model.find(name)
         if there is None or digest not in there.linked:
             answer = self.both(lambda engine: engine.delete_manifest(name, digest, by="me"))
-            assert isinstance(answer, NotFound)
+            assert isinstance(answer, NotFound if self.model.allows_deletes(name) else Unsupported)
 
     @precondition(lambda self: self.model.contents)
     @rule(which=any_number, name=any_repository, source=any_repository)
