@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from liftlock import Digest, Limits, PromotionRequest, Reference, RepositoryName
+from liftlock import Digest, Limits, PromotionRequest, Reference, RepositoryName, names
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.errors import ManifestBlobUnknown, ManifestUnknown, PromotionInvalid, Unsupported
 from liftlock.metadata import keys
-from liftlock.metadata.contract import MetadataStore, Table
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Table
 from liftlock.metadata.memory import MemoryMetadataStore
-from liftlock.model import SettingsChange
+from liftlock.model import Outcome, SettingsChange
+from liftlock.promotion.closure import Closure, closure
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import Built, attachment, image, index, referrer, upload
 from liftlock.testing.states import item, move, promote, rows
@@ -380,3 +381,54 @@ def test_many_at_once_are_as_one_after_the_other(engine: Engine) -> None:
     for name in (PROD, RepositoryName("prod", "other")):
         assert has(engine, name, multi.digest)
         assert not has(engine, name, multi.children[1].digest)
+
+
+def test_what_another_item_fills_is_told_of_the_index_that_was_there(sets: Engine) -> None:
+    multi = sparse(sets)
+    promote(sets, item("dev/app:1", "prod"), allow_sparse=True)
+    image(sets, "test/x", "1", seed="child 1")
+    done = promote(sets, item("test/x:1", "prod/app:c1"), item("dev/app:1", "prod"))
+    told = {each.target: each.action for each in done.items}
+    assert told == {"prod/app:c1": Outcome.CREATE, "prod/app:1": Outcome.EXTEND}
+    newest = sets.history(Reference(PROD, "1")).entries[0]
+    assert (newest.promotion, newest.action) == (done.id, "extended")
+    assert done.id is not None
+    sets.undo(done.id, by="me")
+    assert has(sets, PROD, multi.children[1].digest)
+
+
+def test_a_sparse_index_moves_away_though_the_target_has_more_signatures(
+    both: tuple[Engine, Built],
+) -> None:
+    """What stays behind is told from what comes along, and what is absent is neither."""
+    engine, multi = both
+    attachment(engine, multi, "p")
+    attachment(engine, multi, "p", "q", name=PROD)
+    done = move(engine, item("dev/app:1", "prod"), allow_sparse=True, purge=True)
+    assert (len(done.absent), done.purged) == (2, 2)
+    assert has(engine, PROD, multi.digest)
+
+
+def test_a_deleted_repository_is_swept_with_what_it_lacked(
+    engine: Engine, store: MemoryMetadataStore, clock: FakeClock
+) -> None:
+    sparse(engine)
+    engine.delete_repository(DEV, by="me")
+    clock.advance(Limits().hold_ms + 1)
+    engine.sweep()
+    assert rows(store)[Table.SPARSE] == []
+
+
+def test_what_is_absent_is_nothing_to_begin_with(
+    engine: Engine, store: MemoryMetadataStore
+) -> None:
+    """Only a child may be absent: a tag or a digest that is asked for may not."""
+    absent = sparse(engine).children[1].digest
+    with pytest.raises(ManifestUnknown):
+        promote(engine, item(f"dev/app@{absent}", "prod"), allow_sparse=True)
+
+    def follow(txn: ReadTxn) -> Closure:
+        return closure(txn, names.get_id(txn, DEV), "dev/app", [absent.key], Limits())
+
+    with pytest.raises(ManifestUnknown):
+        store.read(follow)

@@ -35,6 +35,8 @@ def awaited(
     txn: ReadTxn, repository: int, manifests: Sequence[bytes]
 ) -> dict[bytes, tuple[bytes, ...]]:
     """Return those of some manifests that are named there while absent, and the indexes that do."""
+    if txn.first_many(Table.SPARSE, (keys.sparse_prefix(repository),))[0] is None:
+        return {}  # nearly everywhere
     prefixes = [keys.sparse_prefix(repository, manifest) for manifest in manifests]
     found = zip(manifests, txn.scan_many(Table.SPARSE, prefixes), strict=True)
     return {
