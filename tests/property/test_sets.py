@@ -16,7 +16,7 @@ from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine, PromotionRequest
 from liftlock.errors import LiftlockError
 from liftlock.metadata.memory import MemoryMetadataStore
-from liftlock.model import Promotion, PromotionItem
+from liftlock.model import Promotion, PromotionItem, RegistrySettings
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.counting import CountingStore
 from liftlock.testing.images import Built, attachment, image, index, platforms, referrer, upload
@@ -41,7 +41,9 @@ class Pushed(NamedTuple):
 
 pushes = st.builds(
     Pushed,
-    st.sampled_from(["image", "index", "shared", "foreign", "that layer", "untagged", "loose"]),
+    st.sampled_from(
+        ["image", "index", "shared", "foreign", "that layer", "sparse", "untagged", "loose"]
+    ),
     st.sampled_from(REPOSITORIES),
     st.sampled_from(TAGS),
     st.sampled_from("abcd"),
@@ -75,13 +77,14 @@ items = st.one_of(
     ),
 )
 requests = st.builds(
-    lambda asked, mode, side, purge: PromotionRequest(
-        tuple(asked), mode, side, purge and mode is Mode.MOVE
+    lambda asked, mode, side, purge, sparse: PromotionRequest(
+        tuple(asked), mode, side, purge and mode is Mode.MOVE, sparse
     ),
     st.lists(items, min_size=1, max_size=3),
     st.sampled_from(Mode),
     st.sampled_from([None, Attached.SOURCE, Attached.TARGET]),
     st.booleans(),
+    st.sampled_from([True, True, False]),
 )
 
 
@@ -99,6 +102,12 @@ def push(engine: Engine, pushed: Pushed) -> None:
         ),
         "foreign": lambda: image(engine, name, tag, seed=seed, foreign=[b"windows"]),
         "that layer": lambda: image(engine, name, tag, seed=seed, contents=[b"windows"]),
+        "sparse": lambda: index(
+            engine,
+            name,
+            tag,
+            [image(engine, "far/x", seed=s, contents=[b"base", s.encode()]) for s in seed + "d"],
+        ),
         "untagged": lambda: image(engine, name, None, seed=seed),
         "loose": lambda: upload(engine, name, seed.encode() * 3),
     }
@@ -131,8 +140,9 @@ def engine(part_pairs_max: int) -> Iterator[tuple[Engine, CountingStore]]:
     store = CountingStore(MemoryMetadataStore(clock, seals.seal))
     limits = Limits(part_pairs_max=part_pairs_max)
     with Engine(store, MemoryBlobStore(clock=clock), limits=limits, clock=clock) as made:
-        for registry in ("dev", "test", "prod"):
-            made.create_registry(registry, by="tests")
+        for registry in ("dev", "test", "prod", "far"):
+            wanted = RegistrySettings(allow_sparse=registry != "test")
+            made.create_registry(registry, wanted, by="tests")
         yield made, store
         assert list(made.check(content=True)) == []
 
@@ -160,6 +170,7 @@ def done(before: list[Pushed], request: PromotionRequest, part_pairs_max: int) -
         promoted = made.promote_all(request, by="me", plan=said.plan)
         assert (set(said.items), said.linked) == (set(promoted.items), promoted.linked)
         assert (said.referrers, said.changed) == (promoted.referrers, promoted.changed)
+        assert said.absent == promoted.absent
         after = contents(store)
         if not promoted.changed:
             return Done([], set(promoted.items), 0, after, {})
