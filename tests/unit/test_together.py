@@ -15,7 +15,7 @@ from liftlock.engine import Engine
 from liftlock.errors import KeyReused, LiftlockError, ManifestUnknown, RegistryUnknown
 from liftlock.metadata.contract import Table
 from liftlock.metadata.memory import MemoryMetadataStore
-from liftlock.model import Mode, Outcome, Promotion
+from liftlock.model import Mode, Outcome, Promotion, RegistrySettings
 from liftlock.oci.reference import RepositoryName
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import attachment, image, index, referrer
@@ -23,9 +23,16 @@ from liftlock.testing.images import attachment, image, index, referrer
 Ask = tuple[PromotionRequest, str | None]
 
 
-def asked(source: str, target: str, key: str | None = None, mode: Mode = Mode.COPY) -> Ask:
+def asked(
+    source: str,
+    target: str,
+    key: str | None = None,
+    mode: Mode = Mode.COPY,
+    *,
+    allow_sparse: bool = False,
+) -> Ask:
     item = RequestItem(Selection.parse(source), Target.parse(target))
-    return PromotionRequest((item,), mode), key
+    return PromotionRequest((item,), mode, allow_sparse=allow_sparse), key
 
 
 @pytest.fixture
@@ -44,9 +51,14 @@ def new_engine() -> Engine:
         MemoryMetadataStore(clock, seals.seal), MemoryBlobStore(clock=clock), clock=clock
     )
     for registry in ("dev", "qa", "prod"):
-        engine.create_registry(registry, by="me")
-    for number in range(4):
+        wanted = RegistrySettings(allow_sparse=registry != "qa")
+        engine.create_registry(registry, wanted, by="me")
+    some = [
         image(engine, "dev/app", f"v{number}", seed=str(number // 2), layers=2 + number)
+        for number in range(4)
+    ]
+    index(engine, "prod/app", "holes", some[1:])
+    index(engine, "dev/web", "holes", some[:2])
     plain = image(engine, "dev/app", "sbomed", seed="sbomed")
     referrer(engine, plain, seed="sbom")
     signed = image(engine, "dev/app", "signed", seed="signed")
@@ -116,8 +128,24 @@ def test_plain_ones_are_planned_together(engines, monkeypatch) -> None:
         [asked("dev/app:windows", "prod"), asked("dev/app:windows", "prod:w2"), *PLAIN],
         [*PLAIN, asked("dev/web:v1", "prod/app:web"), asked("dev/web:v1", "prod/app:web2")],
         [asked("dev/app:v1", "qa"), asked("dev/web:v1", "prod/app:web"), *PLAIN],
+        [
+            *PLAIN,
+            asked("dev/web:holes", "prod/app:h1"),
+            asked("dev/web:holes", "qa/app:h1"),
+            asked("dev/web:holes", "qa/app:h1", allow_sparse=True),
+        ],
+        [PLAIN[0], PLAIN[3], asked("dev/web:holes", "prod/app:h1", allow_sparse=True)],
     ],
-    ids=["plain", "repeated", "referrers and children", "foreign", "two sources", "two targets"],
+    ids=[
+        "plain",
+        "repeated",
+        "referrers and children",
+        "foreign",
+        "two sources",
+        "two targets",
+        "sparse",
+        "sparse and meant",
+    ],
 )
 def test_it_is_as_if_one_came_after_the_other(engines, asks: list[Ask]) -> None:
     one, other = engines
@@ -140,7 +168,7 @@ def tags(engine: Engine) -> dict[str, dict[str, str]]:
 
 
 SOURCES = ["dev/app:v0", "dev/app:v1", "dev/app:signed", "dev/app:multi", "dev/web:v1", "dev/app:x"]
-SOURCES += ["prod/app:old", "qa/app:v9", "none/app:v1"]
+SOURCES += ["prod/app:old", "qa/app:v9", "none/app:v1", "dev/web:holes", "prod/app:holes"]
 TARGETS = ["prod", "prod/app:t", "qa/app:t", "qa/new", "none", "dev/app:t"]
 any_ask = st.builds(
     asked,
@@ -148,6 +176,7 @@ any_ask = st.builds(
     st.sampled_from(TARGETS),
     st.sampled_from([None, None, "k1", "k2"]),
     st.sampled_from([Mode.COPY, Mode.COPY, Mode.COPY, Mode.MOVE]),
+    allow_sparse=st.booleans(),
 )
 
 
@@ -219,7 +248,7 @@ def test_each_can_be_undone_by_itself(engines) -> None:
     for promotion in done[::2]:
         engine.undo(promotion.id, by="me")
     found = {tag.name for tag in engine.list_tags(RepositoryName("prod", "app")).entries}
-    assert found == {"old", "v0", "v1", "v3"}
+    assert found == {"holes", "old", "v0", "v1", "v3"}
 
 
 def test_what_they_share_is_counted_once(engines) -> None:
