@@ -91,7 +91,7 @@ def _link(name: RepositoryName, images: Sequence[Image], txn: WriteTxn) -> None:
     for each in images:
         key = each.digest.key
         link = LinkRecord(event, OCI_MANIFEST)
-        links.link_manifest(draft, repository, key, each.edges, link, ())
+        links.link_manifest(draft, repository, key, each.edges, link, links.NOTHING_ABSENT)
         links.put_tag(draft, repository, each.tag, key, None, event, txn.at)
         changes.append(Change(repository.id, each.tag, Action.CREATED, None, key))
     links.count_blobs(draft, repository, [len(blob.content) for blob in gained])
