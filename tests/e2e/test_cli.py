@@ -371,6 +371,7 @@ def test_promote_in_json_has_all_of_it(shell):
     assert set(document) == {
         *("id", "at", "by", "mode", "comment", "dry_run", "changed", "items", "manifests"),
         *("linked", "referrers", "records", "undoes", "plan", "purged", "warnings"),
+        *("absent", "absent_more"),
     }
     assert document["id"] == 1
     assert document["by"].startswith("os:")
