@@ -358,6 +358,41 @@ def test_an_undo_leaves_a_child_that_an_index_needs_by_now(both: tuple[Engine, B
     assert has(engine, DEV, multi.children[1].digest)
 
 
+def test_an_undo_gives_back_and_takes_back_around_the_same_child(
+    sets: Engine, sets_store: MetadataStore
+) -> None:
+    """What it brings in, an index has named that the same undo takes away."""
+    here, there = RepositoryName("dev", "r"), RepositoryName("prod", "t")
+    late = child(sets, 1)
+    moved = index(sets, here, "x", [child(sets, 0, here), late])
+    other = index(sets, "prod/u", "i", [late])
+    items = (item("dev/r:x", "prod/t"), item("prod/u:i", "dev/r:i"))
+    number = move(sets, *items, allow_sparse=True).id
+    assert number is not None
+    sets.delete_manifest(here, moved.digest, by="me")
+    child(sets, 1, there)
+    sets.undo(number, by="me")
+    assert has(sets, here, late.digest)
+    assert not has(sets, here, other.digest)
+    sets.delete_manifest(here, moved.digest, by="me")
+    sets.delete_manifest(here, late.digest, by="me")
+
+
+def test_an_undo_gives_back_and_takes_back_around_the_same_layer(sets: Engine) -> None:
+    """As with children, of a foreign layer that came to the target since."""
+    here = RepositoryName("dev", "r")
+    moved = image(sets, here, "x", seed="x", foreign=[b"windows"])
+    image(sets, "prod/u", "i", seed="i", foreign=[b"windows"])
+    number = move(sets, item("dev/r:x", "prod/t"), item("prod/u:i", "dev/r:i")).id
+    assert number is not None
+    sets.delete_manifest(here, moved.digest, by="me")
+    layer = upload(sets, "prod/t", b"windows")
+    sets.undo(number, by="me")
+    assert sets.get_blob(here, layer).size == len(b"windows")
+    sets.delete_manifest(here, moved.digest, by="me")
+    sets.delete_blob(here, layer, by="me")
+
+
 def test_many_at_once_are_as_one_after_the_other(engine: Engine) -> None:
     """Also beside plain ones in the same commit."""
     multi = sparse(engine)

@@ -118,11 +118,16 @@ def unlink_manifest(
     lost: list[tuple[bytes, bytes]] = []
     for key, _ in present:
         draft.delete(Table.HOLDERS, key)
-        _, kind, named, grant, _ = keys.split_holder(key)
+        _, kind, named, grant, holder = keys.split_holder(key)
         if grant == keys.GRANTS:
             lost.append((kind, named))
-        elif kind == keys.MANIFEST:
+            continue
+        if kind == keys.MANIFEST:
             forget_absent(draft, repository.id, named, digest)
+        # An undo may bring in what was absent, and so has made this row grant in the same draft.
+        granting = keys.holder_key(repository.id, kind, named, keys.GRANTS, holder)
+        if draft.is_put(Table.HOLDERS, granting):
+            draft.delete(Table.HOLDERS, granting)
     for referrer in referrers:
         drop_holder(draft, repository.id, keys.MANIFEST, referrer, keys.BY_SUBJECT + digest)
         lost.append((keys.MANIFEST, referrer))
