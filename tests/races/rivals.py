@@ -115,10 +115,9 @@ def _note_the_queue(engine: liftlock.Engine) -> threading.Semaphore:
     group, queued = engine._store._group, threading.Semaphore(0)
     enqueue = group._enqueue
 
-    def noted(operation: Callable[..., Any]) -> object:
-        entry = enqueue(operation)
-        queued.release()
-        return entry
+    def noted(operations: Sequence[object]) -> None:
+        enqueue(operations)
+        queued.release(len(operations))
 
     group._enqueue = noted
     return queued

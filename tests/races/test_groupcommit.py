@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -51,7 +52,7 @@ def rows(store: LmdbMetadataStore) -> dict[bytes, bytes]:
     return store.read(lambda txn: dict(txn.scan(Table.NAMES)))
 
 
-@pytest.mark.parametrize("way", ["write", "submit"])
+@pytest.mark.parametrize("way", ["write", "write_all", "submit"])
 def test_what_succeeds_is_there_and_what_refuses_is_not_whoever_shared_its_commit(
     metadata: LmdbMetadataStore, way: str
 ) -> None:
@@ -74,6 +75,10 @@ def test_what_succeeds_is_there_and_what_refuses_is_not_whoever_shared_its_commi
             try:
                 if way == "write":
                     answer = metadata.write(operation)
+                elif way == "write_all":
+                    (answer,) = metadata.write_all([operation])
+                    if isinstance(answer, Exception):
+                        raise answer
                 else:
                     answer = metadata.submit(operation).result(WAIT_SECONDS)
                 assert answer == key
@@ -88,6 +93,35 @@ def test_what_succeeds_is_there_and_what_refuses_is_not_whoever_shared_its_commi
     assert sum(outcomes.values()) == THREADS * EACH
     assert len(rows(metadata)) == outcomes["puts"]
     assert metadata.read(lambda txn: txn.count(b"counter"))[0] == outcomes["puts"]
+
+
+def test_of_operations_written_at_once_each_has_its_own_answer(
+    metadata: LmdbMetadataStore,
+) -> None:
+    """Whoever else writes meanwhile; and what one refuses, having written, keeps no other."""
+
+    def put(key: bytes, txn: WriteTxn) -> bytes:
+        txn.put_many(Table.NAMES, [(key, b"value")])
+        if key.endswith(b"3"):
+            raise RefusedError(key)
+        return key
+
+    def work(thread: int) -> list[object]:
+        keys = [f"{thread} {number}".encode() for number in range(EACH)]
+        answers = metadata.write_all([partial(put, key) for key in keys])
+        return list(zip(keys, answers, strict=True))
+
+    answered = [each for some in in_threads(work) for each in some]
+    assert len(answered) == THREADS * EACH
+    there = rows(metadata)
+    for key, answer in answered:
+        if key.endswith(b"3"):
+            assert isinstance(answer, RefusedError)
+            assert answer.args == (key,)
+            assert key not in there
+        else:
+            assert answer == key
+            assert key in there
 
 
 def test_numbers_are_never_given_twice(metadata: LmdbMetadataStore) -> None:
@@ -210,10 +244,10 @@ def test_what_is_submitted_while_the_store_closes_is_committed_or_refused(quick:
     group, closing = store._group, Closing(store)
 
     class ClosingFirst(type(group._queue)):
-        def append(self, queued: object) -> None:
+        def extend(self, waiting: Iterable[object]) -> None:
             group._queue = queue
             closing.begin()
-            queue.append(queued)
+            queue.extend(waiting)
 
     queue, group._queue = group._queue, ClosingFirst()
     assert_answered(store, closing)

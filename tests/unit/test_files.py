@@ -9,12 +9,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from liftlock.blobs.contract import LOCATOR, digest_of, locator_of
+from liftlock.blobs.contract import LOCATOR, Publication, digest_of, locator_of
 from liftlock.blobs.disk import Disk
 from liftlock.blobs.files import FileBlobStore, create
 from liftlock.config import Limits
@@ -342,6 +342,41 @@ def test_a_session_whose_flush_failed_is_gone(
         pass
 
 
+@pytest.mark.parametrize("operation", ["symlink", "rename", "fsync"])
+def test_of_sessions_published_together_one_that_fails_stops_no_other(
+    root: Path, operation: str
+) -> None:
+    disk = FailingOnceDisk(operation)
+    store = FileBlobStore(root, disk)
+    ids = [f"{number:032x}" for number in range(3)]
+    for session_id in ids:
+        start(store, session_id.encode(), session_id)
+    with ExitStack() as held:
+        sessions = [held.enter_context(store.hold_session(each)) for each in ids]
+        disk.is_armed = True
+        found = store.publish_all(
+            [Publication(each, Digest.of(each.session_id.encode()), "u") for each in sessions]
+        )
+    assert [isinstance(each, Exception) for each in found] == [True, False, False]
+    assert {blob.locator for blob in store.iter_blobs()} == set(found[1:])
+    # A flush is never tried again: its session is gone.
+    sessions_left = {found.session_id for found in store.iter_sessions()}
+    assert (ids[0] in sessions_left) == (operation != "fsync")
+
+
+def test_sessions_published_into_a_folder_that_cannot_be_flushed_have_their_bytes_back(
+    store: FileBlobStore, disk: FailingDisk
+) -> None:
+    start(store, CONTENT)
+    start(store, CONTENT, OTHER)
+    with store.hold_session(SESSION) as one, store.hold_session(OTHER) as other:
+        with disk.fail(errno.EIO, "sync_directory"):
+            both = [Publication(one, DIGEST, "u1"), Publication(other, DIGEST, "u2")]
+            assert all(isinstance(each, OSError) for each in store.publish_all(both))
+        assert list(store.iter_blobs()) == []
+        assert b"".join(one.read()) == b"".join(other.read()) == CONTENT
+
+
 def test_bytes_that_the_system_takes_piecemeal_all_arrive(
     store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -457,6 +492,31 @@ class Upload:
         for session_id in [found.session_id for found in store.iter_sessions()]:
             assert store.expire_session(session_id, before=SOME_DAY)
         assert list((self.root / "uploads").iterdir()) == []
+
+
+class FailingOnceDisk(Disk):
+    """Fails at the first operation of a kind, once it is armed."""
+
+    def __init__(self, operation: str) -> None:
+        self.operation = operation
+        self.is_armed = False
+
+    def symlink(self, path: Path, text: str) -> None:
+        self.meet("symlink")
+        super().symlink(path, text)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self.meet("rename")
+        super().rename(source, target)
+
+    def fsync(self, file: int) -> None:
+        self.meet("fsync")
+        super().fsync(file)
+
+    def meet(self, operation: str) -> None:
+        if self.is_armed and operation == self.operation:
+            self.is_armed = False
+            raise OSError(errno.EIO, "broken", operation)
 
 
 class BreakingDisk(Disk):

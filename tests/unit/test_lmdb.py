@@ -368,13 +368,13 @@ def test_a_row_that_a_batch_rewrites_is_given_to_lmdb_once(
     store: LmdbMetadataStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[tuple[Table, int]] = []
-    original = lmdb_module._LmdbWriteTxn._give
+    original = lmdb_module.LmdbWriteTxn._give
 
-    def watched(txn: lmdb_module._LmdbWriteTxn, table: Table, rows: list[Row]) -> None:
+    def watched(txn: lmdb_module.LmdbWriteTxn, table: Table, rows: list[Row]) -> None:
         given.append((table, len(rows)))
         original(txn, table, rows)
 
-    monkeypatch.setattr(lmdb_module._LmdbWriteTxn, "_give", watched)
+    monkeypatch.setattr(lmdb_module.LmdbWriteTxn, "_give", watched)
 
     def rewrite(txn: WriteTxn) -> None:
         for number in range(64):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from collections.abc import Sequence
 
 import pytest
 
@@ -116,13 +116,11 @@ def test_a_commit_that_fails_gives_every_session_its_bytes_back(
 ) -> None:
     sessions = [started(engine, b"%d" % number) for number in range(3)]
 
-    def fail(_: object) -> Future[None]:
-        future: Future[None] = Future()
-        future.set_exception(StoreFull("the metadata"))
-        return future
+    def fail(operations: Sequence[object]) -> list[Exception]:
+        return [StoreFull("the metadata")] * len(operations)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "submit", fail)
+        patch.setattr(store, "write_all", fail)
         found = engine.finish_uploads(
             [last(session, b"", b"%d" % number) for number, session in enumerate(sessions)]
         )

@@ -11,11 +11,11 @@ necessarily a power cut. One request at a time may hold a session.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from liftlock.oci.digest import Digest
 
@@ -110,6 +110,14 @@ class Session(Protocol):
         ...
 
 
+class Publication(NamedTuple):
+    """What `BlobStore.publish_all` shall do with one session: its `publish`, with these."""
+
+    session: Session
+    digest: Digest
+    unique: str
+
+
 class BlobReader(Protocol):
     """Reading by locator."""
 
@@ -163,6 +171,14 @@ class BlobStore(BlobReader, Protocol):
         Raises (on entering):
             UploadUnknown: there is none of this name, or its blob is committed or being committed.
             UploadBusy: another request, of any process, holds it.
+        """
+        ...
+
+    def publish_all(self, publications: Sequence[Publication]) -> list[Locator | Exception]:
+        """`publish` held sessions of this store, waiting for the disk together.
+
+        It is for sessions of few bytes. Returns a locator each, which is durable, or what
+        `publish` would have raised.
         """
         ...
 

@@ -11,13 +11,22 @@ folders once and for all, so publishing never makes one and flushing one folder 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
-from liftlock.blobs.contract import LOCATOR, IsRecorded, Locator, Session, StoredBlob, StoredSession
+from liftlock.blobs.contract import (
+    LOCATOR,
+    IsRecorded,
+    Locator,
+    Publication,
+    Session,
+    StoredBlob,
+    StoredSession,
+)
 from liftlock.blobs.disk import PLAIN_DISK, Disk, FilePieces, room_for
+from liftlock.blobs.publishing import publish_all
 from liftlock.blobs.sessions import SessionFiles
 from liftlock.config import Limits
 from liftlock.errors import StoreUnknown
@@ -108,6 +117,10 @@ class FileBlobStore:
     ) -> AbstractContextManager[Session]:
         """Give the session to this request alone."""
         return self._sessions.hold(session_id, is_recorded)
+
+    def publish_all(self, publications: Sequence[Publication]) -> list[Locator | Exception]:
+        """Publish held sessions, waiting for the disk together."""
+        return publish_all(publications, self._disk, self._blob_path)
 
     def peek_session(self, session_id: str) -> int:
         """Return the size of a session without holding it."""

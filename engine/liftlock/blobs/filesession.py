@@ -80,25 +80,53 @@ class FileSession:
 
     def publish(self, digest: Digest, unique: str) -> Locator:
         """Flush the bytes, then rename them to a new locator, then flush the folder."""
+        locator = self.begin_publish(digest, unique)
+        with room_for("the blob"):
+            self.flush()
+            self.move(locator)
+            try:
+                self._disk.sync_directory(self._files.blob_path(locator).parent)
+            except BaseException:
+                self.try_to_retract(locator)
+                raise
+        return locator
+
+    def begin_publish(self, digest: Digest, unique: str) -> Locator:
+        """Return the new locator, once a trace leads there, if bytes were acknowledged."""
         assert not self._is_published, "the bytes belong to a blob"
         locator = locator_of(digest, unique)
         target = self._files.blob_path(locator)
         assert not os.path.lexists(target), f"{locator} was used before"
-        with room_for("the blob"):
-            if self._acknowledged:
-                # First: who finds the session without bytes must learn where they are.
+        if self._acknowledged:
+            # First: who finds the session without bytes must learn where they are.
+            with room_for("the blob"):
                 unlink(self._disk, self._trace)
                 self._disk.symlink(self._trace, locator)
-            self._flush()
-            self._disk.rename(self._stored, target)
-            self._is_published = True
-            try:
-                self._disk.sync_directory(target.parent)
-            except BaseException:
-                with suppress(OSError):  # then the trace leads to them
-                    self.retract(locator)
-                raise
         return locator
+
+    def begin_flush(self) -> None:
+        """Let the disk begin with what `flush` will wait for."""
+        self._disk.begin_flush(self._file)
+
+    def flush(self) -> None:
+        """Make the bytes durable; if that fails, the session is gone."""
+        try:
+            self._disk.fsync(self._file)
+        except OSError:
+            # The system now takes the pages for clean, written or not, and would claim success
+            # the next time (see `Disk.fsync`): nobody can vouch for these bytes any more.
+            self.discard()
+            raise
+
+    def move(self, locator: Locator) -> None:
+        """Rename the bytes, which are flushed, to `locator`; its folder is to be flushed next."""
+        self._disk.rename(self._stored, self._files.blob_path(locator))
+        self._is_published = True
+
+    def try_to_retract(self, locator: Locator) -> None:
+        """Take the bytes back after a failure; if that fails too, a trace leads to them."""
+        with suppress(OSError):
+            self.retract(locator)
 
     def retract(self, locator: Locator) -> None:
         """Rename the bytes back. Not flushed: a power cut may leave them as an orphan."""
@@ -116,12 +144,3 @@ class FileSession:
     def close(self) -> None:
         """Let go of the bytes."""
         unlock(self._file)
-
-    def _flush(self) -> None:
-        try:
-            self._disk.fsync(self._file)
-        except OSError:
-            # The system now takes the pages for clean, written or not, and would claim success
-            # the next time (see `Disk.fsync`): nobody can vouch for these bytes any more.
-            self.discard()
-            raise

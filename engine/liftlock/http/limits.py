@@ -52,9 +52,9 @@ class HttpLimits:
     """Records that a read may touch in the event loop; longer ones go to a thread."""
     give_way_seconds: float = 0.01
     """How long the event loop waits for submitted promotions to be computed."""
-    together_threads: int = 2
-    """Threads that start and end small uploads, many at a time: while one waits for the disk, the
-    other works. More would only wait for the interpreter."""
+    together_threads: int = 1
+    """Threads that end small uploads, many at a time; one more starts them. More of them wait for
+    the interpreter more than they do: with two, a blob costs half as much processor again."""
     together_bytes_max: int = 256 * KIB
     """What a small upload has at most."""
     together_max: int = 64

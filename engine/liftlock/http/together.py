@@ -1,7 +1,7 @@
 """What comes up while others of its kind are done, done together next.
 
 A thread for each small write spends more time on waiting for the interpreter than on the write:
-eight of them made half as many uploads a second as two that take whatever is there.
+eight of them make half as many uploads a second as one that takes whatever is there.
 """
 
 from __future__ import annotations

@@ -206,6 +206,13 @@ class MetadataStore(Protocol):
         """
         ...
 
+    def write_all(self, operations: Sequence[Callable[[WriteTxn], T]]) -> list[T | Exception]:
+        """`write` each of them, in this order and if they fit in one commit.
+
+        An error of one is in its place in the list; it keeps no other from being written.
+        """
+        ...
+
     def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
         """Queue `operation` like `write`, without waiting. It cannot be withdrawn."""
         ...

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
@@ -22,20 +22,10 @@ from typing import Any, TypeVar
 
 from liftlock.config import Limits
 from liftlock.metadata.contract import WriteTxn
-from liftlock.metadata.queued import OpenTxn, Queued
+from liftlock.metadata.queued import OpenTxn, Queued, as_it_is
 from liftlock.points import Reach, nowhere
 
 T = TypeVar("T")
-
-
-def seal_nothing(txn: WriteTxn) -> None:
-    """Add nothing to a commit: for stores without a history."""
-    del txn
-
-
-def as_it_is(error: BaseException) -> BaseException:
-    """Leave an error as it is."""
-    return error
 
 
 class GroupCommit:
@@ -75,23 +65,32 @@ class GroupCommit:
 
     def write(self, operation: Callable[[WriteTxn], T]) -> T:
         """Run `operation`, and return or raise what it did once that is committed."""
-        queued = self._enqueue(Queued(operation, self._translate))
+        return self._decided([operation])[0].result()
+
+    def write_all(self, operations: Sequence[Callable[[WriteTxn], T]]) -> list[T | Exception]:
+        """Run `operations`, and return what each did, or raised, once all that is committed."""
+        return [queued.outcome() for queued in self._decided(operations)]
+
+    def _decided(self, operations: Sequence[Callable[[WriteTxn], T]]) -> list[Queued[T]]:
+        waiting = [Queued(operation, self._translate) for operation in operations]
+        self._enqueue(waiting)
         try:
             with self._turn:
-                while not queued.is_decided:
+                while not all(queued.is_decided for queued in waiting):
                     self._commit_some()
         except BaseException:
             # Interrupted, its caller will not hear what became of it: it shall not happen later.
-            with suppress(ValueError):
-                self._queue.remove(queued)
+            for queued in waiting:
+                with suppress(ValueError):
+                    self._queue.remove(queued)
             raise
-        return queued.result()
+        return waiting
 
     def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
         """Queue `operation`; the future has what it did once that is committed."""
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()  # a queued operation is never withdrawn
-        self._enqueue(Queued(operation, self._translate, future))
+        self._enqueue([Queued(operation, self._translate, future)])
         if not self._is_flushing:
             self._computed.clear()
         self._wanted.put(None)  # after it: whoever takes this says when it is computed
@@ -120,12 +119,11 @@ class GroupCommit:
             self._wanted.put(None)
             thread.join()
 
-    def _enqueue(self, queued: Queued[T]) -> Queued[T]:
+    def _enqueue(self, waiting: Sequence[Queued[Any]]) -> None:
         with self._gate:
             if self._closed:
                 raise RuntimeError("the store is closed")
-            self._queue.append(queued)
-        return queued
+            self._queue.extend(waiting)
 
     def _start_thread(self) -> None:
         with self._starting:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, TypeVar
@@ -20,23 +20,11 @@ import lmdb
 
 from liftlock.config import Limits
 from liftlock.errors import FormatUnknown, StoreBusy, StoreDamaged, StoreFull
-from liftlock.metadata.contract import (
-    NO_COUNTS,
-    REMEMBERED,
-    Counts,
-    Instant,
-    Numbered,
-    ReadTxn,
-    Row,
-    Table,
-    WriteTxn,
-    added,
-)
-from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
-from liftlock.metadata.lmdbread import Handle, LmdbReadTxn, Txn, moved
-from liftlock.metadata.numbering import STATE_KEY, read_state, state_row
-from liftlock.metadata.pending import Pending
-from liftlock.metadata.records import CountsRecord, protect
+from liftlock.metadata.contract import Instant, ReadTxn, Table, WriteTxn
+from liftlock.metadata.groupcommit import GroupCommit
+from liftlock.metadata.lmdbread import LmdbReadTxn
+from liftlock.metadata.lmdbwrite import LmdbWriteTxn
+from liftlock.metadata.queued import seal_nothing
 from liftlock.metadata.writerturn import WriterTurn
 from liftlock.points import Reach, nowhere
 
@@ -47,8 +35,6 @@ FILE_FORMAT: Final = "lmdb-0.9"
 _OPEN_TRIES: Final = 5
 _SPARE_TABLES: Final = 16
 _COMMITS_BETWEEN_READER_CHECKS: Final = 1000
-_FEW_ROWS: Final = 3
-"""Up to so many rows are put one by one: a cursor costs more than it saves."""
 _NEARLY_FULL_BYTES: Final = 1024 * 1024
 
 
@@ -115,6 +101,11 @@ class LmdbMetadataStore:
         self._refuse_after_fork()
         return self._group.write(operation)
 
+    def write_all(self, operations: Sequence[Callable[[WriteTxn], T]]) -> list[T | Exception]:
+        """Run `operations` and wait for their commit; see `MetadataStore.write_all`."""
+        self._refuse_after_fork()
+        return self._group.write_all(operations)
+
     def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
         """Queue `operation`; see `MetadataStore.submit`."""
         self._refuse_after_fork()
@@ -130,7 +121,7 @@ class LmdbMetadataStore:
         self._env.close()
         self._turn.close()
 
-    def _begin(self) -> _LmdbWriteTxn:
+    def _begin(self) -> LmdbWriteTxn:
         # A dead reader pins the pages that it saw, and each commit leaves more of them (L5).
         self._begun += 1
         if self._begun % _COMMITS_BETWEEN_READER_CHECKS == 0:
@@ -139,7 +130,7 @@ class LmdbMetadataStore:
         try:
             txn = self._env.begin(write=True)
             try:
-                return _LmdbWriteTxn(txn, self._tables, self._clock(), self._turn.give_up)
+                return LmdbWriteTxn(txn, self._tables, self._clock(), self._turn.give_up)
             except BaseException:
                 txn.abort()
                 raise
@@ -164,138 +155,6 @@ class LmdbMetadataStore:
             if space.f_bavail * space.f_frsize < _NEARLY_FULL_BYTES:
                 return StoreFull("metadata (the disk is full)")
         return error
-
-
-class _LmdbWriteTxn(LmdbReadTxn):
-    """A view of one LMDB write transaction, which gets most rows, counters and numbers at its end.
-
-    A row that is kept back has not been judged by LMDB: what is wrong with it (no room, above all)
-    comes out later, in another operation's read or at the commit. Either way the commit fails,
-    and each operation is run alone.
-    """
-
-    def __init__(
-        self,
-        txn: Txn,
-        tables: dict[Table, Handle],
-        now: Instant,
-        ended: Callable[[], None],
-    ) -> None:
-        super().__init__(txn, tables)
-        self._ended = ended
-        self.writes = 0
-        self._pending = Pending(self._give)
-        self._kept = self._pending.tables
-        self._deltas: dict[bytes, Counts] = {}
-        self._is_committing = False
-        last_at, self._numbers = read_state(txn.get(STATE_KEY, db=tables[Table.META]))
-        self.at = max(now, last_at)
-
-    def get(self, table: Table, key: bytes) -> bytes | None:
-        kept = self._kept.get(table)
-        if kept and key in kept:
-            return kept[key]
-        value: bytes | None = self._txn.get(key, None, self._tables[table])
-        return value
-
-    def get_many(self, table: Table, keys: Sequence[bytes]) -> list[bytes | None]:
-        get, handle, kept = self._txn.get, self._tables[table], self._kept.get(table)
-        if kept:
-            return [kept[key] if key in kept else get(key, None, handle) for key in keys]
-        return [get(key, None, handle) for key in keys]
-
-    def put_many(self, table: Table, rows: Iterable[Row]) -> None:
-        if table in REMEMBERED:
-            self.memo.clear()
-        some = dict(rows)
-        self.writes += len(some)
-        self._pending.put(table, some)
-
-    def put_all(self, rows: Mapping[Table, dict[bytes, bytes]]) -> None:
-        put = self._pending.put
-        for table, some in rows.items():
-            self.writes += len(some)
-            put(table, some)
-
-    def _settle(self, table: Table) -> None:
-        self._pending.settle(table)
-
-    def _give(self, table: Table, rows: list[Row]) -> None:
-        if len(rows) > _FEW_ROWS:
-            self._cursor(table).putmulti(rows)
-            return
-        put, handle = self._txn.put, self._tables[table]
-        for key, value in rows:
-            put(key, value, db=handle)
-
-    def delete_many(self, table: Table, keys: Iterable[bytes]) -> None:
-        if table in REMEMBERED:
-            self.memo.clear()
-        delete, handle = self._txn.delete, self._tables[table]
-        for key in keys:
-            self.writes += 1
-            self._pending.drop(table, key)
-            delete(key, db=handle)
-
-    def copy_range(self, table: Table, source: bytes, target: bytes) -> int:
-        assert len(source) == len(target)
-        self.writes += 1  # before: what fails half-way has written, and must not be committed
-        # Not left to the scan: nothing else shall write to the table while the cursor appends.
-        self._settle(table)
-        handle = self._tables[table]
-        with self._txn.cursor(handle) as reader, self._txn.cursor(handle) as cursor:
-            there = reader.iternext(keys=True, values=True) if reader.set_range(source) else ()
-            given, written = cursor.putmulti(moved(there, source, target), append=True)
-        self.writes += int(written)
-        # With append, LMDB skips a key that is not beyond the last one, and says nothing.
-        assert given == written, f"copy_range lost {given - written} rows of {table}"
-        return int(written)
-
-    def add(self, counter: bytes, delta: Counts) -> None:
-        self.writes += 1
-        self._deltas[counter] = added(self._deltas.get(counter, NO_COUNTS), delta)
-
-    def count(self, counter: bytes) -> Counts:
-        return added(super().count(counter), self._deltas.get(counter, NO_COUNTS))
-
-    def next_id(self, sequence: Numbered) -> int:
-        self.writes += 1
-        self._numbers[sequence] += 1
-        return self._numbers[sequence]
-
-    @property
-    def is_committed(self) -> bool:
-        # An interrupt may have come between LMDB's commit and our next step: then the
-        # transaction has ended, and not by an error.
-        if not self._is_committing:
-            return False
-        try:
-            self._txn.id()
-        except lmdb.Error:
-            return True
-        return False
-
-    def commit(self) -> None:
-        counters = [
-            protect(Table.COUNTERS, counter, CountsRecord(self.count(counter)).encode())
-            for counter in sorted(self._deltas)
-        ]
-        self.put_many(Table.COUNTERS, counters)
-        self.put_many(Table.META, [state_row(self.at, self._numbers)])
-        self._pending.settle_all()
-        self._is_committing = True
-        try:
-            self._txn.commit()
-        except lmdb.Error:
-            self._is_committing = False
-            raise
-        self._ended()
-
-    def abort(self) -> None:
-        try:
-            self._txn.abort()
-        finally:
-            self._ended()
 
 
 def _open(folder: Path, limits: Limits) -> lmdb.Environment:

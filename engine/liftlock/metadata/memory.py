@@ -25,7 +25,8 @@ from liftlock.metadata.contract import (
     WriteTxn,
     added,
 )
-from liftlock.metadata.groupcommit import GroupCommit, seal_nothing
+from liftlock.metadata.groupcommit import GroupCommit
+from liftlock.metadata.queued import seal_nothing
 from liftlock.points import Reach, nowhere
 
 T = TypeVar("T")
@@ -56,6 +57,10 @@ class MemoryMetadataStore:
     def write(self, operation: Callable[[WriteTxn], T]) -> T:
         """Run `operation` and wait for its commit; see `MetadataStore.write`."""
         return self._group.write(operation)
+
+    def write_all(self, operations: Sequence[Callable[[WriteTxn], T]]) -> list[T | Exception]:
+        """Run `operations` and wait for their commit; see `MetadataStore.write_all`."""
+        return self._group.write_all(operations)
 
     def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
         """Queue `operation`; see `MetadataStore.submit`."""

@@ -13,6 +13,16 @@ from liftlock.metadata.gcpause import COLLECTOR_PAUSE
 T = TypeVar("T")
 
 
+def seal_nothing(txn: WriteTxn) -> None:
+    """Add nothing to a commit: for stores without a history."""
+    del txn
+
+
+def as_it_is(error: BaseException) -> BaseException:
+    """Leave an error as it is."""
+    return error
+
+
 class OpenTxn(WriteTxn, Protocol):
     """A write transaction that can be ended."""
 
@@ -102,6 +112,13 @@ class Queued(Generic[T]):
                 raise error
             raise error from self.error
         return self.value  # type: ignore[return-value] # set by run, whatever T is
+
+    def outcome(self) -> T | Exception:
+        """Return what the operation returned, or what became of it instead."""
+        try:
+            return self.result()
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            return error
 
 
 def _is_interrupt(error: BaseException) -> bool:

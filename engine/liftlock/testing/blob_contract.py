@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from threading import Thread
 from typing import Final
 
 import pytest
 
-from liftlock.blobs.contract import BlobStore, Locator, digest_of
+from liftlock.blobs.contract import BlobStore, Locator, Publication, digest_of
 from liftlock.errors import StoreFull, UploadBusy, UploadUnknown
 from liftlock.oci.digest import SHA512, Digest
 
@@ -283,6 +283,40 @@ class BlobStoreContract(ABC):
                 assert b"".join(session.read()) == CONTENT
         except UploadUnknown:
             assert b"".join(store.read(locator)) == CONTENT
+
+    def test_many_are_published_together(self, store: BlobStore) -> None:
+        contents = [b"%d" % number for number in range(9)]
+        ids = [f"{number:032x}" for number in range(9)]
+        for session_id, content in zip(ids, contents, strict=True):
+            start(store, content, session_id)
+        with ExitStack() as held:
+            sessions = [held.enter_context(store.hold_session(each)) for each in ids]
+            locators = store.publish_all(
+                [
+                    Publication(session, Digest.of(content), "u")
+                    for session, content in zip(sessions, contents, strict=True)
+                ]
+            )
+            for session in sessions:
+                session.discard()
+        assert [b"".join(store.read(str(locator))) for locator in locators] == contents
+        assert list(store.iter_sessions()) == []
+
+    def test_nothing_is_published_together(self, store: BlobStore) -> None:
+        assert store.publish_all([]) == []
+
+    def test_published_together_without_room_each_keeps_its_bytes(self, store: BlobStore) -> None:
+        start(store, CONTENT)
+        start(store, CONTENT, OTHER)
+        with store.hold_session(SESSION) as one, store.hold_session(OTHER) as other:
+            both = [Publication(one, DIGEST, "u1"), Publication(other, DIGEST, "u2")]
+            with self.full(store):
+                assert [type(each) for each in store.publish_all(both)] == [StoreFull] * 2
+            assert list(store.iter_blobs()) == []
+            first, second = store.publish_all(
+                [both[0]._replace(unique="u3"), both[1]._replace(unique="u4")]
+            )
+            assert b"".join(store.read(str(first))) == b"".join(store.read(str(second))) == CONTENT
 
     # --- whose holder died during the commit ------------------------------------------------
 

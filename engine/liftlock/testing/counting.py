@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from liftlock.metadata.contract import (
@@ -42,6 +43,12 @@ class CountingStore:
 
     def write(self, operation: Callable[[WriteTxn], T]) -> T:
         return self._store.write(lambda txn: operation(self._counting(txn)))
+
+    def write_all(self, operations: Sequence[Callable[[WriteTxn], T]]) -> list[T | Exception]:
+        def counted(operation: Callable[[WriteTxn], T], txn: WriteTxn) -> T:
+            return operation(self._counting(txn))
+
+        return self._store.write_all([partial(counted, each) for each in operations])
 
     def submit(self, operation: Callable[[WriteTxn], T]) -> Future[T]:
         return self._store.submit(lambda txn: operation(self._counting(txn)))

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from liftlock import links
-from liftlock.blobs.contract import Locator, Session
+from liftlock.blobs.contract import Locator, Publication, Session
 from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import StoreBusy, UploadUnknown
 from liftlock.history import Act
-from liftlock.metadata.contract import Table, WriteTxn
+from liftlock.metadata.contract import Instant, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import BlobRecord
 from liftlock.model import BlobContent
@@ -30,7 +30,10 @@ class Recorded(NamedTuple):
 
 
 class Commit:
-    """Bytes that are durable under their final name, and have no record yet."""
+    """A session's bytes on their way: published, recorded, concluded; each is for the caller to do.
+
+    Invariant: `record` runs only once `published` has said where the bytes are durable.
+    """
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class Commit:
         by: str,
         end: Callable[[], None],
     ) -> None:
-        """Publish the bytes of a session, which have this digest.
+        """Prepare to publish the bytes of a session, which have this digest.
 
         Args:
             place: the stores.
@@ -52,9 +55,6 @@ class Commit:
             content_hash: of all bytes.
             by: who pushes.
             end: forgets the session.
-
-        Raises:
-            StoreFull: there is no room.
         """
         self._place = place
         self._session = session
@@ -67,11 +67,16 @@ class Commit:
         self._damaged: Locator | None = None
         if seen is not None and place.blobs.size(seen.locator) != seen.size:
             self._damaged = seen.locator
-        locator = session.publish(digest, place.new_id())
-        self._published_at = place.clock()
-        place.reach("upload: published")
-        strong = content_hash.blake3()
-        self._new = BlobRecord(AS_IT_IS, 0, content_hash.size, strong, locator)
+        self._published_at: Instant = 0
+        self._new = BlobRecord(AS_IT_IS, 0, content_hash.size, content_hash.blake3(), "")
+        self.publication = Publication(session, digest, place.new_id())
+        """What the blob store shall do."""
+
+    def published(self, locator: Locator) -> None:
+        """Note that the bytes are durable at `locator`."""
+        self._published_at = self._place.clock()
+        self._place.reach("upload: published")
+        self._new = self._new._replace(locator=locator)
 
     def record(self, txn: WriteTxn) -> Recorded:
         """Write record and holder.

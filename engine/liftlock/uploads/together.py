@@ -7,7 +7,6 @@ each, for the interpreter. Ended together by one thread they wait for one commit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -38,34 +37,44 @@ def finish(place: Place, chunks: Sequence[LastChunk]) -> list[BlobContent | Exce
     `Upload.append` and `Upload.commit`; and ChunkOutOfOrder, if a chunk begins elsewhere.
     """
     with ExitStack() as held:
-        published = [_published(place, chunk, held) for chunk in chunks]
-        # All of them at once, so that they share a commit.
-        waiting = [
-            each if isinstance(each, Exception) else (each, place.store.submit(each.record))
-            for each in published
-        ]
-        return [each if isinstance(each, Exception) else _concluded(*each) for each in waiting]
+        begun = [_begun(place, chunk, held) for chunk in chunks]
+        commits = [each for each in begun if isinstance(each, Commit)]
+        done = dict(zip(commits, _committed(place, commits), strict=True))
+        return [done[each] if isinstance(each, Commit) else each for each in begun]
 
 
-def _published(place: Place, chunk: LastChunk, held: ExitStack) -> Commit | Exception:
+def _begun(place: Place, chunk: LastChunk, held: ExitStack) -> Commit | Exception:
     try:
         with ExitStack() as holding:
             upload = holding.enter_context(hold(place, chunk.name, chunk.session_id))
             upload.append(chunk.data, at=chunk.begin)
-            commit = upload.publish(chunk.digest, by=chunk.by)
+            commit = upload.begin_commit(chunk.digest, by=chunk.by)
             held.push(holding.pop_all())
     except Exception as error:  # noqa: BLE001 - its own caller's, who is told
         return error
     return commit
 
 
-def _concluded(commit: Commit, waiting: Future[Recorded]) -> BlobContent | Exception:
+def _committed(place: Place, commits: Sequence[Commit]) -> list[BlobContent | Exception]:
+    """Publish all, record all, conclude all."""
+    published = place.blobs.publish_all([commit.publication for commit in commits])
+    going = []
+    for commit, locator in zip(commits, published, strict=True):
+        if not isinstance(locator, Exception):
+            commit.published(locator)
+            going.append(commit)
+    recorded = iter(place.store.write_all([commit.record for commit in going]))
+    return [
+        locator if isinstance(locator, Exception) else _concluded(commit, next(recorded))
+        for commit, locator in zip(commits, published, strict=True)
+    ]
+
+
+def _concluded(commit: Commit, recorded: Recorded | Exception) -> BlobContent | Exception:
     try:
-        try:
-            recorded = waiting.result()
-        except Exception:
-            commit.take_back()
-            raise
-        return commit.conclude(recorded)
+        if not isinstance(recorded, Exception):
+            return commit.conclude(recorded)
+        commit.take_back()
     except Exception as error:  # noqa: BLE001 - its own caller's, who is told
         return error
+    return recorded

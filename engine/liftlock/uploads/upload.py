@@ -61,7 +61,9 @@ class Upload:
             RegistryUnknown, UploadUnknown: the registry was deleted meanwhile.
             StoreFull, StoreBusy: not now; try again.
         """
-        commit = self.publish(digest, by=by)
+        commit = self.begin_commit(digest, by=by)
+        session, digest, unique = commit.publication
+        commit.published(session.publish(digest, unique))
         try:
             recorded = self._place.store.write(commit.record)
         except BaseException:
@@ -69,8 +71,8 @@ class Upload:
             raise
         return commit.conclude(recorded)
 
-    def publish(self, digest: Digest, *, by: str) -> Commit:
-        """Do what of a commit comes before its transaction; see `commit`, also for errors."""
+    def begin_commit(self, digest: Digest, *, by: str) -> Commit:
+        """Do what of a commit comes before its bytes are published; see `commit`."""
         content_hash = self._verified(digest)
         return Commit(self._place, self._session, self._purpose, digest, content_hash, by, self.end)
 
