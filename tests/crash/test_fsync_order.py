@@ -131,7 +131,8 @@ def publish_again_after_a_kill(recording: Recording) -> None:
 
 def publish_many_together(recording: Recording) -> None:
     """Some of them into one folder; and one whose commit fails, which is published again alone."""
-    contents = [CONTENT + b"%d" % number for number in range(3)]
+    push_one_of_each_algorithm(recording)
+    contents = [CONTENT + b"number %d" % number for number in range(3)]
     contents += [next(same_folder(contents[0])), CONTENT + b"!"]
     digests = [Digest.of(content) for content in contents]
     with ExitStack() as held:
@@ -147,8 +148,10 @@ def publish_many_together(recording: Recording) -> None:
             with pytest.raises(CommitFailedError) if fails else nullcontext():
                 recording.commit(digest, str(locator), content, fails=fails)
         sessions[-1].retract(str(locators[-1]))
-        locator = sessions[-1].publish(digests[-1], "u2")
-        recording.commit(digests[-1], locator, contents[-1])
+        sessions[-1].append(b"?")
+        whole = contents[-1] + b"?"
+        locator = sessions[-1].publish(Digest.of(whole), "u2")
+        recording.commit(Digest.of(whole), locator, whole)
         for session in sessions:
             session.discard()
 

@@ -48,13 +48,14 @@ class Disk:
         """Cut the file to `size` bytes."""
         os.ftruncate(file, size)
 
-    def begin_flush(self, file: int) -> None:
-        """Let the system begin to write the file's bytes, without waiting. Promises nothing.
+    def begin_flush(self, file: int, start: int, stop: int) -> None:
+        """Let the system begin to write these bytes, without waiting. Promises nothing.
 
-        So that the flushes of many files wait for the disk together. That the advice has this
-        effect is Linux's own; clean pages it drops, so it is for bytes that were just written.
+        So that the flushes of many files wait for the disk together, and that of a large one has
+        less to wait for. That the advice has this effect is Linux's own; clean pages it drops, so
+        it is for bytes that were just written.
         """
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(file, start, stop - start, os.POSIX_FADV_DONTNEED)
 
     def fsync(self, file: int) -> None:
         """Make the file's bytes durable.

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from liftlock.blobs.contract import Locator, locator_of
 from liftlock.blobs.disk import Disk, FilePieces, room_for
 from liftlock.blobs.sessionfiles import unlink, unlock
+from liftlock.config import MIB
 from liftlock.oci.digest import Digest
+
+_FLUSH_AHEAD_BYTES: Final = 8 * MIB
+"""So much of an upload is received before the disk begins to write it."""
 
 
 class Files(Protocol):
@@ -46,7 +50,7 @@ class FileSession:
         self._stored, self._trace = files.paths(session_id)
         self._file = file
         self._size = os.fstat(file).st_size
-        self._acknowledged = self._size
+        self._acknowledged = self._flushing = self._size
         self._is_published = False
 
     @property
@@ -72,6 +76,8 @@ class FileSession:
                     self._disk.truncate(self._file, self._size)
                 raise
         self._size += len(data)
+        if self._size - self._flushing >= _FLUSH_AHEAD_BYTES:
+            self.begin_flush()
 
     def read(self) -> FilePieces:
         """Yield all bytes received so far."""
@@ -106,7 +112,9 @@ class FileSession:
 
     def begin_flush(self) -> None:
         """Let the disk begin with what `flush` will wait for."""
-        self._disk.begin_flush(self._file)
+        if self._flushing < self._size:
+            self._disk.begin_flush(self._file, self._flushing, self._size)
+            self._flushing = self._size
 
     def flush(self) -> None:
         """Make the bytes durable; if that fails, the session is gone."""
