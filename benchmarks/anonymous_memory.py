@@ -7,6 +7,7 @@ and its descendants had together is kept. Shorter peaks than the interval may be
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import defaultdict
 from contextlib import suppress
@@ -72,3 +73,13 @@ def family(pid: int) -> list[int]:
     for each in found:
         found += children[each]
     return found
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that a process and its descendants have used, kernel included."""
+    ticks = 0
+    for each in family(pid):
+        with suppress(OSError):
+            fields = (_PROC / str(each) / "stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

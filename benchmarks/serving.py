@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,9 +22,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import contestants
+import flushes
 import registry_client
 import servers
-from anonymous_memory import Sampler
+from anonymous_memory import Sampler, processor_seconds
 from load_generator import JOINT, LOCATION, LoadGenerator, Request, Unit, rate
 from outcome import Measured, Outcome, at_least, memory_claim
 from sample_images import Blob, image, tag_of
@@ -77,11 +79,16 @@ def measure(folder: Path, sizes: Sizes) -> Outcome:
         for server in (ours, registry):
             work.prepare(server)
         rates = contestants.in_turn(sizes.rounds, work.contestants(ours, registry))
+        outcome.facts |= work.calls(ours, folder)
     for label, runs in rates.items():
         chart, _, name = label.partition(": ")
         unit = "MB/s" if "MiB" in chart else "requests/s"
         outcome.measured.append(Measured(name, unit, tuple(runs), chart))
     _judge(outcome, memory.most_bytes, sizes)
+    outcome.facts |= {
+        f"processor time, {label}": f"{statistics.median(costs) * 1e6:,.0f} us"
+        for label, costs in work.costs.items()
+    }
     return outcome
 
 
@@ -91,6 +98,9 @@ class _Work:
     def __init__(self, generator: LoadGenerator, sizes: Sizes) -> None:
         self._generator = generator
         self._sizes = sizes
+        self.costs: dict[str, list[float]] = {}
+        """Processor seconds of the server for one of each, by round."""
+        self._done = 0
         self._blobs = [_blob(_SMALL_BYTES) for _ in range(sizes.blobs)]
         self._large = _blob(sizes.large_mib * MIB)
         images = range(sizes.images)
@@ -124,12 +134,50 @@ class _Work:
                 f"push of {large}: {name}": partial(self._push_large, server),
                 f"pull of {large}: {name}": partial(self._pull_large, server),
             }
+        runs = {
+            label: partial(self._costing, label, theirs if "CNCF" in label else ours, run)
+            for label, run in runs.items()
+        }
         runs[f"push of {large}: SHA-256 alone"] = self._hash_large
         return runs
+
+    def calls(self, server: Server, folder: Path) -> dict[str, str]:
+        """Count the system calls of some small requests, sent over one connection."""
+        sent = self._sizes.images
+        blobs = [_pushed(_blob(_SMALL_BYTES)) for _ in range(sent)]
+        work = {
+            "a manifest GET": [[_manifest_get(number)] for number in range(sent)],
+            "a GET of 10 KiB": [
+                [_blob_get(self._blobs[n % len(self._blobs)])] for n in range(sent)
+            ],
+            "a push of 10 KiB": blobs,
+        }
+        return {
+            f"system calls of {what}": flushes.counted(
+                server.pid,
+                sent,
+                partial(self._send, server, 1, "calls", iter(units)),
+                folder,
+                flushes.EVERYTHING,
+            )
+            for what, units in work.items()
+        }
+
+    def _costing(
+        self, label: str, server: Server, run: Callable[[int], float], round_number: int
+    ) -> float:
+        """Do a run, and note the processor time of one of what it does."""
+        self._done = 0
+        before = processor_seconds(server.pid)
+        rate = run(round_number)
+        used = processor_seconds(server.pid) - before
+        self.costs.setdefault(label, []).append(used / self._done)
+        return rate
 
     def _loop(self, server: Server, units: Path, _: int) -> float:
         with self._generator.looping(server.port, CONNECTIONS, units) as result:
             time.sleep(self._sizes.seconds)
+        self._done += result["completed"]
         return rate(result)
 
     def _push_small(self, server: Server, count: int, _: int) -> float:
@@ -142,6 +190,7 @@ class _Work:
 
     def _pull_large(self, server: Server, _: int) -> float:
         result = self._generator.once(server.port, 1, self._large_get)
+        self._done += result["completed"]
         return rate(result) * self._large_bytes / 1e6
 
     def _hash_large(self, _: int) -> float:
@@ -155,7 +204,9 @@ class _Work:
     def _send(self, server: Server, connections: int, name: str, units: Iterator[Unit]) -> float:
         path = self._generator.write(name, units)
         os.sync()  # the file of the units, and what came before, is nobody's to wait for
-        return rate(self._generator.once(server.port, connections, path))
+        result = self._generator.once(server.port, connections, path)
+        self._done += result["completed"]
+        return rate(result)
 
 
 def _seconds_to_hash(size: int) -> float:
@@ -218,7 +269,7 @@ def _judge(outcome: Outcome, memory: int, sizes: Sizes) -> None:
     ratio = medians[push, "Liftlock"] / medians[push, "SHA-256 alone"]
     outcome.claims.append(at_least(0.8, ratio, f"{push}, of SHA-256 alone"))
     outcome.claims.append(memory_claim(memory, "the server"))
-    outcome.facts = {
+    outcome.facts |= {
         "connections": f"{CONNECTIONS} for GETs and pages, {_PUSHERS} for small pushes, 1 for "
         "large blobs",
         "there are": f"{sizes.images} manifests, {sizes.blobs} small blobs, {sizes.tags:,} tags",

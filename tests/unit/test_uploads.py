@@ -9,7 +9,7 @@ import pytest
 from liftlock import Digest, RepositoryName
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import DAY_MS
-from liftlock.engine import Engine, LastChunk
+from liftlock.engine import Engine, LastChunk, SizeDiffers
 from liftlock.errors import (
     ChunkOutOfOrder,
     DigestInvalid,
@@ -95,6 +95,16 @@ def test_one_that_cannot_be_ended_keeps_no_other_from_it(engine: Engine) -> None
     assert read(engine, DEV, Digest.of(b"last")) == b"last"
     assert engine.upload_size(DEV, early) == len(b"begun")  # and it goes on from there
     assert isinstance(engine.finish_uploads([last(early, b"!", b"begun!")])[0], BlobContent)
+
+
+def test_a_session_that_is_longer_than_was_thought_is_left_alone(engine: Engine) -> None:
+    """Another process went on with it: it may be so large that the others would wait for it."""
+    session = started(engine, b"12345")
+    (refused,) = engine.finish_uploads([last(session, b"6", b"123456", size=0)])
+    assert isinstance(refused, SizeDiffers)
+    assert engine.upload_size(DEV, session) == 5
+    (found,) = engine.finish_uploads([last(session, b"6", b"123456", size=5)])
+    assert isinstance(found, BlobContent)
 
 
 def test_one_content_may_end_twice_at_once(engine: Engine, blobs: MemoryBlobStore) -> None:

@@ -127,9 +127,11 @@ class BlobEngine:
     def finish_uploads(self, chunks: Sequence[LastChunk]) -> list[BlobContent | Exception]:
         """Take in the last chunk of each upload and commit it, all in one commit.
 
+        For uploads of few bytes: they wait for the disk together.
+
         Returns:
             For each, the blob, which is durable then; or what `hold_upload`, `Upload.append` or
-            `Upload.commit` would have raised, or ChunkOutOfOrder.
+            `Upload.commit` would have raised; or `SizeDiffers`.
         """
         return uploads.finish(self._uploads, chunks)
 

@@ -49,7 +49,7 @@ class Bridge:
         self._brief: Together[Callable[[], Any], Any] = Together(
             _each, self._together, calls=1, most=most
         )
-        self._finishing = Together(
+        self._finishing: Together[LastChunk, BlobContent] = Together(
             engine.finish_uploads, self._together, calls=limits.together_threads, most=most
         )
         self._bodies = 0
@@ -65,7 +65,7 @@ class Bridge:
         return result
 
     async def finish_upload(self, chunk: LastChunk) -> BlobContent:
-        """End a small upload; on return its blob is durable, or this has raised."""
+        """End a small upload; on return its blob is durable. See `Engine.finish_uploads`."""
         return await self._finishing.ask(chunk)
 
     @contextmanager

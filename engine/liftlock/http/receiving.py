@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Final, TypeVar
 
-from liftlock.engine import LastChunk, Upload
+from liftlock.engine import LastChunk, SizeDiffers, Upload
 from liftlock.errors import SizeInvalid, UploadMalformed
 from liftlock.http.body import Body
 from liftlock.http.bridge import Bridge
@@ -53,10 +53,11 @@ async def finish(request: Request, session: str, digest: Digest) -> None:
         first = await request.body.piece(bridge.piece_bytes)
         known = request.engine.remembered_size(session)
         if known is not None and _is_small(request, first, known):
-            chunk = LastChunk(request.name, session, b"".join(first), digest, by, begin)
-            await bridge.finish_upload(chunk)
-        else:
-            await _receive(request, held, first, begin, lambda upload: upload.commit(digest, by=by))
+            chunk = LastChunk(request.name, session, b"".join(first), digest, by, known, begin)
+            with suppress(SizeDiffers):
+                await bridge.finish_upload(chunk)
+                return
+        await _receive(request, held, first, begin, lambda upload: upload.commit(digest, by=by))
 
 
 def _is_small(request: Request, first: Sequence[bytes], known: int = 0) -> bool:

@@ -11,7 +11,18 @@ from __future__ import annotations
 from liftlock.uploads.place import AS_IT_IS, Place
 from liftlock.uploads.sessions import hold, size, start
 from liftlock.uploads.sweeping import sweep
-from liftlock.uploads.together import LastChunk, finish
+from liftlock.uploads.together import LastChunk, SizeDiffers, finish
 from liftlock.uploads.upload import Upload
 
-__all__ = ["AS_IT_IS", "LastChunk", "Place", "Upload", "finish", "hold", "size", "start", "sweep"]
+__all__ = [
+    "AS_IT_IS",
+    "LastChunk",
+    "Place",
+    "SizeDiffers",
+    "Upload",
+    "finish",
+    "hold",
+    "size",
+    "start",
+    "sweep",
+]

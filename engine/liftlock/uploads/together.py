@@ -18,6 +18,13 @@ from liftlock.uploads.place import Place
 from liftlock.uploads.sessions import hold
 
 
+class SizeDiffers(Exception):
+    """The session has not the size that it was thought to have; nothing was done with it.
+
+    Another process has gone on with it. It may be so large that others would wait for it.
+    """
+
+
 class LastChunk(NamedTuple):
     """The end of an upload: what is still to come, and what all is then."""
 
@@ -26,6 +33,8 @@ class LastChunk(NamedTuple):
     data: bytes
     digest: Digest
     by: str
+    size: int | None = None
+    """How many bytes the session is thought to have before this; None: any."""
     begin: int | None = None
     """Where the chunk must begin, if that was said."""
 
@@ -34,7 +43,7 @@ def finish(place: Place, chunks: Sequence[LastChunk]) -> list[BlobContent | Exce
     """Take in the last chunk of each upload and commit it; return for each what came of it.
 
     An upload that cannot be ended does not keep the others from it. For the errors see
-    `Upload.append` and `Upload.commit`; and ChunkOutOfOrder, if a chunk begins elsewhere.
+    `Upload.append` and `Upload.commit`; and `SizeDiffers`.
     """
     with ExitStack() as held:
         begun = [_begun(place, chunk, held) for chunk in chunks]
@@ -47,6 +56,8 @@ def _begun(place: Place, chunk: LastChunk, held: ExitStack) -> Commit | Exceptio
     try:
         with ExitStack() as holding:
             upload = holding.enter_context(hold(place, chunk.name, chunk.session_id))
+            if chunk.size not in {None, upload.size}:
+                return SizeDiffers()
             upload.append(chunk.data, at=chunk.begin)
             commit = upload.begin_commit(chunk.digest, by=chunk.by)
             held.push(holding.pop_all())
