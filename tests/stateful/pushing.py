@@ -170,7 +170,9 @@ class Pushing(Machine):
         elif not isinstance(answer, ManifestBlobUnknown):
             assert answer.tags == tuple(dict.fromkeys(tags))
             there = self.model.made(name)
+            fresh = {digest} - there.linked
             there.linked.add(digest)
+            self.model.joined(there, fresh)
             there.tags |= dict.fromkeys(tags, digest)
         else:
             assert there is None or digest not in there.linked
