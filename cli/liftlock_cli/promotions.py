@@ -37,7 +37,7 @@ expect_target_option = click.option(
 sparse_option = click.option(
     "--allow-sparse",
     is_flag=True,
-    help="Also if indexes name manifests that the target lacks then.  [default: refuse]",
+    help="Also if indexes or images name what the target lacks then.  [default: refuse]",
 )
 
 

@@ -155,7 +155,7 @@ def _sums(promotion: Promotion) -> str:
     ]
     if promotion.absent:
         more = "more than " if promotion.absent_more else ""
-        sums.append(f"{more}{count_text(len(promotion.absent), 'manifest')} absent")
+        sums.append(f"{more}{len(promotion.absent):,} absent")
     if promotion.purged:
         sums.append(f"{count_text(promotion.purged, 'manifest')} purged")
     return ", ".join(sums)

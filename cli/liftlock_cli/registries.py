@@ -25,7 +25,7 @@ from liftlock_cli.views import REGISTRIES, allowed_text, registry_document
 sparse_setting = click.option(
     "--allow-sparse/--no-allow-sparse",
     default=None,
-    help="Whether an index may name manifests that its repository lacks.  [default: as it is; "
+    help="Whether indexes and images may name what their repository lacks.  [default: as it is; "
     "of a new registry, no]",
 )
 delete_setting = click.option(
@@ -156,7 +156,7 @@ def print_registry(found: Registry, form: Form) -> None:
                     ("registry", found.name),
                     ("created", f"{instant_text(found.created_at)} by {found.created_by}"),
                     ("has", usage_text(found.usage)),
-                    ("sparse indexes", allowed_text(found.settings.allow_sparse)),
+                    ("sparse content", allowed_text(found.settings.allow_sparse)),
                     ("deleting", allowed_text(found.settings.allow_delete)),
                 ]
             )

@@ -36,7 +36,7 @@ class Limits:
     closure_manifests_max: int = 10_000
     """Manifests that one tag may bring along."""
     absent_listed_max: int = 1000
-    """Manifests that a sparse promotion, or the refusal of one, names as absent."""
+    """Manifests and blobs that a sparse promotion, or its refusal, names as absent."""
     transaction_records_max: int = 2_000_000
     promotion_items_max: int = 1000
     """Items of one promotion request; one may select any number of tags and repositories."""

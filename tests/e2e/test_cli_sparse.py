@@ -30,7 +30,7 @@ def test_it_must_be_meant_and_allowed(mirror):
     assert mirror.fails(4, *ask, "--allow-sparse", "--dry-run").splitlines() == [allowed]
     mirror.out("registry", "update", "prod", "--allow-sparse")
     assert mirror.fails(4, *ask).splitlines() == [meant]
-    assert f"{len(ABSENT)} manifest" in mirror.out(*ask, "--allow-sparse", "--dry-run")
+    assert f"{len(ABSENT)} absent" in mirror.out(*ask, "--allow-sparse", "--dry-run")
     done = mirror.json(*ask, "--allow-sparse")
     assert (done["absent"], done["absent_more"]) == (ABSENT, False)
     mirror.fails(3, "show", f"prod/mirror/tool@{ABSENT[0]}")

@@ -42,7 +42,10 @@ class Pushed(NamedTuple):
 pushes = st.builds(
     Pushed,
     st.sampled_from(
-        ["image", "index", "shared", "foreign", "that layer", "sparse", "untagged", "loose"]
+        [
+            *("image", "index", "shared", "foreign", "that layer", "sparse"),
+            *("holes", "holes filled", "untagged", "loose"),
+        ]
     ),
     st.sampled_from(REPOSITORIES),
     st.sampled_from(TAGS),
@@ -108,6 +111,10 @@ def push(engine: Engine, pushed: Pushed) -> None:
             tag,
             [image(engine, "far/x", seed=s, contents=[b"base", s.encode()]) for s in seed + "d"],
         ),
+        "holes": lambda: image(
+            engine, name, tag, seed=seed, contents=[b"base"], absent=[b"windows", seed.encode()]
+        ),
+        "holes filled": lambda: _filled(engine, name, tag, seed),
         "untagged": lambda: image(engine, name, None, seed=seed),
         "loose": lambda: upload(engine, name, seed.encode() * 3),
     }
@@ -122,6 +129,12 @@ def push(engine: Engine, pushed: Pushed) -> None:
         attachment(engine, referring, "of the referrer")
         if is_far:
             referrer(engine, built, seed=str(number), name="dev/b", tag="far")
+
+
+def _filled(engine: Engine, name: str, tag: str, seed: str) -> Built:
+    """The very same manifest as one with holes, which prod/a has, from where nothing is lacked."""
+    image(engine, "prod/a", None, seed=seed, contents=[b"base"], absent=[b"windows", seed.encode()])
+    return image(engine, name, tag, seed=seed, contents=[b"base", b"windows", seed.encode()])
 
 
 class Done(NamedTuple):
@@ -204,5 +217,51 @@ def undo(made: Engine, store: CountingStore, number: int) -> dict[str, Content]:
 @given(st.lists(pushes, min_size=2, max_size=10), requests)
 def test_big_and_small_do_the_same(before: list[Pushed], request: PromotionRequest) -> None:
     """E54, contract 2 and 10."""
+    at_once = done(before, request, 1000)
+    assert at_once == done(before, request, 2) == done(before, request, 1)
+
+
+class Wanted(NamedTuple):
+    """What is promoted of that which was pushed."""
+
+    which: int
+    form: str
+    target: str
+
+
+holed = st.builds(
+    Pushed,
+    st.sampled_from(["holes", "holes", "holes filled", "foreign", "that layer", "sparse", "loose"]),
+    st.sampled_from(["dev/a", "dev/b", "prod/a"]),
+    st.sampled_from("12"),
+    st.sampled_from("ab"),
+    st.just(()),
+    st.just(0),
+    st.just(value=False),
+)
+wanted = st.builds(
+    Wanted,
+    st.integers(0, 5),
+    st.sampled_from(["tag", "glob", "whole"]),
+    st.sampled_from(["prod", "prod/a", "dev/b", "prod/x"]),
+)
+
+
+@given(
+    st.lists(holed, min_size=2, max_size=6),
+    st.lists(wanted, min_size=1, max_size=3),
+    st.sampled_from([(Mode.COPY, False), (Mode.MOVE, False), (Mode.MOVE, True)]),
+)
+def test_what_names_what_is_absent_goes_alike(
+    before: list[Pushed], asked: list[Wanted], how: tuple[Mode, bool]
+) -> None:
+    """Of sources that are there, so that most of it happens."""
+    items = []
+    for which, form, target in asked:
+        pushed = before[which % len(before)]
+        source = f"{pushed.name}:{pushed.tag}" if form == "tag" else pushed.name
+        items.append(item(source, target, "*" if form == "glob" else None))
+    mode, purge = how
+    request = PromotionRequest(tuple(items), mode, None, purge, allow_sparse=True)
     at_once = done(before, request, 1000)
     assert at_once == done(before, request, 2) == done(before, request, 1)

@@ -41,7 +41,7 @@ EXAMPLES = {
     errors.NameTaken: (("dev",), 409, "dev"),
     errors.RegistryNotEmpty: (("dev", 7), 409, "dev"),
     errors.AttachmentsDiffer: (("sha256-0.sig", "sha256:0", "sha256:1"), 409, "sha256-0.sig"),
-    errors.SparseIndex: (("prod/a", ["sha256:0"]), 409, "prod/a"),
+    errors.SparseManifest: (("prod/a", ["sha256:0"]), 409, "prod/a"),
     errors.SparseRefused: (("prod", "prod/a", ["sha256:0"]), 409, "prod/a"),
     errors.PurgeRefused: (("dev",), 409, "dev"),
     errors.UndoRefused: ((7, "it changed"), 409, "7"),

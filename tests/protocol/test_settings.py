@@ -68,14 +68,42 @@ def test_a_sparse_index_is_taken_where_it_is_allowed(server, tools, repo):
     server.refused(server.http.delete(missing), 405, "UNSUPPORTED")  # E22
 
 
+@pytest.mark.parametrize("where", ["config", "layer"])
+@pytest.mark.parametrize("by", ["tag", "digest"])
+def test_a_sparse_image_is_taken_where_it_is_allowed(server, tools, repo, where, by):
+    """Its blobs are 404 until they are there, whatever other repositories have (contract 5)."""
+    config, layer = json.dumps({"by": by, "where": where}).encode(), f"{where} {by}".encode()
+    absent, content = (
+        {"config": config, "layer": layer}[where],
+        layer if where == "config" else config,
+    )
+    elsewhere = server.push_blob("prod/elsewhere", absent)
+    server.push_blob(repo, content)
+    digests = [tools.digest_of(each) for each in (config, layer)]
+    body = tools.manifest(digests[0], [(digests[1], len(layer))])
+    place = "sparse" if by == "tag" else tools.digest_of(body)
+    (entry,) = server.refused(server.put(repo, place, body), 404, "MANIFEST_BLOB_UNKNOWN")
+    assert entry["detail"] == {"digest": elsewhere}
+    with changed(server, "dev", allow_sparse=True):
+        assert server.put(repo, place, body).status_code == 201
+    assert server.http.get(f"/v2/{repo}/manifests/{place}").content == body
+    missing = f"/v2/{repo}/blobs/{elsewhere}"
+    for method in ("GET", "HEAD", "DELETE"):
+        assert server.http.request(method, missing).status_code == 404
+    mount = f"/v2/{repo}/blobs/uploads/?mount={elsewhere}&from=prod/elsewhere"
+    assert server.http.post(mount).status_code == 201
+    assert server.http.get(missing).content == absent
+    server.refused(server.http.delete(missing), 405, "UNSUPPORTED")
+
+
 def test_a_sparse_promotion_is_a_problem_until_it_is_meant_and_allowed(server, tools, repo):
     body, absent = sparse(server, tools, repo)
     target = repo.replace("dev/", "prod/")
     with changed(server, "dev", allow_sparse=True):
         assert server.put(repo, "1", body, tools.OCI_INDEX).status_code == 201
-    problem = server.problem(server.promote(f"{repo}:1", target), 409, "sparse-index")
+    problem = server.problem(server.promote(f"{repo}:1", target), 409, "sparse-manifest")
     rules = {violation["rule"]: violation for violation in problem["violations"]}
-    assert rules.keys() == {"sparse-index", "sparse-refused"}
+    assert rules.keys() == {"sparse-manifest", "sparse-refused"}
     for violation in rules.values():
         assert violation["object"] == target
         assert violation["missing"] == [absent.digest]
@@ -83,7 +111,7 @@ def test_a_sparse_promotion_is_a_problem_until_it_is_meant_and_allowed(server, t
             {"registry": "prod"} if violation["rule"] == "sparse-refused" else {}
         )
         assert absent.digest in violation["detail"]
-    assert '"allow_sparse": true' in rules["sparse-index"]["remedy"]
+    assert '"allow_sparse": true' in rules["sparse-manifest"]["remedy"]
     meant = server.promote(f"{repo}:1", target, allow_sparse=True)
     server.problem(meant, 409, "sparse-refused")
     with changed(server, "prod", allow_sparse=True):

@@ -23,7 +23,7 @@ from liftlock.errors import (
     PurgeRefused,
     RegistryUnknown,
     RepositoryUnknown,
-    SparseIndex,
+    SparseManifest,
     SparseRefused,
     TargetsCollide,
 )
@@ -285,21 +285,35 @@ class Forecast:
     def judge_gaps(self) -> None:
         """What is lacked must be meant, and the target's registry must allow it."""
         fresh: dict[RepositoryName, set[Digest]] = {}
+        blobs: dict[RepositoryName, set[Digest]] = {}
         for route, (_, reached, _) in zip(self.all_routes, self.plans, strict=True):
             if not route.is_inside:
-                there = self.before[route.target].linked
-                fresh.setdefault(route.target, set()).update(reached - there)
+                there = self.before[route.target]
+                fresh.setdefault(route.target, set()).update(reached - there.linked)
+                arriving = self.arriving(route, reached)
+                blobs.setdefault(route.target, {*there.blobs}).update(arriving)
         for target, linked in fresh.items():
             self.lacking[target] = self.model.gaps(linked) - self.before[target].linked
+            self.lacking[target] |= self.model.named(linked) - blobs[target]
         for whole in (*self.copies, *self.renames):
             is_inside = whole.source.registry == whole.target.registry
             if whole in self.copies or not is_inside:
-                self.lacking[whole.target] = self.model.gaps(self.before[whole.source].linked)
+                here = self.before[whole.source]
+                lacked = self.model.gaps(here.linked) | (self.model.named(here.linked) - here.blobs)
+                self.lacking[whole.target] = lacked
         for target, lacked in self.lacking.items():
             if lacked and not self.request.allow_sparse:
-                self.refusals.add(SparseIndex)
+                self.refusals.add(SparseManifest)
             if lacked and not self.model.settings[target.registry].allow_sparse:
                 self.refusals.add(SparseRefused)
+
+    def arriving(self, route: Route, reached: set[Digest]) -> set[Digest]:
+        """The blobs that a route brings: what its images name, as far as the source has it."""
+        here = self.before[route.source]
+        blobs = named_blobs(self.model, reached) & here.blobs
+        if route.is_whole:
+            blobs |= here.blobs - named_blobs(self.model, here.linked)
+        return blobs
 
     def judge_purge(self) -> None:
         sources = {leg.source for leg in (*self.routes, *self.wholes)}
@@ -341,18 +355,12 @@ class Forecast:
             done.renamed.append((there, whole.source))
 
     def bring(self, route: Route, there: ModelRepository, reached: set[Digest], done: Done) -> None:
-        known, here = self.model.known, self.before[route.source]
         fresh = reached - there.linked
         done.linked.setdefault(there, set()).update(fresh)
         done.has_filled |= not fresh.isdisjoint(self.model.gaps(there.linked))
         there.linked |= fresh
+        there.blobs |= self.arriving(route, reached)
         self.model.joined(there, fresh)
-        for digest in fresh:
-            there.blobs |= known[digest].blobs
-        for digest in reached:
-            there.blobs |= known[digest].foreign & here.blobs
-        if route.is_whole:
-            there.blobs |= here.blobs - named_blobs(self.model, here.linked)
 
     def leave(self, source: RepositoryName, done: Done) -> None:
         """Take from the source what a move takes."""

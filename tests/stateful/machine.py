@@ -121,9 +121,9 @@ class Machine(RuleBasedStateMachine):
         assert there.linked - may_lose <= linked <= there.linked | may_gain
         gained = linked - there.linked
         there.linked = linked
-        self.model.joined(there, gained)
         named = {blob for digest in may_gain & linked for blob in self.blobs_of(digest)}
         there.blobs = {blob for blob in there.blobs | named if self.has_blob(engine, name, blob)}
+        self.model.joined(there, gained)
 
     def blobs_of(self, digest: Digest) -> frozenset[Digest]:
         return self.model.known[digest].blobs | self.model.known[digest].foreign
@@ -146,9 +146,10 @@ class Machine(RuleBasedStateMachine):
         """Take in what was pushed."""
         there = self.model.made(built.name)
         self.model.know(built.digest, built.body)
+        fresh = {built.digest} - there.linked
         there.linked.add(built.digest)
-        self.model.joined(there, {built.digest})
         there.blobs |= {*built.blobs}
+        self.model.joined(there, fresh)
         if built.tag is not None:
             there.tags[built.tag] = built.digest
         for blob in built.blobs:
@@ -255,7 +256,8 @@ class Machine(RuleBasedStateMachine):
         for _, there in self.model.existing():
             for digest in there.linked:
                 assert there.linked | there.sparse >= {*self.model.known[digest].children}
-                assert there.blobs >= self.model.known[digest].blobs
+                assert there.blobs | there.holes >= self.model.known[digest].blobs
+            there.holes -= there.blobs  # what has come may not be absent once more
             assert there.linked >= set(there.tags.values())
 
     def teardown(self) -> None:

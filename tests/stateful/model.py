@@ -63,12 +63,17 @@ class ModelRepository:
     sparse: set[Digest] = field(default_factory=set)
     """What may be absent though an index names it: nobody has brought it in since."""
 
+    holes: set[Digest] = field(default_factory=set)
+    """As `sparse`, of blobs that a manifest names, but for foreign layers."""
+
     @property
     def is_empty(self) -> bool:
         return not (self.tags or self.linked)
 
     def copy(self) -> ModelRepository:
-        return ModelRepository({**self.tags}, {*self.linked}, {*self.blobs}, {*self.sparse})
+        return ModelRepository(
+            {**self.tags}, {*self.linked}, {*self.blobs}, {*self.sparse}, {*self.holes}
+        )
 
 
 class Model:
@@ -133,10 +138,22 @@ class Model:
             for child in sorted(self.gaps(there.linked))
         ]
 
+    def named(self, digests: Iterable[Digest]) -> set[Digest]:
+        """The blobs that some manifests name as their own."""
+        return {blob for digest in digests for blob in self.known[digest].blobs}
+
     def joined(self, there: ModelRepository, fresh: set[Digest]) -> None:
-        """What came is not absent any more; what it names may be."""
+        """What came is not absent any more; what it names may be, blobs that came aside."""
         there.sparse -= fresh
         there.sparse |= {c for d in fresh for c in self.known[d].children} - there.linked
+        there.holes |= self.named(fresh) - there.blobs
+
+    def holes(self) -> list[tuple[RepositoryName, Digest]]:
+        return [
+            (name, blob)
+            for name, there in self.existing()
+            for blob in sorted(self.named(there.linked) - there.blobs)
+        ]
 
     def closure(
         self, there: ModelRepository, roots: Iterable[Digest], without: Container[str] = ()

@@ -8,14 +8,23 @@ from forecast import Change, Done, Forecast
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
-from machine import REGISTRIES, TAGS, any_number, any_registry, pick
+from machine import (
+    REGISTRIES,
+    TAGS,
+    any_number,
+    any_registry,
+    any_repository,
+    any_tag,
+    pick,
+)
 from model import ModelRepository, is_attachment
 from pushing import Pushing
 
-from liftlock import Digest, Mode, PromotionRequest, RequestItem, Target
+from liftlock import Digest, Mode, PromotionRequest, RepositoryName, RequestItem, Target
 from liftlock.errors import LiftlockError
 from liftlock.model import Promotion, Side
 from liftlock.oci.reference import Selection
+from liftlock.testing.images import upload
 
 any_mode = st.sampled_from(Mode)
 any_side = st.sampled_from([None, None, *Side])
@@ -101,6 +110,32 @@ class Promoting(Pushing):
         source = Selection(name.registry, name.repository, digest=digest)
         items = (RequestItem(source, Target(registry, None, tag)),)
         self.promote(PromotionRequest(items, allow_sparse=sparse), "again")
+
+    @precondition(lambda self: self.model.holes())
+    @rule(
+        which=any_number,
+        filled=st.integers(0, 2),
+        source=any_repository,
+        tag=st.none() | any_tag,
+        then=any_sequel,
+    )
+    def promote_what_lacks_less(
+        self, which: int, filled: int, source: RepositoryName, tag: str | None, then: str
+    ) -> None:
+        """An image that lacks blobs at the target comes from where it has some of them."""
+        target, blob = pick(self.model.holes(), which)
+        digest = min(d for d in self.model.made(target).linked if blob in self.blobs_of(d))
+        if source.registry not in self.model.registries:
+            return
+        blobs = sorted(self.blobs_of(digest) & self.model.contents.keys())
+        for content in blobs[: filled + 1]:
+            self.both(lambda engine, c=content: upload(engine, source, self.model.contents[c]))
+            self.model.made(source).blobs.add(content)
+        self.push_again(sorted(self.model.known).index(digest), source, [])
+        if digest in self.model.made(source).linked:
+            selection = Selection(source.registry, source.repository, digest=digest)
+            item = RequestItem(selection, Target(target.registry, target.repository, tag))
+            self.promote(PromotionRequest((item,), allow_sparse=True), then)
 
     @precondition(lambda self: self.model.existing())
     @rule(

@@ -16,7 +16,7 @@ from machine import (
     any_tag,
     pick,
 )
-from model import SUFFIXES
+from model import SUFFIXES, ModelRepository
 
 from liftlock import ANYTHING, Digest, Reference, RepositoryName
 from liftlock.errors import (
@@ -27,7 +27,16 @@ from liftlock.errors import (
     Unsupported,
 )
 from liftlock.model import Condition, Expectation
-from liftlock.testing.images import Built, attachment, image, index, push, referrer, upload
+from liftlock.testing.images import (
+    Built,
+    attachment,
+    image,
+    index,
+    layer_of,
+    push,
+    referrer,
+    upload,
+)
 
 any_side = st.sampled_from(["", "any", "one", "none"])
 """Of an expectation: nothing said, anything, one digest, or none at all."""
@@ -37,8 +46,10 @@ class Pushing(Machine):
     def begin(self) -> None:
         super().begin()
         for seed in "ab":
-            self.push_image(REPOSITORIES[0], None, seed, foreign=False)
+            self.push_image(REPOSITORIES[0], None, seed, "no")
         self.push_index(0, 2, TAGS[0])
+        image_ = next(d for d in sorted(self.model.known) if self.model.known[d].blobs)
+        self.push_again(sorted(self.model.known).index(image_), REPOSITORIES[1], [TAGS[1]])
 
     @rule(name=any_repository)
     def upload_foreign(self, name: RepositoryName) -> None:
@@ -53,19 +64,14 @@ class Pushing(Machine):
         name=any_repository,
         tag=st.none() | any_tag,
         seed=st.sampled_from("abc"),
-        foreign=st.booleans(),
+        windows=st.sampled_from(["no", "foreign", "own"]),
     )
-    def push_image(
-        self,
-        name: RepositoryName,
-        tag: str | None,
-        seed: str,
-        *,
-        foreign: bool,
-    ) -> None:
-        named = [FOREIGN] if foreign else []
+    def push_image(self, name: RepositoryName, tag: str | None, seed: str, windows: str) -> None:
+        """Perhaps with a layer that some name as foreign, and others as their own."""
+        layers = [layer_of(seed), *([FOREIGN] if windows == "own" else [])]
+        foreign = [FOREIGN] if windows == "foreign" else []
         answer = self.both(
-            lambda engine: image(engine, name, tag, seed=seed, layers=1, foreign=named)
+            lambda engine: image(engine, name, tag, seed=seed, contents=layers, foreign=foreign)
         )
         if name.registry in self.model.registries:
             assert isinstance(answer, Built)
@@ -106,6 +112,13 @@ class Pushing(Machine):
             lambda engine: push(engine, name, None, known.body, media_type=media_type)
         )
         self.learn_or_miss(name, answer, {*known.children})
+
+    @precondition(lambda self: self.model.holes())
+    @rule(which=any_number)
+    def upload_what_is_absent(self, which: int) -> None:
+        name, blob = pick(self.model.holes(), which)
+        self.both(lambda engine: upload(engine, name, self.model.contents[blob]))
+        self.model.made(name).blobs.add(blob)
 
     def learn_or_miss(self, name: RepositoryName, answer: object, named: set[Digest]) -> None:
         """Take in an index; it is refused if something is absent and must not be."""
@@ -161,21 +174,28 @@ class Pushing(Machine):
     @precondition(lambda self: self.model.known)
     @rule(which=any_number, name=any_repository, tags=st.lists(any_tag, max_size=4))
     def push_again(self, which: int, name: RepositoryName, tags: list[str]) -> None:
-        """Under several tags, where it may be new, or lack what it names; then no tag is set."""
+        """Under several tags, where it may be new, or lack what it names; then no tag is set.
+
+        Unless that is allowed: so images come to be of which blobs are absent.
+        """
         digest = pick(sorted(self.model.known), which)
         answer = self.put(Reference(name, None, digest), digest, tags)
-        there = self.model.find(name)
         if name.registry not in self.model.registries:
             assert isinstance(answer, RegistryUnknown)
-        elif not isinstance(answer, ManifestBlobUnknown):
-            assert answer.tags == tuple(dict.fromkeys(tags))
-            there = self.model.made(name)
-            fresh = {digest} - there.linked
-            there.linked.add(digest)
-            self.model.joined(there, fresh)
-            there.tags |= dict.fromkeys(tags, digest)
-        else:
-            assert there is None or digest not in there.linked
+            return
+        known, there = self.model.known[digest], self.model.find(name) or ModelRepository()
+        missing = ({*known.children} - there.linked) | (known.blobs - there.blobs)
+        is_allowed = self.model.settings[name.registry].allow_sparse
+        if missing and digest not in there.linked and not is_allowed:
+            assert isinstance(answer, ManifestBlobUnknown)
+            assert set(answer.missing) == {str(each) for each in missing}
+            return
+        assert answer.tags == tuple(dict.fromkeys(tags))
+        there = self.model.made(name)
+        fresh = {digest} - there.linked
+        there.linked.add(digest)
+        self.model.joined(there, fresh)
+        there.tags |= dict.fromkeys(tags, digest)
 
     @precondition(lambda self: self.model.linked())
     @rule(which=any_number, tag=any_tag, seen=any_number, at=any_side, not_at=any_side)

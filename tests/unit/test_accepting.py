@@ -15,7 +15,7 @@ from liftlock.errors import (
     ManifestUnknown,
     PlanOutdated,
     PurgeRefused,
-    SparseIndex,
+    SparseManifest,
     SparseRefused,
 )
 from liftlock.metadata import keys
@@ -89,9 +89,9 @@ def test_it_must_be_meant_and_allowed(sets: Engine, way: str, mode: Mode, *, mer
         promote(sets, asked, mode=mode)  # another name: nothing comes that was not there
         return
     neither = refusals(sets, asked, mode=mode)
-    assert kinds(neither) == [SparseIndex, SparseRefused]
+    assert kinds(neither) == [SparseManifest, SparseRefused]
     for error in neither:
-        assert isinstance(error, SparseIndex | SparseRefused)
+        assert isinstance(error, SparseManifest | SparseRefused)
         assert error.missing == absent
         assert not error.more
         assert all(digest in str(error) for digest in absent)
@@ -99,7 +99,7 @@ def test_it_must_be_meant_and_allowed(sets: Engine, way: str, mode: Mode, *, mer
     assert "--allow-sparse" in str(neither[0])
     assert kinds(refusals(sets, asked, mode=mode, allow_sparse=True)) == [SparseRefused]
     sets.update_registry(target, ALLOW, by="me")
-    assert kinds(refusals(sets, asked, mode=mode)) == [SparseIndex]
+    assert kinds(refusals(sets, asked, mode=mode)) == [SparseManifest]
     done = promote(sets, asked, mode=mode, allow_sparse=True)
     assert tuple(map(str, done.absent)) == absent
     assert not done.absent_more
@@ -129,7 +129,7 @@ def test_what_another_item_brings_is_not_lacked(
         child(sets, number, f"test/{number}", f"c{number}")
         items.append(item(f"test/{number}", target, "*"))
     before = rows(sets_store)
-    assert kinds(refusals(sets, *items[:2])) == [SparseIndex, SparseRefused]
+    assert kinds(refusals(sets, *items[:2])) == [SparseManifest, SparseRefused]
     assert rows(sets_store) == before
     said = promote(sets, *items[::order], dry_run=True)
     done = promote(sets, *items[::order], plan=said.plan)
@@ -163,9 +163,9 @@ def test_all_targets_that_would_lack_something_are_told(sets: Engine) -> None:
     sets.update_registry("prod", ALLOW, by="me")
     told = refusals(sets, item("dev", "prod", "*"), item("dev/app:1", "test/x"))
     assert [(type(each), each.target) for each in told] == [
-        (SparseIndex, "prod/app"),
-        (SparseIndex, "prod/web"),
-        (SparseIndex, "test/x"),
+        (SparseManifest, "prod/app"),
+        (SparseManifest, "prod/web"),
+        (SparseManifest, "test/x"),
         (SparseRefused, "test/x"),
     ]
 
@@ -180,7 +180,7 @@ def test_of_many_the_first_are_named(
         multi = sparse(engine, absent=5)
         absent = sorted(str(each.digest) for each in multi.children[1:])
         for error in refusals(engine, asked):
-            assert isinstance(error, SparseIndex | SparseRefused)
+            assert isinstance(error, SparseManifest | SparseRefused)
             assert (len(error.missing), error.more) == (3, True)
             assert "and more" in str(error)
         engine.update_registry("prod", ALLOW, by="me")

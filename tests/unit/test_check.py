@@ -97,6 +97,14 @@ class Damage:
             self.engine.update_registry("dev", SettingsChange(allow_sparse=False), by="me")
         return multi, absent
 
+    def push_sparse_image(self) -> tuple[Built, Digest]:
+        """Push an image with a layer that dev/app lacks, and one that is foreign; return both."""
+        with self.sealed():
+            self.engine.update_registry("dev", SettingsChange(allow_sparse=True), by="me")
+            app = image(self.engine, DEV, "holes", seed="h", absent=[b"absent"], foreign=[b"f"])
+            self.engine.update_registry("dev", SettingsChange(allow_sparse=False), by="me")
+        return app, Digest.of(b"absent")
+
     @contextmanager
     def sealed(self) -> Iterator[None]:
         """What the engine does meanwhile has its seals."""
@@ -311,18 +319,47 @@ def test_referrer_that_is_listed_is_linked(damage: Damage) -> None:
 def test_an_absence_is_no_fault(damage: Damage) -> None:
     """Whatever the registry allows by now."""
     damage.push_sparse()
+    damage.push_sparse_image()
     assert findings(damage) == []
 
 
 def test_absence_is_listed(damage: Damage) -> None:
     multi, absent = damage.push_sparse()
-    damage.delete(Table.SPARSE, keys.sparse_key(damage.dev, absent.digest.key, multi.digest.key))
+    damage.delete(
+        Table.SPARSE,
+        keys.sparse_key(damage.dev, keys.MANIFEST, absent.digest.key, multi.digest.key),
+    )
+    assert rules(damage) == {"absence-is-listed"}
+
+
+def test_an_absent_blob_is_listed(damage: Damage) -> None:
+    app, absent = damage.push_sparse_image()
+    listed = keys.sparse_key(damage.dev, keys.BLOB, absent.key, app.digest.key)
+    damage.delete(Table.SPARSE, listed)
+    assert rules(damage) == {"absence-is-listed"}
+    holder = keys.BY_PARENT + app.digest.key
+    damage.delete(Table.HOLDERS, damage.holder(keys.BLOB, absent, holder, keys.NAMES_ONLY))
+    assert rules(damage) == {"holder-is-there"}  # neither granted nor listed
+    damage.put(Table.SPARSE, listed)
+    assert rules(damage) == {"holder-is-there"}
+
+
+def test_a_foreign_layer_is_not_listed(damage: Damage) -> None:
+    app, _ = damage.push_sparse_image()
+    foreign = Digest.of(b"f").key
+    damage.put(Table.SPARSE, keys.sparse_key(damage.dev, keys.BLOB, foreign, app.digest.key))
     assert rules(damage) == {"absence-is-listed"}
 
 
 def test_what_is_listed_as_absent_is_absent(damage: Damage) -> None:
     child, index_ = damage.multi.children[0].digest.key, damage.multi.digest.key
-    damage.put(Table.SPARSE, keys.sparse_key(damage.prod, child, index_))
+    damage.put(Table.SPARSE, keys.sparse_key(damage.prod, keys.MANIFEST, child, index_))
+    assert rules(damage) == {"absence-is-listed"}
+
+
+def test_a_blob_that_is_listed_as_absent_is_absent(damage: Damage) -> None:
+    blob, app = damage.app.blobs[0].key, damage.app.digest.key
+    damage.put(Table.SPARSE, keys.sparse_key(damage.dev, keys.BLOB, blob, app))
     assert rules(damage) == {"absence-is-listed"}
 
 

@@ -648,8 +648,8 @@ LONGEST = {
         LONG, keys.MANIFEST, DIGEST, keys.GRANTS, keys.BY_TAG + TAG.encode()
     ),
     "referrer_key": keys.referrer_key(LONG, DIGEST, bytes(16), DIGEST),
-    "sparse_key": keys.sparse_key(LONG, DIGEST, DIGEST),
-    "sparse_prefix": keys.sparse_prefix(LONG, DIGEST),
+    "sparse_key": keys.sparse_key(LONG, keys.BLOB, DIGEST, DIGEST),
+    "sparse_prefix": keys.sparse_prefix(LONG, keys.BLOB, DIGEST),
     "referrers_prefix": keys.referrers_prefix(LONG, DIGEST, bytes(16)),
     "item_key": max(keys.item_key(LONG, LONG, TAG, DIGEST), keys.item_key(LONG, LONG, "", DIGEST)),
     "tag_history_key": keys.tag_history_key(LONG, TAG, LONG),

@@ -85,15 +85,6 @@ def test_elsewhere_it_is_refused_with_all_that_is_missing(engine: Engine) -> Non
     assert list(refused.value.missing) == absent
 
 
-def test_blobs_are_required_all_the_same(engine: Engine) -> None:
-    """Only children of an index may be absent, not what an image consists of."""
-    whole = child(engine, 1)
-    reference = Reference(DEV, "1")
-    with pytest.raises(ManifestBlobUnknown) as refused:
-        engine.put_manifest(reference, whole.body, media_type=whole.media_type, by="me")
-    assert set(refused.value.missing) == {str(blob) for blob in whole.blobs}
-
-
 def test_what_was_allowed_stays_when_it_is_allowed_no_more(
     engine: Engine, store: MemoryMetadataStore
 ) -> None:

@@ -50,7 +50,7 @@ class _Repository:
         self.expected: Counter[bytes] = Counter()
         """Holder rows that must be there, by kind of holder."""
         self.absent = 0
-        """Children that indexes name and that are not there, each as often as it is named."""
+        """What manifests name and is not there, foreign layers aside, as often as it is named."""
 
     def check(self) -> list[Finding]:
         row = keys.id_key(self.number)
@@ -130,13 +130,18 @@ class _Repository:
             grant = keys.GRANTS if linked else keys.NAMES_ONLY
             self.require_holder(keys.MANIFEST, child, holder, grant)
             if not linked:
-                self.absent += 1
-                row = keys.sparse_key(self.number, child, digest)
-                if self.txn.get(Table.SPARSE, row) is None:
-                    self.fault("absence-is-listed", f"{Digest(child)} is named and not there")
+                self.require_listed(keys.MANIFEST, child, digest)
+        blobs = (*edges.blobs, *edges.foreign)
+        granted, waiting = links.presence(self.txn, self.number, keys.BLOB, blobs)
         for blob in edges.blobs:
-            self.require_holder(keys.BLOB, blob, holder)
-        granted = links.presence(self.txn, self.number, keys.BLOB, edges.foreign).granted
+            # One that is neither there, nor listed or only named as absent, should be there.
+            is_absent = blob not in granted and (
+                blob in waiting or self.is_listed(keys.BLOB, blob, digest)
+            )
+            if is_absent:
+                self.require_listed(keys.BLOB, blob, digest)
+            grant = keys.NAMES_ONLY if is_absent else keys.GRANTS
+            self.require_holder(keys.BLOB, blob, holder, grant)
         for blob in edges.foreign:
             grant = keys.GRANTS if blob in granted else keys.NAMES_ONLY
             self.require_holder(keys.BLOB, blob, holder, grant)
@@ -149,6 +154,16 @@ class _Repository:
             self.fault("referrer-is-listed", f"{Digest(digest)} is not under its subject")
         if self.txn.get(Table.LINKS, keys.link_key(self.number, edges.subject)) is not None:
             self.require_holder(keys.MANIFEST, digest, keys.BY_SUBJECT + edges.subject)
+
+    def require_listed(self, kind: bytes, digest: bytes, parent: bytes) -> None:
+        self.absent += 1
+        if not self.is_listed(kind, digest, parent):
+            self.fault("absence-is-listed", f"{Digest(digest)} is named and not there")
+
+    def is_listed(self, kind: bytes, digest: bytes, parent: bytes) -> bool:
+        """Tell whether something is listed as absent."""
+        row = keys.sparse_key(self.number, kind, digest, parent)
+        return self.txn.get(Table.SPARSE, row) is not None
 
     def require_holder(
         self, kind: bytes, digest: bytes, holder: bytes, grant: bytes = keys.GRANTS

@@ -112,7 +112,7 @@ def _change(repository: int, tag: str, old: bytes | None, new: bytes) -> Change:
 def _require_content(
     txn: ReadTxn, name: RepositoryName, found: FoundRepository | None, edges: Edges
 ) -> links.Absent:
-    """Return what is absent and may be: foreign layers, and where it is allowed children.
+    """Return what is absent and may be: foreign layers, and where it is allowed all else.
 
     Raises:
         ManifestBlobUnknown: anything else is absent; with all of it.
@@ -121,14 +121,13 @@ def _require_content(
     blobs = (*edges.blobs, *edges.foreign)
     granted = links.presence(txn, number, keys.BLOB, blobs).granted
     linked = links.find_linked(txn, number, edges.children)
-    children = [child for child in edges.children if child not in linked]
-    is_sparse = children and registries.settings_of(txn, name.registry).allow_sparse
-    missing = [] if is_sparse else list(children)
-    missing += [blob for blob in edges.blobs if blob not in granted]
-    if missing:
+    children = frozenset(child for child in edges.children if child not in linked)
+    absent = frozenset(blob for blob in blobs if blob not in granted)
+    missing = [digest for digest in edges.children if digest in children]
+    missing += [digest for digest in edges.blobs if digest in absent]
+    if missing and not registries.settings_of(txn, name.registry).allow_sparse:
         raise ManifestBlobUnknown(str(name), [str(Digest(digest)) for digest in missing])
-    layers = frozenset(blob for blob in edges.foreign if blob not in granted)
-    return links.Absent(layers, frozenset(children))
+    return links.Absent(absent, children)
 
 
 def _join_others(

@@ -354,7 +354,7 @@ class Engine(BlobEngine):
             expect_target: where the caller saw the target's tag.
             attachments: whose attachment tags count where each side's have what the other lacks.
             purge: with a move, unlink at once what nothing at the source needs any more.
-            allow_sparse: that indexes may name manifests which the target lacks.
+            allow_sparse: that indexes and images may name what the target lacks.
             dry_run: only say what would be done.
             plan: as in `promote_all`.
             key: as in `promote_all`.
@@ -410,7 +410,7 @@ class Engine(BlobEngine):
             PlanOutdated: the plan is not what `plan` says; has the new one.
             TargetsCollide: several sources would be one target.
             AttachmentsDiffer: somebody must say whose attachments count.
-            SparseIndex, SparseRefused, PurgeRefused: a setting, or nothing said, is against it.
+            SparseManifest, SparseRefused, PurgeRefused: a setting, or nothing said, is against it.
         """
         asked = Asked(request, act_of(by, comment, self.limits), plan, key)
         if dry_run:

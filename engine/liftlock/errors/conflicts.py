@@ -58,8 +58,8 @@ class AttachmentsDiffer(Conflict):
         self.target = target
 
 
-class SparseIndex(Conflict):
-    """Indexes would name manifests that the target lacks, and nobody said that this is meant."""
+class SparseManifest(Conflict):
+    """Manifests would name what the target lacks, and nobody said that this is meant."""
 
     def __init__(self, target: str, missing: Iterable[str], *, more: bool = False) -> None:
         self.target = target
@@ -67,13 +67,13 @@ class SparseIndex(Conflict):
         """The first of the digests that the target would lack."""
         self.more = more
         super().__init__(
-            f"Indexes would name manifests that {target} lacks: {_listed(self.missing, more)}. "
-            "Push them to the source first, or say that this is meant: --allow-sparse."
+            f"Indexes or images would name what {target} lacks: {_listed(self.missing, more)}. "
+            "Push that to the source first, or say that this is meant: --allow-sparse."
         )
 
 
 class SparseRefused(Conflict):
-    """Indexes would name manifests that the target lacks, and its registry refuses such."""
+    """Manifests would name what the target lacks, and its registry refuses such."""
 
     def __init__(
         self, registry: str, target: str, missing: Iterable[str], *, more: bool = False
@@ -84,8 +84,8 @@ class SparseRefused(Conflict):
         """The first of the digests that the target would lack."""
         self.more = more
         super().__init__(
-            f"Registry {registry} accepts no sparse indexes (allow_sparse), and {target} would "
-            f"lack {_listed(self.missing, more)}. Push them to the source or to the target first, "
+            f"Registry {registry} accepts no sparse manifests (allow_sparse), and {target} would "
+            f"lack {_listed(self.missing, more)}. Push that to the source or to the target first, "
             f"or allow it with `liftlock registry update {registry} --allow-sparse`."
         )
 

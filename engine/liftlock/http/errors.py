@@ -60,7 +60,7 @@ TABLE: Final[Mapping[type[LiftlockError], Said]] = {
     errors.NameTaken: Said(409, "DENIED"),
     errors.RegistryNotEmpty: Said(409, "DENIED"),
     errors.AttachmentsDiffer: Said(409, "DENIED"),
-    errors.SparseIndex: Said(409, "DENIED"),
+    errors.SparseManifest: Said(409, "DENIED"),
     errors.SparseRefused: Said(409, "DENIED"),
     errors.PurgeRefused: Said(409, "DENIED"),
     errors.UndoRefused: Said(409, "DENIED"),
@@ -164,7 +164,7 @@ def weight_of(error: BaseException) -> int:
 def _weight(error: LiftlockError) -> int:
     if isinstance(error, errors.PlanOutdated) and isinstance(error.promotion, Promotion):
         return len(error.promotion.items) + len(error.promotion.manifests)
-    if isinstance(error, ManifestBlobUnknown | errors.SparseIndex | errors.SparseRefused):
+    if isinstance(error, ManifestBlobUnknown | errors.SparseManifest | errors.SparseRefused):
         return len(error.missing)
     return 1
 

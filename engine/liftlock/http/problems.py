@@ -62,8 +62,8 @@ REMEDIES: Final[Mapping[type[LiftlockError], str]] = {
     errors.AttachmentsDiffer: (
         'Say whose attachment tags count: "attachments": "source" or "attachments": "target".'
     ),
-    errors.SparseIndex: 'Push what is missing to the source, or send "allow_sparse": true.',
-    errors.SparseRefused: "Push what is missing, or let the registry allow sparse indexes.",
+    errors.SparseManifest: 'Push what is missing to the source, or send "allow_sparse": true.',
+    errors.SparseRefused: "Push what is missing, or let the registry allow sparse manifests.",
     errors.PurgeRefused: "Leave `purge` out, or let the source's registry allow deleting.",
     errors.TargetsCollide: "Give each source a target of its own.",
     errors.KeyReused: "Send a new request under a new Idempotency-Key.",
@@ -132,7 +132,7 @@ def _violation(error: LiftlockError) -> dict[str, object]:
         "detail": str(error),
         "facts": facts,
     }
-    if isinstance(error, errors.SparseIndex | errors.SparseRefused):
+    if isinstance(error, errors.SparseManifest | errors.SparseRefused):
         violation["missing"] = error.missing
     remedy = REMEDIES.get(kind_of(error) or type(error))
     if remedy is not None:

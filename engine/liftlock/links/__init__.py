@@ -11,7 +11,7 @@ Invariants (docs/format.md):
 - For one digest in one repository either all holder rows grant or none does. Rows that only name
   are of content that a manifest mentions and the repository lacks; whatever brings it in makes
   them grant, in the same transaction (`bring_in` of blobs, `fill_in` of manifests).
-- `sparse` has exactly the manifests that holder rows only name.
+- `sparse` has exactly what holder rows only name, but for foreign layers.
 - Whatever loses a granting holder gets a hold in the same transaction.
 - A subject holder is there exactly while subject and referrer are both linked.
 """
@@ -55,7 +55,7 @@ from liftlock.links.reading import (
     tags_of,
     without_other_holder,
 )
-from liftlock.links.sparse import awaited, fill_in, iter_absent
+from liftlock.links.sparse import awaited, fill_in, iter_absent, sparse_among
 from liftlock.links.tags import ONE_TAG, put_tag, remove_tag
 
 __all__ = [
@@ -98,6 +98,7 @@ __all__ = [
     "referrers_of",
     "remove_tag",
     "retype",
+    "sparse_among",
     "subjects_of",
     "tags_of",
     "type_hash",

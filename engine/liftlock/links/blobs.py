@@ -8,6 +8,7 @@ from liftlock import history, names
 from liftlock.history import Act
 from liftlock.links.holders import put_hold, put_holder
 from liftlock.links.reading import presence
+from liftlock.links.sparse import forget_absent
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
@@ -24,23 +25,23 @@ def bring_in(
 ) -> None:
     """Make the rows that name `waiting` blobs grant, now that these come in."""
     # Bounded: as many rows as there are manifests in the repository that name absent blobs.
+    # Whether they do as of a foreign layer, and so do not list it, their row does not say.
     prefixes = [
         prefix + keys.NAMES_ONLY
         for prefix in keys.held_prefixes(repository.id, keys.BLOB, sorted(waiting))
     ]
     for key in (key for rows in txn.scan_many(Table.HOLDERS, prefixes) for key, _ in rows):
         _, _, named, _, holder = keys.split_holder(key)
-        draft.delete(Table.HOLDERS, key)
-        put_holder(draft, repository.id, keys.BLOB, named, holder)
+        complete(draft, repository.id, named, holder[1:])
 
 
 def complete(draft: Draft, repository: int, blob: bytes, parent: bytes) -> None:
-    """Make a row grant that this draft has put for a blob that it took for absent."""
-    holder = keys.BY_PARENT + parent
-    draft.delete(
-        Table.HOLDERS, keys.holder_key(repository, keys.BLOB, blob, keys.NAMES_ONLY, holder)
-    )
-    put_holder(draft, repository, keys.BLOB, blob, holder)
+    """Make the row grant by which a manifest has named a blob that was absent then.
+
+    The row may be written, or in this draft, for a blob that it took for absent.
+    """
+    forget_absent(draft, repository, keys.BLOB, blob, parent)
+    put_holder(draft, repository, keys.BLOB, blob, keys.BY_PARENT + parent)
 
 
 def gain_blob(

@@ -24,8 +24,8 @@ _NO_TYPE: Final = bytes(TYPE_BYTES)
 class Absent(NamedTuple):
     """What a repository lacks of that which manifests name, and does not get either."""
 
-    layers: Collection[bytes] = ()
-    """Foreign layers."""
+    blobs: Collection[bytes] = ()
+    """Configs and layers, foreign ones among them."""
     children: Collection[bytes] = ()
     """Of indexes."""
 
@@ -58,19 +58,23 @@ def link_manifest(
     """
     draft.put(Table.LINKS, keys.link_key(repository.id, digest), link.encode())
     holder = keys.BY_PARENT + digest
-    children = edges.children
-    if absent.children:
-        children = tuple([child for child in children if child not in absent.children])
-        lacking = [child for child in edges.children if child in absent.children]
-        name_absent(draft, repository.id, lacking, digest)
-    for kind, named in (
-        (keys.MANIFEST, children),
-        (keys.BLOB, edges.blobs),
-        (keys.BLOB, edges.foreign),
+    for kind, named, lacked in (
+        (keys.MANIFEST, edges.children, absent.children),
+        (keys.BLOB, edges.blobs, absent.blobs),
+        (keys.BLOB, edges.foreign, absent.blobs),
     ):
-        for grant, some in _by_grant(named, absent.layers) if named else ():
-            rows = keys.holder_keys(repository.id, kind, some, grant, holder)
+        if not named:
+            continue
+        there, not_there = _parted(named, lacked)
+        rows = keys.holder_keys(repository.id, kind, there, keys.GRANTS, holder)
+        draft.put_bare(Table.HOLDERS, rows)
+        if not not_there:
+            continue
+        if named is edges.foreign:
+            rows = keys.holder_keys(repository.id, kind, not_there, keys.NAMES_ONLY, holder)
             draft.put_bare(Table.HOLDERS, rows)
+        else:
+            name_absent(draft, repository.id, kind, not_there, digest)
     if edges.subject is not None:
         draft.put(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
     draft.touch(repository.id, repository.record, ONE_MANIFEST)
@@ -122,8 +126,8 @@ def unlink_manifest(
         if grant == keys.GRANTS:
             lost.append((kind, named))
             continue
-        if kind == keys.MANIFEST:
-            forget_absent(draft, repository.id, named, digest)
+        if named not in edges.foreign:
+            forget_absent(draft, repository.id, kind, named, digest)
         # An undo may bring in what was absent, and so has made this row grant in the same draft.
         granting = keys.holder_key(repository.id, kind, named, keys.GRANTS, holder)
         if draft.is_put(Table.HOLDERS, granting):
@@ -160,14 +164,15 @@ def parent_rows(
     return rows
 
 
-def _by_grant(
+def _parted(
     named: Sequence[bytes], absent: Collection[bytes]
-) -> Sequence[tuple[bytes, Sequence[bytes]]]:
+) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    """Part what is there from what is absent."""
     if not absent:
-        return ((keys.GRANTS, named),)
+        return named, ()
     return (
-        (keys.GRANTS, [digest for digest in named if digest not in absent]),
-        (keys.NAMES_ONLY, [digest for digest in named if digest in absent]),
+        [digest for digest in named if digest not in absent],
+        [digest for digest in named if digest in absent],
     )
 
 

@@ -1,7 +1,8 @@
-"""Manifests that an index names and its repository lacks: named there, and no more than that.
+"""What a sparse manifest names and its repository lacks: named there, and no more than that.
 
-Of each such pair there are two rows: the holder row that only names, as of a foreign layer, and one
-in `sparse`, where what a repository lacks is one short range, however much it has.
+Such are an index's children, and an image's config and layers. Of each such pair there are two
+rows: the holder row that only names, as of a foreign layer, and one in `sparse`, where what a
+repository lacks is one short range, however much it has. A foreign layer is never listed there.
 """
 
 from __future__ import annotations
@@ -14,33 +15,40 @@ from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.draft import Draft
 
 
-def name_absent(draft: Draft, repository: int, children: Collection[bytes], parent: bytes) -> None:
-    """Draft that an index names children that its repository lacks."""
-    holder = keys.BY_PARENT + parent
-    rows = keys.holder_keys(repository, keys.MANIFEST, children, keys.NAMES_ONLY, holder)
+def name_absent(
+    draft: Draft, repository: int, kind: bytes, digests: Collection[bytes], parent: bytes
+) -> None:
+    """Draft that a manifest names content that its repository lacks."""
+    rows = keys.holder_keys(repository, kind, digests, keys.NAMES_ONLY, keys.BY_PARENT + parent)
     draft.put_bare(Table.HOLDERS, rows)
-    listed = [keys.sparse_key(repository, child, parent) for child in children]
+    listed = [keys.sparse_key(repository, kind, digest, parent) for digest in digests]
     draft.put_bare(Table.SPARSE, listed)
 
 
-def forget_absent(draft: Draft, repository: int, child: bytes, parent: bytes) -> None:
-    """Draft that an index names an absent child no more: the index goes, or the child came."""
+def forget_absent(draft: Draft, repository: int, kind: bytes, digest: bytes, parent: bytes) -> None:
+    """Draft that a manifest names something absent no more: the manifest goes, or that came."""
     holder = keys.BY_PARENT + parent
-    row = keys.holder_key(repository, keys.MANIFEST, child, keys.NAMES_ONLY, holder)
-    draft.delete(Table.HOLDERS, row)
-    draft.delete(Table.SPARSE, keys.sparse_key(repository, child, parent))
+    draft.delete(Table.HOLDERS, keys.holder_key(repository, kind, digest, keys.NAMES_ONLY, holder))
+    draft.delete(Table.SPARSE, keys.sparse_key(repository, kind, digest, parent))
+
+
+def sparse_among(txn: ReadTxn, repositories: Sequence[int]) -> set[int]:
+    """Return those of some repositories that lack anything listed: nearly everywhere, none."""
+    prefixes = [keys.sparse_prefix(repository) for repository in repositories]
+    rows = zip(repositories, txn.first_many(Table.SPARSE, prefixes), strict=True)
+    return {repository for repository, row in rows if row is not None}
 
 
 def awaited(
     txn: ReadTxn, repository: int, manifests: Sequence[bytes]
 ) -> dict[bytes, tuple[bytes, ...]]:
     """Return those of some manifests that are named there while absent, and the indexes that do."""
-    if txn.first_many(Table.SPARSE, (keys.sparse_prefix(repository),))[0] is None:
-        return {}  # nearly everywhere
-    prefixes = [keys.sparse_prefix(repository, manifest) for manifest in manifests]
+    if repository not in sparse_among(txn, (repository,)):
+        return {}
+    prefixes = [keys.sparse_prefix(repository, keys.MANIFEST, manifest) for manifest in manifests]
     found = zip(manifests, txn.scan_many(Table.SPARSE, prefixes), strict=True)
     return {
-        manifest: tuple(keys.split_sparse(key)[1] for key, _ in rows)
+        manifest: tuple(keys.split_sparse(key)[2] for key, _ in rows)
         for manifest, rows in found
         if rows
     }
@@ -56,15 +64,15 @@ def fill_in(draft: Draft, repository: int, parents: Mapping[bytes, Collection[by
     """
     for child, naming in parents.items():
         for parent in naming:
-            forget_absent(draft, repository, child, parent)
+            forget_absent(draft, repository, keys.MANIFEST, child, parent)
             put_holder(draft, repository, keys.MANIFEST, child, keys.BY_PARENT + parent)
 
 
-def iter_absent(txn: ReadTxn, repository: int) -> Iterator[bytes]:
-    """Stream the manifests that a repository's indexes name and it lacks; each once."""
-    before = b""
+def iter_absent(txn: ReadTxn, repository: int) -> Iterator[tuple[bytes, bytes]]:
+    """Stream kind and digest of what a repository's manifests name and it lacks; each once."""
+    before: tuple[bytes, bytes] | None = None
     for key, _ in txn.scan(Table.SPARSE, keys.sparse_prefix(repository)):
-        child, _ = keys.split_sparse(key)
-        if child != before:
-            yield child
-        before = child
+        kind, digest, _ = keys.split_sparse(key)
+        if (kind, digest) != before:
+            yield kind, digest
+        before = kind, digest

@@ -112,23 +112,23 @@ def split_referrer(key: bytes) -> tuple[bytes, bytes, bytes]:
     return key[8:end], key[end : end + 16], key[end + 16 :]
 
 
-def sparse_key(repository: int, child: bytes, parent: bytes) -> bytes:
-    """`sparse`: repository id, absent child's digest, digest of an index that names it.
+def sparse_key(repository: int, kind: bytes, digest: bytes, parent: bytes) -> bytes:
+    """`sparse`: repository id, kind and digest of what is absent, digest of a manifest naming it.
 
-    Child before index, because what comes in asks who has named it.
+    What is absent before who names it, because what comes in asks who has named it.
     """
-    return repository.to_bytes(8, "big") + child + parent
+    return repository.to_bytes(8, "big") + kind + digest + parent
 
 
-def sparse_prefix(repository: int, child: bytes = b"") -> bytes:
-    """`sparse`: the prefix of all that a repository lacks, or of the indexes that name a child."""
-    return repository.to_bytes(8, "big") + child
+def sparse_prefix(repository: int, kind: bytes = b"", digest: bytes = b"") -> bytes:
+    """`sparse`: the prefix of all that a repository lacks, or of those that name one thing."""
+    return repository.to_bytes(8, "big") + kind + digest
 
 
-def split_sparse(key: bytes) -> tuple[bytes, bytes]:
-    """Take a `sparse` key apart: child, index."""
-    end = 8 + key_length(key[8])
-    return key[8:end], key[end:]
+def split_sparse(key: bytes) -> tuple[bytes, bytes, bytes]:
+    """Take a `sparse` key apart: kind and digest of what is absent, and who names it."""
+    end = 9 + key_length(key[9])
+    return key[8:9], key[9:end], key[end:]
 
 
 def item_key(event: int, repository: int, tag: str, digest: bytes) -> bytes:

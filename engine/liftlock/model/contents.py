@@ -54,7 +54,7 @@ class RegistrySettings:
     """What a registry accepts."""
 
     allow_sparse: bool = False
-    """Whether an index may name manifests that its repository lacks."""
+    """Whether indexes and images may name what their repository lacks."""
     allow_delete: bool = True
     """Whether tags, manifests, blobs and repositories can be deleted, and moves can purge."""
 

@@ -96,8 +96,8 @@ class Promotion(NamedTuple):
     plan: str = ""
     """The hash of the plan, for a dry run that is to be held to; empty for an undo."""
     absent: tuple[Digest, ...] = ()
-    """Manifests that promoted indexes name and that the target lacks; only right after, and at
-    most `absent_listed_max`."""
+    """What promoted indexes and images name and the target lacks, foreign layers aside; only right
+    after, and at most `absent_listed_max`."""
     absent_more: bool = False
     """Whether it lacks others besides."""
 

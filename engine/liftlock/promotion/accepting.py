@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from liftlock import links
-from liftlock.errors import LiftlockError, PurgeRefused, SparseIndex, SparseRefused
+from liftlock.errors import LiftlockError, PurgeRefused, SparseManifest, SparseRefused
+from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.model import RegistrySettings
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion.gaps import Gaps
+from liftlock.promotion.bringing import Bringing
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.values import Way, Whole
 
@@ -22,7 +23,7 @@ SettingsOf = Callable[[str], RegistrySettings]
 
 
 class Lacking:
-    """What each target will lack of that which the indexes that it gets name."""
+    """What each target will lack of that which the manifests that it gets name."""
 
     def __init__(self, most: int) -> None:
         """Begin with nothing.
@@ -31,16 +32,20 @@ class Lacking:
             most: so many are named in an answer or a refusal, and looked up of a whole repository.
         """
         self._most = most
-        self._by_target: dict[RepositoryName, dict[bytes, None]] = {}
+        self._by_target: dict[RepositoryName, set[tuple[bytes, bytes]]] = {}
+        """Kind and digest."""
 
-    def add_part(self, target: RepositoryName, gaps: Gaps) -> None:
+    def add_part(self, target: RepositoryName, bringing: Bringing) -> None:
         """Take in what some images leave open, or fill."""
-        if gaps.absent:
-            self._by_target.setdefault(target, {}).update(dict.fromkeys(gaps.absent))
-        known = self._by_target.get(target)
-        if known:
-            for child in gaps.filled:
-                known.pop(child, None)
+        gaps = bringing.gaps
+        if gaps.children or gaps.blobs:
+            known = self._by_target.setdefault(target, set())
+            known.update((keys.MANIFEST, child) for child in gaps.children)
+            known.update((keys.BLOB, blob) for blob in gaps.blobs)
+        if target in self._by_target:
+            known = self._by_target[target]
+            known.difference_update((keys.MANIFEST, child) for child in gaps.filled)
+            known.difference_update((keys.BLOB, blob) for blob, _ in bringing.completed)
 
     def add_whole(self, txn: ReadTxn, whole: Whole) -> None:
         """Take in what a repository lacks that goes as it is; of a merge, its images are asked.
@@ -52,11 +57,11 @@ class Lacking:
         )
         if is_moved or whole.way is Way.COPY:
             found = islice(links.iter_absent(txn, whole.source.id), self._most + 1)
-            self._by_target.setdefault(whole.target_name, {}).update(dict.fromkeys(found))
+            self._by_target.setdefault(whole.target_name, set()).update(found)
 
     def listed(self) -> tuple[tuple[bytes, ...], bool]:
         """Return what is lacked somewhere, as far as it may be named, and whether there is more."""
-        every = list({child: None for lacked in self._by_target.values() for child in lacked})
+        every = {digest for lacked in self._by_target.values() for _, digest in lacked}
         return tuple(sorted(every)[: self._most]), len(every) > self._most
 
     def refusals(
@@ -66,10 +71,11 @@ class Lacking:
         for target, lacked in sorted(self._by_target.items()):
             if not lacked:
                 continue
-            missing = [str(Digest(child)) for child in sorted(lacked)[: self._most]]
-            more = len(lacked) > self._most
+            digests = sorted({digest for _, digest in lacked})
+            missing = [str(Digest(digest)) for digest in digests[: self._most]]
+            more = len(digests) > self._most
             if not request.allow_sparse:
-                yield SparseIndex(str(target), missing, more=more)
+                yield SparseManifest(str(target), missing, more=more)
             if not settings_of(target.registry).allow_sparse:
                 yield SparseRefused(target.registry, str(target), missing, more=more)
 

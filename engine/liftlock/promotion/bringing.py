@@ -1,8 +1,8 @@
 """Bringing content from one repository into another: what must be linked that is not yet.
 
 Metadata only. A manifest that the target has is passed over with all that it names, since the
-target then has that too; only what a foreign layer, or an index's absent child, has become since
-is looked at again.
+target then has that too; only what a foreign layer, or something else that is absent, has become
+since is looked at again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Bringing(NamedTuple):
     manifests: tuple[Member, ...]
     """Those to be linked."""
     absent: Collection[bytes]
-    """Foreign layers that the target lacks and does not get: the source lacks them too."""
+    """Blobs that the target lacks and does not get: the source lacks them too."""
     arriving_sizes: tuple[int, ...]
     """Sizes of the blobs that the target gains, in bytes."""
     waiting: Collection[bytes]
@@ -78,12 +78,12 @@ class Arrivals:
         if bringing.waiting or bringing.completed:
             self.filled.update(bringing.waiting, (blob for blob, _ in bringing.completed))
         self.filled.update(bringing.gaps.filled)
-        note_named(self.sparse, bringing.manifests, bringing.gaps.absent)
+        note_named(self.sparse, bringing.manifests, bringing.gaps.children)
         for member in bringing.manifests:
             self.linked.add(member.digest)
             if member.edges.subject is not None:
                 self.referrers.setdefault(member.edges.subject, []).append(member.digest)
-            for blob in member.edges.foreign:
+            for blob in (*member.edges.blobs, *member.edges.foreign) if bringing.absent else ():
                 if blob in bringing.absent:
                     self.named.setdefault(blob, []).append(member.digest)
 
@@ -101,7 +101,7 @@ class Known(NamedTuple):
     waiting: Collection[bytes]
     """Blobs that are named there while absent."""
     absent: Collection[bytes]
-    """Foreign layers that neither target nor source has."""
+    """Blobs that neither target nor source has."""
     sizes: Mapping[bytes, int]
     """Of the blobs that it lacks, in bytes."""
     referrers: Mapping[bytes, Sequence[bytes]]
@@ -129,15 +129,14 @@ def look(
         loose: blobs of the source that shall come as well.
     """
     number = target or 0  # no repository has id 0: nothing is there
+    sparse = links.sparse_among(txn, (source, number))
     linked = links.find_linked(txn, number, [member.digest for member in members])
     new = [member for member in members if member.digest not in linked]
+    # What a sparse target has linked may be in want of blobs, as whatever names a foreign layer.
     wanted: dict[bytes, None] = {}
-    others: list[bytes] = []
-    for member in new:
-        edges = member.edges
-        wanted.update(dict.fromkeys(edges.blobs))
-        if edges.subject is not None:
-            others.append(edges.subject)
+    for member in members if number in sparse else new:
+        wanted.update(dict.fromkeys(member.edges.blobs))
+    others = [member.edges.subject for member in new if member.edges.subject is not None]
     foreign = [blob for member in members for blob in member.edges.foreign]
     if foreign or loose:
         wanted.update(dict.fromkeys(foreign))
@@ -145,8 +144,8 @@ def look(
     granted, waiting = links.presence(txn, number, keys.BLOB, list(wanted))
     lacking = [blob for blob in wanted if blob not in granted]
     absent: Collection[bytes] = ()
-    if foreign:
-        asked = [blob for blob in dict.fromkeys(foreign) if blob not in granted]
+    asked = lacking if source in sparse else [b for b in dict.fromkeys(foreign) if b not in granted]
+    if asked:
         absent = frozenset(asked) - links.presence(txn, source, keys.BLOB, asked).granted
     others += strangers(new, members)
     digests = [member.digest for member in new]
@@ -158,7 +157,7 @@ def look(
         absent,
         links.find_sizes(txn, lacking),
         {digest: found for digest, found in zip(digests, waiting_for, strict=True) if found},
-        links.awaited(txn, number, digests),
+        links.awaited(txn, number, digests) if number in sparse else NOBODY_NAMES,
     )
 
 
@@ -185,6 +184,9 @@ def bring(
     for member in everything:
         if member.edges.foreign:
             wanted.update(dict.fromkeys(member.edges.foreign))
+        if known.waiting or coming.named:  # also for what is linked, and named it while absent
+            blobs = member.edges.blobs
+            wanted.update({b: None for b in blobs if b in known.waiting or b in coming.named})
     if loose:
         wanted.update(dict.fromkeys(loose))
     arriving = [b for b in wanted if b not in granted and b not in arrived and b not in absent]
@@ -199,7 +201,7 @@ def bring(
         _joins(known, new, coming),
         tuple([b for b in loose if b not in granted and b not in arrived]) if loose else (),
         tuple(completed),
-        gaps_of(new, everything, (known.linked, there), known.awaited, coming.sparse),
+        gaps_of(new, everything, (known.linked, there), known.awaited, coming.sparse, absent),
     )
     if arrivals is not None:
         arrivals.note(brought, arriving)

@@ -80,7 +80,7 @@ def draft_bringing(
     at: Instant,
 ) -> None:
     """Draft the links, holders and counts by which `target` gets what it lacks."""
-    absent = links.Absent(bringing.absent, bringing.gaps.absent)
+    absent = links.Absent(bringing.absent, bringing.gaps.children)
     for member in bringing.manifests:
         link = LinkRecord(event, member.media_type)
         links.link_manifest(draft, target, member.digest, member.edges, link, absent)

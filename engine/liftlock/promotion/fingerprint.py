@@ -30,8 +30,10 @@ class Fingerprint:
             self._change("remove", change)
         for member in part.bringing.manifests:
             self._feed("link", member.digest, member.media_type)
-        for child in sorted(part.bringing.gaps.absent):
+        for child in sorted(part.bringing.gaps.children):
             self._feed("absent", child)
+        for blob in sorted(part.bringing.gaps.blobs):
+            self._feed("absent blob", blob)
         for child, parents in sorted(part.bringing.gaps.filled.items()):
             self._feed("fill", child, *parents)
         for member in part.purged:

@@ -1,8 +1,9 @@
-"""Gaps: children of indexes that a repository lacks, left open or filled by a promotion.
+"""Gaps: what manifests name and a repository lacks, left open or filled by a promotion.
 
-An index may name manifests that its repository lacks, where the registry allows it. Promoted, it
-names them at the target, and grants there what the target has, or gets from elsewhere in the same
-promotion.
+A manifest may name children and blobs that its repository lacks, where the registry allows it.
+Promoted, it names them at the target, and grants there what the target has, or gets from elsewhere
+in the same promotion. Here are the children, and what is told of both; how blobs come in is the
+same as of foreign layers (`bringing`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ NOBODY_NAMES: Final[Naming] = MappingProxyType({})
 class Gaps(NamedTuple):
     """What becomes of gaps in a target."""
 
-    absent: Collection[bytes] = ()
-    """Children of the indexes to be linked that the target lacks then, too."""
+    children: Collection[bytes] = ()
+    """Of the indexes to be linked: those that the target lacks then, too."""
+    blobs: Collection[bytes] = ()
+    """Of the images to be linked, but for foreign layers: those that the target lacks then."""
     filled: Naming = NOBODY_NAMES
     """Manifests to be linked that indexes have named so far while absent, also earlier in the same
     promotion; and these indexes."""
@@ -43,6 +46,7 @@ def gaps_of(
     there: Sequence[Collection[bytes]],
     awaited: Naming,
     named: MutableMapping[bytes, list[bytes]],
+    absent_blobs: Collection[bytes],
 ) -> Gaps:
     """Decide what becomes of gaps.
 
@@ -52,8 +56,9 @@ def gaps_of(
         there: manifests that the target has or gets before these.
         awaited: which of `new` indexes of the target name so far.
         named: those that indexes name which the same promotion links; what fills them is taken out.
+        absent_blobs: those that neither the target nor the source has; also foreign layers.
     """
-    absent = [
+    children = [
         child for child in strangers(new, members) if not any(child in linked for linked in there)
     ]
     filled = {}
@@ -62,7 +67,17 @@ def gaps_of(
             parents = {*awaited.get(member.digest, ()), *named.pop(member.digest, ())}
             if parents:
                 filled[member.digest] = sorted(parents)
-    return Gaps(frozenset(absent), filled) if absent or filled else NO_GAPS
+    blobs = needed(new, absent_blobs)
+    if not (children or blobs or filled):
+        return NO_GAPS
+    return Gaps(frozenset(children), blobs, filled)
+
+
+def needed(members: Iterable[Member], absent: Collection[bytes]) -> Collection[bytes]:
+    """Return those of some absent blobs that one of `members` names other than as foreign."""
+    if not absent:
+        return ()
+    return {blob for member in members for blob in member.edges.blobs if blob in absent}
 
 
 def note_named(

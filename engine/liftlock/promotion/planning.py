@@ -94,7 +94,7 @@ class _Planning:
                 mark.add_part(route, part)
             changes_nothing = changes_nothing and part.is_unchanged
             manifests += len(part.bringing.manifests)
-            lacking.add_part(route.target_name, part.bringing.gaps)
+            lacking.add_part(route.target_name, part.bringing)
             if is_big:
                 records += _records_of(self.txn, self.request, route, part)
             else:

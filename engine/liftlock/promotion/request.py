@@ -42,7 +42,7 @@ class PromotionRequest:
     purge: bool = False
     """With a move: unlink at once what nothing at the source needs any more."""
     allow_sparse: bool = False
-    """Whether indexes may name manifests that the target lacks: that this is meant."""
+    """Whether indexes and images may name what the target lacks: that this is meant."""
     faults: tuple[LiftlockError, ...] = ()
     """What is wrong with items that are left out for it: with one of these, all is refused."""
 

@@ -109,7 +109,9 @@ def _touched(
     filled = {
         member.digest
         for member in found.members.values()
-        if not arrivals.filled.isdisjoint((*member.edges.foreign, *member.edges.children))
+        if not arrivals.filled.isdisjoint(
+            (*member.edges.blobs, *member.edges.foreign, *member.edges.children)
+        )
     }
     touched = set()
     for digest in there:

@@ -27,6 +27,7 @@ from liftlock.promotion.answers import told
 from liftlock.promotion.bringing import Arrivals, Known, bring, look
 from liftlock.promotion.closure import Closure, closure
 from liftlock.promotion.drafting import draft_part
+from liftlock.promotion.gaps import needed
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.values import Part, Route, TagChange
 
@@ -94,6 +95,8 @@ def promote_together(
         target = route.target
         assert target is not None
         known = look(txn, route.source.id, target.id, found.members.values())
+        if needed(found.members.values(), known.absent):
+            continue  # as of absent children
         coming = arrivals.setdefault(target.id, Arrivals())
         for image in images:
             part = _part(image, found, known, coming)

@@ -180,7 +180,7 @@ class Plan:
     settings: dict[str, RegistrySettings] = field(default_factory=dict)
     """Of the registries on whose settings it rests."""
     absent: tuple[bytes, ...] = ()
-    """What targets will lack of that which their new indexes name, as far as it is told."""
+    """What targets will lack of that which their new manifests name, as far as it is told."""
     absent_more: bool = False
 
 

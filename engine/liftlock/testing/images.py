@@ -102,6 +102,7 @@ def image(
     layers: int = 2,
     contents: Sequence[bytes] | None = None,
     foreign: Sequence[bytes] = (),
+    absent: Sequence[bytes] = (),
     subject: Built | Json | None = None,
     artifact_type: str | None = None,
     annotations: Mapping[str, str] | None = None,
@@ -117,6 +118,7 @@ def image(
         layers: how many.
         contents: the layers' bytes, in place of `layers` made up from the seed.
         foreign: contents of layers that are named as non-distributable, and not uploaded.
+        absent: contents of layers that are named like any other, and not uploaded either.
         subject: makes it a referrer.
         artifact_type: its `artifactType`.
         annotations: its annotations.
@@ -126,12 +128,13 @@ def image(
     if contents is None:
         contents = [layer_of(seed, number) for number in range(layers)]
     pushed = [upload(engine, name, blob, algorithm=algorithm) for blob in (config, *contents)]
-    absent = [Digest.of(content, algorithm) for content in foreign]
+    only_named = [Digest.of(content, algorithm) for content in (*foreign, *absent)]
+    types = [FOREIGN_LAYER] * len(foreign) + [LAYER] * len(absent)
     document = _image_document(
         _descriptor(CONFIG, pushed[0], config),
         [
             *(_descriptor(LAYER, d, c) for d, c in zip(pushed[1:], contents, strict=True)),
-            *(_descriptor(FOREIGN_LAYER, d, c) for d, c in zip(absent, foreign, strict=True)),
+            *map(_descriptor, types, only_named, (*foreign, *absent)),
         ],
         subject,
         artifact_type,
@@ -145,7 +148,7 @@ def image(
         OCI_MANIFEST,
         built.body,
         tuple(pushed),
-        tuple(absent),
+        tuple(only_named),
     )
 
 
