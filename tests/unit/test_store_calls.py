@@ -119,12 +119,34 @@ def absent_children_that_came_in(engine: Engine, size: int) -> None:
     index(engine, DEV, "1", children)
 
 
+def absent_blobs(engine: Engine, size: int) -> None:
+    """Half of them the target has."""
+    _allow(engine)
+    named = [str(number).encode() for number in range(size)]
+    image(engine, DEV, "1", absent=named)
+    for content in named[::2]:
+        upload(engine, PROD, content)
+
+
+def absent_blobs_that_came_in(engine: Engine, size: int) -> None:
+    """The target names them, and gets them by the promotion; it has the same image, too."""
+    _allow(engine)
+    named = [str(number).encode() for number in range(size)]
+    for name in (PROD, DEV):
+        image(engine, name, "1", seed="1", absent=named)
+        image(engine, name, "0", seed=str(name), absent=named)
+    for content in named:
+        upload(engine, DEV, content)
+
+
 def _allow(engine: Engine) -> None:
     for registry in ("dev", "prod"):
         engine.update_registry(registry, SettingsChange(allow_sparse=True), by="me")
 
 
 BUILDS: list[Build] = [
+    absent_blobs,
+    absent_blobs_that_came_in,
     absent_children,
     absent_children_that_came_in,
     layers,
@@ -213,7 +235,16 @@ def test_a_push_of_many_tags_asks_no_more_than_one_of_one(
     assert few == many
 
 
-@pytest.mark.parametrize("build", [absent_children, absent_children_that_came_in])
+@pytest.mark.parametrize(
+    "build",
+    [
+        absent_blobs,
+        absent_blobs_that_came_in,
+        absent_children,
+        absent_children_that_came_in,
+        foreign_layers_that_came_in,
+    ],
+)
 def test_records_of_what_is_only_named_are_counted(
     engine: Engine, counted: Engine, counting: CountingStore, build: Build
 ) -> None:
@@ -221,6 +252,20 @@ def test_records_of_what_is_only_named_are_counted(
     counting.reset()
     done = promoted(counted, mode=Mode.COPY)
     assert done.records == counting.written
+
+
+def test_only_of_what_is_sparse_more_is_asked(
+    engine: Engine, counted: Engine, counting: CountingStore
+) -> None:
+    """Nearly everything is not: one look at both sides tells."""
+    _allow(engine)
+    image(engine, DEV, "plain")
+    plain = Reference(DEV, "plain")
+    before = calls(counting, lambda: counted.promote(plain, Target("prod", "x"), by="me"))
+    image(engine, DEV, "1", seed="sparse", absent=[b"absent"])
+    after = calls(counting, lambda: counted.promote(plain, Target("prod", "y"), by="me"))
+    assert after - before == {"first_many": 1}
+    assert before - after == {}
 
 
 def test_reading_a_blob_is_a_matter_of_few_rows(

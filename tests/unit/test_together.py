@@ -59,6 +59,9 @@ def new_engine() -> Engine:
     ]
     index(engine, "prod/app", "holes", some[1:])
     index(engine, "dev/web", "holes", some[:2])
+    image(engine, "dev/gap", "hole", seed="hole", absent=(b"absent", b"gone"))
+    image(engine, "prod/app", "waits", seed="waits", absent=(b"absent",))
+    image(engine, "dev/web", "fills", seed="fills", contents=[b"absent"])
     plain = image(engine, "dev/app", "sbomed", seed="sbomed")
     referrer(engine, plain, seed="sbom")
     signed = image(engine, "dev/app", "signed", seed="signed")
@@ -135,6 +138,13 @@ def test_plain_ones_are_planned_together(engines, monkeypatch) -> None:
             asked("dev/web:holes", "qa/app:h1", allow_sparse=True),
         ],
         [PLAIN[0], PLAIN[3], asked("dev/web:holes", "prod/app:h1", allow_sparse=True)],
+        [
+            *PLAIN,
+            asked("dev/web:fills", "prod/app:f1"),
+            asked("dev/web:fills", "prod/app:f2"),
+            asked("dev/gap:hole", "prod/app"),
+            asked("dev/gap:hole", "prod/app", allow_sparse=True),
+        ],
     ],
     ids=[
         "plain",
@@ -145,6 +155,7 @@ def test_plain_ones_are_planned_together(engines, monkeypatch) -> None:
         "two targets",
         "sparse",
         "sparse and meant",
+        "absent blobs",
     ],
 )
 def test_it_is_as_if_one_came_after_the_other(engines, asks: list[Ask]) -> None:
@@ -169,6 +180,7 @@ def tags(engine: Engine) -> dict[str, dict[str, str]]:
 
 SOURCES = ["dev/app:v0", "dev/app:v1", "dev/app:signed", "dev/app:multi", "dev/web:v1", "dev/app:x"]
 SOURCES += ["prod/app:old", "qa/app:v9", "none/app:v1", "dev/web:holes", "prod/app:holes"]
+SOURCES += ["dev/gap:hole", "dev/web:fills"]
 TARGETS = ["prod", "prod/app:t", "qa/app:t", "qa/new", "none", "dev/app:t"]
 any_ask = st.builds(
     asked,
@@ -248,7 +260,7 @@ def test_each_can_be_undone_by_itself(engines) -> None:
     for promotion in done[::2]:
         engine.undo(promotion.id, by="me")
     found = {tag.name for tag in engine.list_tags(RepositoryName("prod", "app")).entries}
-    assert found == {"holes", "old", "v0", "v1", "v3"}
+    assert found == {"holes", "old", "v0", "v1", "v3", "waits"}
 
 
 def test_what_they_share_is_counted_once(engines) -> None:
