@@ -214,6 +214,9 @@ class Pushing(Machine):
         name, tag = pick(self.model.tagged(), which)
         expected, holds = self.expectation(name, tag, seen, at, not_at)
         answer = self.both(lambda engine: engine.delete_tag(name, tag, by="me", expect=expected))
+        if not self.model.allows_deletes(name):
+            assert isinstance(answer, Unsupported)
+            return
         assert isinstance(answer, TagMoved) is not holds
         if holds:
             assert answer == self.model.made(name).tags.pop(tag)
