@@ -53,7 +53,7 @@ def test_a_foreign_namespace_is_ignored(server, repo):
         ("PATCH", f"blobs/{ABSENT}", "DELETE, GET, HEAD"),
         ("DELETE", "tags/list", "GET, HEAD"),
         ("PUT", "blobs/uploads/", "POST"),
-        ("POST", "blobs/uploads/x", "DELETE, GET, PATCH, PUT"),
+        ("POST", "blobs/uploads/x", "DELETE, GET, HEAD, PATCH, PUT"),
         ("DELETE", f"referrers/{ABSENT}", "GET, HEAD"),
         ("BREW", "tags/list", "GET, HEAD"),
     ],

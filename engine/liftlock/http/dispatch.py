@@ -35,12 +35,9 @@ _BASE_METHODS: Final = _methods(GET=base)
 _CATALOG: Final = _methods(GET=catalog.list_names)
 _TAGS: Final = _methods(GET=tags.list_tags)
 _UPLOADS: Final = _methods(POST=uploads.start)
-_UPLOAD: Final[Mapping[str, Handler]] = {
-    "GET": uploads.show,  # a HEAD of a session means nothing to any client
-    "PATCH": uploads.append,
-    "PUT": uploads.finish,
-    "DELETE": uploads.cancel,
-}
+_UPLOAD: Final = _methods(
+    GET=uploads.show, PATCH=uploads.append, PUT=uploads.finish, DELETE=uploads.cancel
+)
 _NOUNS: Final = {
     "blobs": _methods(GET=blobs.get, DELETE=blobs.delete),
     "manifests": _methods(GET=manifests.get, PUT=manifests.put, DELETE=manifests.delete),
