@@ -69,6 +69,15 @@ class TestPull:
         other = server.http.get(f"/v2/{repo}/manifests/1", headers={"If-None-Match": '"x"'})
         assert other.status_code == 200
 
+    def test_who_says_so_in_several_lines_gets_it_too(self, server, repo):
+        """RFC 9110, 5.3: lines of one name are one list. Only the first was read."""
+        image = server.push_image(repo, "1")
+        for target in (f"manifests/{image.digest}", f"blobs/{image.config}"):
+            etag = f'"{target.partition("/")[2]}"'
+            lines = [("If-None-Match", '"x"'), ("If-None-Match", etag)]
+            answer = server.http.get(f"/v2/{repo}/{target}", headers=lines)
+            assert (answer.status_code, answer.content) == (304, b"")
+
 
 class TestPush:
     def test_parameters_of_the_content_type_are_ignored(self, server, repo, tools):

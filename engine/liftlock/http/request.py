@@ -145,11 +145,10 @@ class Request:
 
     def has_etag(self, etag: str) -> bool:
         """Tell whether the client says that it has what `etag` names (If-None-Match)."""
-        known = self.headers.get("if-none-match")
-        if known is None:
-            return False
         return any(
-            candidate.strip().removeprefix("W/") in {etag, "*"} for candidate in known.split(",")
+            candidate.strip().removeprefix("W/") in {etag, "*"}
+            for line in self.headers.getlist("if-none-match")
+            for candidate in line.split(",")
         )
 
 
