@@ -111,6 +111,31 @@ def test_referrers_are_described_and_filtered(server, repo, tools):
     assert [entry["digest"] for entry in filtered.json()["manifests"]] == [signed.digest]
 
 
+@pytest.mark.parametrize(
+    ("artifact_type", "asked"),
+    [
+        ("application/x.sbom+json", "application/x.sbom+json"),
+        ("application/x.sbom+json", "application%2Fx.sbom%2Bjson"),
+        ("no media/type", "no%20media/type"),
+    ],
+)
+def test_a_plus_in_a_type_may_stand_as_it_is(server, repo, artifact_type, asked):
+    """As a person writes it who uses curl. It was read as a blank: nobody was told, none found."""
+    image = server.push_image(repo, "1")
+    pushed = {
+        refer(
+            server, repo, image.digest, artifactType=artifact_type, annotations={"n": number}
+        ).digest
+        for number in "12"
+    }
+    target, seen = f"/v2/{repo}/referrers/{image.digest}?n=1&artifactType={asked}", []
+    while target:
+        answer = server.get(target)
+        seen += [entry["digest"] for entry in answer.json()["manifests"]]
+        target = answer.headers.get("link", "").partition("<")[2].partition(">")[0]
+    assert sorted(seen) == sorted(pushed)
+
+
 @pytest.mark.parametrize("artifact_type", [None, "application/x.sbom+json"])
 def test_referrers_come_in_pages(server, repo, artifact_type):
     image = server.push_image(repo, "1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from liftlock.errors import PageInvalid
 from liftlock.http.answers import Header
@@ -53,4 +53,5 @@ def next_page(request: Request, path: str, *, entries: int, **others: str | None
         others: the cursor by its name, and what else the client asked for.
     """
     asked = {"n": str(entries)} | {name: text for name, text in others.items() if text is not None}
-    return (b"link", f'<{request.public(path)}?{urlencode(asked)}>; rel="next"'.encode("ascii"))
+    query = urlencode(asked, quote_via=quote)
+    return (b"link", f'<{request.public(path)}?{query}>; rel="next"'.encode("ascii"))

@@ -92,10 +92,13 @@ class Request:
     def query(self) -> QueryParams:
         """The query's parameters, percent-decoded.
 
+        A plus is a plus, as in any part of a URL (RFC 3986), and not a blank, as in a form: media
+        types are full of the one and have none of the other.
+
         Raises:
             RequestRefused: one that can mean one thing comes twice, and means two.
         """
-        parameters = QueryParams(self._query)
+        parameters = QueryParams(self._query.replace(b"+", b"%2B"))
         for name, value in parameters.multi_items():
             if name in _ONE_PARAMETER and parameters[name] != value:
                 sentence = f"The query has `{name}` twice, with different values."
