@@ -151,6 +151,15 @@ def test_referrers_come_in_pages(server, repo, artifact_type):
     assert set(seen) == pushed
 
 
+@pytest.mark.parametrize("last", ["x", "-1", "sha256:" + "f" * 64, "abc", "%00", "%ff", "9" * 3001])
+def test_a_place_that_no_page_named_is_refused(server, repo, last):
+    """It was called no number of entries."""
+    image = server.push_image(repo, "1")
+    answer = server.get(f"/v2/{repo}/referrers/{image.digest}?last={last}")
+    (entry,) = server.refused(answer, 400, "UNSUPPORTED")
+    assert "no place in a list of referrers" in entry["message"]
+
+
 def walk(server, target, most, params):
     """Follow the Link headers; return all digests. No page has more than `most`."""
     answer = server.http.get(target, params=params)

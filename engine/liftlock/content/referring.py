@@ -45,7 +45,8 @@ def list_referrers(
         PageInvalid: `after` is no position.
     """
     if not _POSITION.fullmatch(after):
-        raise PageInvalid(after)
+        fault = "no place in a list of referrers: take `last` from the Link of the page before"
+        raise PageInvalid(after, fault)
     repository = names.get_id(txn, name)
     if limit == 0:
         return Page((), more=False)

@@ -94,10 +94,12 @@ class Unsupported(Invalid):
 
 
 class PageInvalid(Invalid):
-    """A paging parameter is not a count from 0 up."""
+    """A paging parameter is neither a count from 0 up nor a place that a page before named."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(f"{shown(text)} is no number of entries: give a whole number from 0 up.")
+    def __init__(
+        self, text: str, fault: str = "no number of entries: give a whole number from 0 up"
+    ) -> None:
+        super().__init__(f"{shown(text)} is {fault}.")
         self.text = text
 
 
