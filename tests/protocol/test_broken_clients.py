@@ -248,6 +248,37 @@ class TestRefusedBodies:
             client.sendall(head("PATCH", "/v2/Dev/a/blobs/uploads/x", *lines))
             hasty.refused(hasty.answer(client), 400, "NAME_INVALID")
 
+    @pytest.mark.parametrize("method", ["PATCH", "PUT"])
+    @pytest.mark.parametrize("wrong", ["session", "repository", "place", "length"])
+    def test_who_waits_need_not_send_what_nobody_wants(self, hasty, repo, tools, method, wrong):
+        """It was asked for the first piece of a body for which there was no session."""
+        location = hasty.start_upload(repo)
+        query = f"?digest={tools.digest_of(CONTENT)}" if method == "PUT" else ""
+        target, length, at, status, code = {
+            "session": (f"{location}x", SIZE, 0, 404, "BLOB_UPLOAD_UNKNOWN"),
+            "repository": (location.replace(repo, "dev/x"), SIZE, 0, 404, "BLOB_UPLOAD_UNKNOWN"),
+            "place": (location, SIZE, 5, 416, "BLOB_UPLOAD_INVALID"),
+            "length": (location, 2**40 + 1, 0, 400, "SIZE_INVALID"),
+        }[wrong]
+        spanned = f"Content-Range: {at}-{at + length - 1}"
+        lines = (f"Content-Length: {length}", spanned, "Expect: 100-continue")
+        with hasty.connect() as client:
+            client.sendall(head(method, target + query, *lines))
+            assert client.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 %d" % status
+            answer = hasty.answer(client)
+        hasty.refused(answer, status, code)
+        assert answer.headers.get("range") == ("0-0" if wrong == "place" else None)
+        assert hasty.http.get(location).headers["range"] == "0-0"
+        assert hasty.http.delete(location).status_code == 204
+
+    def test_a_body_longer_than_a_blob_may_be_is_not_waited_for(self, hasty, repo):
+        """In one request, and without the courtesy of asking first."""
+        with hasty.connect() as client:
+            target = f"/v2/{repo}/blobs/uploads/?digest={ABSENT}"
+            client.sendall(head("POST", target, f"Content-Length: {2**40 + 1}"))
+            (entry,) = hasty.refused(hasty.answer(client), 400, "SIZE_INVALID")
+            assert "blob_bytes_max" in entry["message"]
+
     def test_who_waits_and_is_welcome_is_asked(self, hasty, repo, tools):
         location = hasty.start_upload(repo)
         with hasty.connect() as client:

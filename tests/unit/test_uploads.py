@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from liftlock import Digest, RepositoryName
+from liftlock import Digest, Limits, RepositoryName
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import DAY_MS
 from liftlock.engine import Engine, LastChunk, SizeDiffers
@@ -14,6 +14,7 @@ from liftlock.errors import (
     ChunkOutOfOrder,
     DigestInvalid,
     RegistryUnknown,
+    SizeInvalid,
     StoreFull,
     UploadBusy,
     UploadUnknown,
@@ -45,6 +46,25 @@ def test_a_session_does_not_outlive_its_registry(engine: Engine) -> None:
     engine.create_registry("dev", by="me")
     with pytest.raises(UploadUnknown), engine.hold_upload(DEV, session):
         pass
+
+
+def test_a_blob_has_a_largest_size(
+    store: MemoryMetadataStore, blobs: MemoryBlobStore, clock: FakeClock
+) -> None:
+    """In one chunk, in several, and in a last one; what came before stays."""
+    with Engine(store, blobs, limits=Limits(blob_bytes_max=10), clock=clock) as engine:
+        engine.create_registry("dev", by="tests")
+        session = started(engine, b"1234567")
+        for chunk in (b"8901", b"x" * 100):
+            with engine.hold_upload(DEV, session) as held:
+                with pytest.raises(SizeInvalid, match="blob_bytes_max"):
+                    held.append(chunk)
+                assert held.size == 7
+            (refused,) = engine.finish_uploads([last(session, chunk)])
+            assert isinstance(refused, SizeInvalid)
+        (found,) = engine.finish_uploads([last(session, b"890", b"1234567890")])
+        assert isinstance(found, BlobContent)
+        assert read(engine, DEV, Digest.of(b"1234567890")) == b"1234567890"
 
 
 # --- ended together ---------------------------------------------------------------------------

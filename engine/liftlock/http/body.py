@@ -51,6 +51,11 @@ class Body:
         self._deadline = 0.0
         self._progress = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether the client still waits to be asked for it."""
+        return self._waits and not self.complete
+
     async def piece(self, most: int) -> list[bytes]:
         """Return the next bytes as they came, at least `most` of them unless the body ends.
 

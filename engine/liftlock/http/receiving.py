@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Final, TypeVar
 
 from liftlock.engine import LastChunk, SizeDiffers, Upload
-from liftlock.errors import SizeInvalid, UploadMalformed
+from liftlock.errors import ChunkOutOfOrder, SizeInvalid, UploadMalformed
 from liftlock.http.body import Body
 from liftlock.http.bridge import Bridge
 from liftlock.http.request import Request
@@ -34,6 +34,7 @@ async def append(request: Request, session: str) -> int:
     """
     held = request.engine.hold_upload(request.name, session)
     begin, bridge = _announced_start(request), request.bridge
+    await _refuse_unasked(request, session, begin)
     with bridge.receiving():
         first = await request.body.piece(bridge.piece_bytes)
         if _is_small(request, first):
@@ -49,6 +50,7 @@ async def finish(request: Request, session: str, digest: Digest) -> None:
     """
     held = request.engine.hold_upload(request.name, session)
     begin, bridge, by = _announced_start(request), request.bridge, request.actor
+    await _refuse_unasked(request, session, begin)
     with bridge.receiving():
         first = await request.body.piece(bridge.piece_bytes)
         known = request.engine.remembered_size(session)
@@ -58,6 +60,27 @@ async def finish(request: Request, session: str, digest: Digest) -> None:
                 await bridge.finish_upload(chunk)
                 return
         await _receive(request, held, first, begin, lambda upload: upload.commit(digest, by=by))
+
+
+async def _refuse_unasked(request: Request, session: str, begin: int | None) -> None:
+    """Refuse a body that nobody wants, before it is asked for.
+
+    Only of a client that waits to be asked the session is looked at: others are sending already,
+    and would pay for a look more.
+
+    Raises:
+        SizeInvalid: it is longer than a blob may be.
+        UploadUnknown, ChunkOutOfOrder: it has no session, or not there its place.
+    """
+    limit, length = request.engine.limits.blob_bytes_max, request.content_length or 0
+    if length > limit:
+        raise SizeInvalid(
+            f"the body has {length} bytes, and a blob at most {limit} (blob_bytes_max)"
+        )
+    if request.body.waits:
+        size = await request.bridge.block(request.engine.upload_size, request.name, session)
+        if begin is not None and begin != size:
+            raise ChunkOutOfOrder(session, size, begin)
 
 
 def _is_small(request: Request, first: Sequence[bytes], known: int = 0) -> bool:

@@ -45,7 +45,7 @@ class Upload:
             return
         limit = self._place.limits.blob_bytes_max
         if self.size + len(data) > limit:
-            raise SizeInvalid(f"the blob is larger than the limit of {limit} bytes")
+            raise SizeInvalid(f"the blob is larger than {limit} bytes (blob_bytes_max)")
         content_hash = self._content_hash()
         self._session.append(data)
         content_hash.update(data)
