@@ -46,6 +46,20 @@ def test_a_foreign_namespace_is_ignored(server, repo):
         assert blob.content == b"{}"
 
 
+@pytest.mark.parametrize("namespace", ["docker.io", "http://169.254.169.254", "a&ns=b", "%00"])
+def test_nor_does_it_matter_anywhere_else(server, repo, namespace):
+    """E38."""
+    image, session = server.push_image(repo, "1"), server.start_upload(repo)
+    for target in ("tags/list", f"referrers/{image.digest}", f"manifests/{image.digest}"):
+        plain = server.get(f"/v2/{repo}/{target}")
+        named = server.get(f"/v2/{repo}/{target}?ns={namespace}")
+        assert (named.status, named.body) == (200, plain.body)
+    for target in ("", "_catalog"):
+        assert server.get(f"/v2/{target}?ns={namespace}").status == 200
+    for method, status in (("GET", 204), ("PATCH", 202), ("DELETE", 204)):
+        assert server.get(f"{session}?ns={namespace}", method=method).status == status
+
+
 @pytest.mark.parametrize(
     ("method", "tail", "allowed"),
     [
@@ -75,6 +89,24 @@ def test_long_header_fields_are_431_and_the_connection_goes_on(server):
             assert answer.status == status
             if status != 200:
                 server.refused(answer, status, "SIZE_INVALID")
+
+
+BEYOND = {
+    "100 header fields": (b"/v2/", b"X: y\r\n" * 99, 200),
+    "101 header fields": (b"/v2/", b"X: y\r\n" * 100, 431),
+    "a target of 64 KiB": (b"/v2/" + b"x" * 65_600, b"", 414),
+    "a head that does not fit": (b"/v2/" + b"x" * 1_000_000, b"", 431),
+}
+
+
+@pytest.mark.parametrize(("target", "fields", "status"), BEYOND.values(), ids=BEYOND)
+def test_what_is_far_beyond_is_answered_by_the_server_below(server, target, fields, status):
+    """Without our headers, without a body, and the connection ends: so says the reference."""
+    answer = server.raw(b"GET %s HTTP/1.1\r\nHost: t\r\n%s\r\n" % (target, fields))
+    assert answer.status == status
+    assert ("x-request-id" in answer.headers) == (status == 200)
+    if status != 200:
+        assert (answer.body, answer.headers["connection"]) == (b"", "close")
 
 
 class TestNames:

@@ -226,6 +226,46 @@ class TestPush:
         server.refused(untyped, 400, "MANIFEST_INVALID")
         server.refused(server.http.get(f"/v2/{repo}/manifests/1"), 404, "NAME_UNKNOWN")
 
+    @pytest.mark.parametrize(("levels", "status"), [(64, 201), (65, 400)])
+    def test_json_has_a_depth(self, server, repo, tools, levels, status):
+        deep = json.loads("[" * (levels - 1) + "]" * (levels - 1))
+        body = tools.manifest(server.push_blob(repo, b"{}"), [], deep=deep)
+        answer = server.put(repo, "1", body)
+        assert answer.status_code == status
+        if status == 400:
+            (entry,) = server.refused(answer, 400, "MANIFEST_INVALID")
+            assert "64 levels (json_depth_max)" in entry["message"]
+
+    def test_any_type_is_taken_and_comes_back(self, server, repo, tools):
+        """E43: Docker's, an index of indexes of both, an artifact, and one that nobody knows."""
+        config = {"mediaType": "a/b", "digest": server.push_blob(repo, b"{}"), "size": 2}
+        docker = "application/vnd.docker.distribution.manifest"
+        image = {"config": config, "layers": [config]}
+        pushed = []
+
+        def push(media_type, **fields):
+            document = {"schemaVersion": 2, "mediaType": media_type, **fields}
+            body = json.dumps(document).encode()
+            digest = tools.digest_of(body, "sha256" if len(pushed) % 2 else "sha512")
+            assert server.put(repo, digest, body, media_type).status_code == 201
+            pushed.append((media_type, digest, body))
+            return {"mediaType": media_type, "digest": digest, "size": len(body)}
+
+        both = [push(f"{docker}.v2+json", **image), push(tools.OCI_MANIFEST, **image)]
+        inner = [
+            push(f"{docker}.list.v2+json", manifests=both),
+            push(tools.OCI_INDEX, manifests=both),
+        ]
+        push(tools.OCI_INDEX, manifests=[push(tools.OCI_INDEX, manifests=inner), *both])
+        push(tools.OCI_MANIFEST, **image, artifactType="application/x.artifact", subject=both[0])
+        push("application/x.unknown+json", whatever={"it": ["is"]})
+        for media_type, digest, body in pushed:
+            got = server.http.get(f"/v2/{repo}/manifests/{digest}")
+            assert (got.content, got.headers["content-type"]) == (body, media_type)
+        for child in (*both, *inner):
+            refused = server.http.delete(f"/v2/{repo}/manifests/{child['digest']}")
+            server.refused(refused, 405, "UNSUPPORTED")
+
     @pytest.mark.parametrize("digest", ["sha256:" + "Z" * 64, "nonsense", "", "sha256:" + "A" * 64])
     def test_a_bad_digest_inside_is_refused(self, server, repo, tools, digest):
         server.refused(server.put(repo, "1", tools.manifest(digest, [])), 400, "MANIFEST_INVALID")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from liftlock import Digest, Limits, Reference, RepositoryName
+
 TAGS = ["1.0", "1.1", "A", "_x", "a", "b", "latest"]
 
 
@@ -66,6 +68,23 @@ def test_a_large_count_is_cut_to_what_the_server_gives(server, tagged, n):
     answer = server.http.get(f"/v2/{tagged}/tags/list", params={"n": n})
     assert answer.json()["tags"] == TAGS
     assert "link" not in answer.headers
+
+
+def test_a_page_has_no_more_than_the_server_gives(server, repo):
+    """page_entries_max; whatever is asked for."""
+    image, most = server.push_image(repo), Limits().page_entries_max
+    tags = [f"t{number:04}" for number in range(most + 1)]
+    where = Reference(RepositoryName.parse(repo), digest=Digest.parse(image.digest))
+    for at in range(0, len(tags), 50):
+        server.engine.put_manifest(
+            where, image.body, media_type=None, by="tests", tags=tags[at : at + 50]
+        )
+    for query in ("", f"?n={most}", f"?n={most + 1}", "?n=" + "9" * 30):
+        answer = server.http.get(f"/v2/{repo}/tags/list{query}")
+        assert answer.json()["tags"] == tags[:most]
+        rest = server.http.get(answer.links["next"]["url"])
+        assert rest.json()["tags"] == tags[most:]
+        assert "link" not in rest.headers
 
 
 def test_an_unknown_repository_is_404(server, repo):

@@ -153,6 +153,19 @@ class TestChunks:
         assert answer.headers["range"] == f"0-{len(content) - 1}"
         assert commit(server, location, tools.digest_of(content)).status_code == 201
 
+    def test_a_stream_cannot_say_where_it_ends(self, server, repo, tools):
+        """Content-Range beside chunked coding: nothing would tell a stream cut off from a whole."""
+        location, digest = server.start_upload(repo), tools.digest_of(CONTENT)
+        headers = {"Content-Range": f"0-{len(CONTENT) - 1}"}
+        for method, query in (("PATCH", {}), ("PUT", {"digest": digest})):
+            answer = server.http.request(
+                method, location, params=query, headers=headers, content=iter([CONTENT])
+            )
+            (entry,) = server.refused(answer, 400, "SIZE_INVALID")
+            assert "Content-Length must be given" in entry["message"]
+            assert server.http.get(location).headers["range"] == "0-0"
+        assert commit(server, location, digest, CONTENT).status_code == 201
+
     def test_two_chunks_at_once_never_mix(self, server, repo, tools):
         """E32."""
         location = server.start_upload(repo)
@@ -205,6 +218,26 @@ class TestSessions:
         for method in ("GET", "PATCH", "DELETE"):
             server.refused(server.http.request(method, location), 404, "BLOB_UPLOAD_UNKNOWN")
         server.refused(commit(server, location, ABSENT), 404, "BLOB_UPLOAD_UNKNOWN")
+
+    def test_a_body_where_none_is_wanted_is_nobodys_business(self, server, repo):
+        """Of a GET, a POST that opens a session, a DELETE; the connection goes on."""
+        length = f"Host: t\r\nContent-Length: {len(CONTENT)}\r\n\r\n".encode()
+        with server.connect() as client:
+
+            def ask(method, target):
+                client.sendall(f"{method} {target} HTTP/1.1\r\n".encode() + length + CONTENT)
+                return server.answer(client, method)
+
+            started = ask("POST", f"/v2/{repo}/blobs/uploads/")
+            location = started.headers["location"]
+            assert (started.status, started.headers["range"]) == (202, "0-0")
+            assert ask("GET", location).headers["range"] == "0-0"
+            assert ask("DELETE", location).status == 204
+            image = server.push_image(repo, "1")
+            for target in ("manifests/1", f"manifests/{image.digest}", f"blobs/{image.config}"):
+                assert ask("GET", f"/v2/{repo}/{target}").status == 200
+                assert ask("DELETE", f"/v2/{repo}/{target}").status == 202
+                assert ask("HEAD", f"/v2/{repo}/{target}").status == 404
 
     def test_a_session_belongs_to_its_repository(self, server, repo):
         """E31, the other repository."""

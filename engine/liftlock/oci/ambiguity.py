@@ -28,7 +28,7 @@ def refuse_ambiguity(body: bytes, depth_max: int) -> None:
     try:
         top = json.loads(text, object_pairs_hook=_Pairs, parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise ManifestInvalid(f"it nests deeper than {depth_max} levels") from error
+        raise _too_deep(depth_max) from error
     except ValueError as error:
         raise ManifestInvalid(f"it is not JSON ({error})"[:200]) from error
     if not isinstance(top, _Pairs):
@@ -64,7 +64,11 @@ def _refuse_depth(top: _Pairs, depth_max: int) -> None:
         ]
         if not level:
             return
-    raise ManifestInvalid(f"it nests deeper than {depth_max} levels")
+    raise _too_deep(depth_max)
+
+
+def _too_deep(depth_max: int) -> ManifestInvalid:
+    return ManifestInvalid(f"it nests deeper than {depth_max} levels (json_depth_max)")
 
 
 def _refuse_twice(pairs: _Pairs, known: frozenset[str], where: str) -> None:
