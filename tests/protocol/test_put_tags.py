@@ -116,6 +116,27 @@ def test_the_limit_is_named(server, repo, put):
     assert told(put(image, "?tag=" + "&tag=".join(tags[:MOST]))) == tags[:MOST]
 
 
+def test_what_counts_are_different_tags_the_path_s_too(server, repo, put):
+    image = server.push_image(repo, "old")
+    tags = [f"t{number:03}" for number in range(MOST)]
+    query = "?tag=" + "&tag=".join(tags)
+    server.refused(put(image, query, reference="one-more"), 414, "UNSUPPORTED")
+    server.refused(put(image, f"{query}&tag=-bad"), 414, "UNSUPPORTED")
+    assert tags_of(server, repo) == ["old"]
+    assert told(put(image, f"{query}&tag={tags[7]}", reference=tags[0])) == tags
+    assert tags_of(server, repo) == ["old", *tags]
+
+
+def test_one_bad_tag_among_as_many_as_may_be(server, repo, put):
+    image = server.push_image(repo, "old")
+    tags = [f"t{number:03}" for number in range(MOST - 1)]
+    (entry,) = server.refused(
+        put(image, "?tag=-bad&tag=" + "&tag=".join(tags)), 400, "NAME_INVALID"
+    )
+    assert entry["detail"]["name"] == "-bad"
+    assert tags_of(server, repo) == ["old"]
+
+
 def test_a_client_of_100_headers_reads_the_longest_answer(server, repo):
     """Python's http.client, which `raw` reads with, is one."""
     image = server.push_image(repo)
@@ -133,6 +154,24 @@ def test_a_tag_may_be_set_at_a_sha512_digest(server, repo, tools, put):
     assert (answer.status_code, told(answer)) == (201, ["a"])
     got = server.http.get(f"/v2/{repo}/manifests/a")
     assert got.headers["docker-content-digest"] == digest
+
+
+def test_a_tag_of_a_sha512_digest_is_held_to_it_and_its_push_is_sha256(server, repo, tools, put):
+    """The same bytes under another name: only what was expected moves the tag."""
+    image = server.push_image(repo)
+    digest = tools.digest_of(image.body, "sha512")
+    assert told(put(image, "?tag=a", reference=digest)) == ["a"]
+    target = f"/v2/{repo}/manifests/a?tag=b"
+    for seen, status in ((image.digest, 412), (digest, 201), (digest, 412), (image.digest, 201)):
+        answer = server.http.put(target, content=image.body, headers={"If-Match": f'"{seen}"'})
+        assert answer.status_code == status
+        assert tags_of(server, repo) == (
+            ["a"] if seen == image.digest and status == 412 else ["a", "b"]
+        )
+    for tag in "ab":
+        got = server.http.get(f"/v2/{repo}/manifests/{tag}")
+        assert got.headers["docker-content-digest"] == image.digest
+    assert server.http.get(f"/v2/{repo}/manifests/{digest}").content == image.body
 
 
 def test_the_subject_is_told_beside_the_tags(server, repo, tools, put):

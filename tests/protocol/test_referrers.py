@@ -206,6 +206,44 @@ def test_the_entries_of_a_referrers_tag_are_listed(server, repo, tools):
     assert wrong.json()["manifests"] == []
 
 
+def test_referrers_of_a_sha512_subject_are_listed_with_those_of_its_tag(server, repo, tools):
+    """E17, E37. That has the first 64 digits: with all 128 it is no tag."""
+    config = server.push_blob(repo, b"{}")
+    subject = tools.digest_of(tools.manifest(config, []), "sha512")
+    tag = subject.replace(":", "-")
+    bodies = [
+        tools.manifest(
+            config,
+            [],
+            artifactType="application/x.a",
+            annotations={"n": f"{number}"},
+            **(
+                {"subject": {"mediaType": "a/b", "digest": subject, "size": 1}}
+                if number < 3
+                else {}
+            ),
+        )
+        for number in range(6)
+    ]
+    digests = [
+        tools.digest_of(body, ("sha256", "sha512")[number % 2])
+        for number, body in enumerate(bodies)
+    ]
+    for digest, body in zip(digests, bodies, strict=True):
+        answer = server.put(repo, digest, body)
+        assert answer.headers.get("oci-subject") == (subject if digest in digests[:3] else None)
+    entries = [
+        {"mediaType": tools.OCI_MANIFEST, "digest": digest, "size": len(body)}
+        for digest, body in zip(digests[2:], bodies[2:], strict=True)
+    ]
+    push_index(server, repo, tag[: len("sha512-") + 64], entries, tools)
+    server.refused(server.put(repo, tag, b"{}"), 400, "NAME_INVALID")
+    for params in ({}, {"artifactType": "application/x.a"}):
+        for most in (1, 4, 1000):
+            seen = walk(server, f"/v2/{repo}/referrers/{subject}", most, params | {"n": most})
+            assert sorted(seen) == sorted(digests)
+
+
 def test_thousands_of_referrers_are_listed_each_once(server, repo, tools):
     """E16; a tag lists half of them, and some more."""
     image = server.push_image(repo, "1")

@@ -182,6 +182,53 @@ def test_a_tag_that_moves_and_goes_is_seen_by_every_worker_at_once(server, lines
         server.refused(gone, 404, "MANIFEST_UNKNOWN")
 
 
+def test_of_pushes_to_several_workers_that_expect_the_same_one_sets_all_its_tags(
+    lines, repo, tools
+):
+    """And the others none of theirs."""
+    config = lines[0].ask(
+        "POST", f"/v2/{repo}/blobs/uploads/?digest={tools.digest_of(b'{}')}", b"{}"
+    )
+    assert config.status == 201
+    bodies = [
+        tools.manifest(tools.digest_of(b"{}"), [], annotations={"n": f"{place}"})
+        for place in range(len(lines))
+    ]
+    for number in range(5):
+        together = Barrier(len(lines))
+
+        def push(place, number=number, together=together):
+            together.wait(tools.WAIT_SECONDS)
+            target = (
+                f"/v2/{repo}/manifests/n{number}?tag=n{number}-{place}&tag=n{number}-also-{place}"
+            )
+            headers = {"Content-Type": tools.OCI_MANIFEST, "If-None-Match": "*"}
+            return lines[place].ask("PUT", target, bodies[place], headers).status
+
+        with ThreadPoolExecutor(len(lines)) as pool:
+            statuses = list(pool.map(push, range(len(lines))))
+        assert sorted(statuses) == [201] + [412] * (len(lines) - 1)
+        won = statuses.index(201)
+        tags = lines[won - 1].ask("GET", f"/v2/{repo}/tags/list").json()["tags"]
+        wanted = [f"n{number}", f"n{number}-{won}", f"n{number}-also-{won}"]
+        assert [tag for tag in tags if tag.startswith(f"n{number}")] == sorted(wanted)
+
+
+def test_a_session_that_one_worker_remembers_and_another_cancels_is_gone_for_both(
+    server, lines, repo, tools
+):
+    """Small ones are ended by what a worker remembers of them."""
+    for first, second in ((lines[0], lines[1]), (lines[1], lines[2])):
+        location = start(first, repo)
+        assert first.ask("PATCH", location, b"abc").status == 202
+        assert second.ask("DELETE", location).status == 204
+        put = f"{location}?digest={tools.digest_of(b'abc')}"
+        for method, target in (("PUT", put), ("PATCH", location), ("GET", location)):
+            server.refused(first.ask(method, target), 404, "BLOB_UPLOAD_UNKNOWN")
+        refused = second.ask("GET", f"/v2/{repo}/blobs/{tools.digest_of(b'abc')}")
+        assert refused.status == 404
+
+
 def test_a_blob_that_goes_and_comes_is_seen_by_every_worker_at_once(server, lines, repo, tools):
     content = repo.encode() + bytes([server.workers])
     digest = tools.digest_of(content)
