@@ -32,6 +32,21 @@ def test_the_place_to_go_on_from_need_not_exist(server, repo):
         assert repo not in found
 
 
+def test_names_come_registry_by_registry(server, repo):
+    """Not by the bytes of the whole name, in which a dash comes before a slash."""
+    server.engine.create_registry("dev-x", by="tests")
+    names = [f"{repo}/a-z", f"{repo}/a/z", f"{repo}/b", "dev-x/a", "prod/b"]
+    for name in names:
+        server.push_blob(name, b"x")
+    for query in ("", "?n=1", "?n=3"):
+        target, seen = f"/v2/_catalog{query}", []
+        while target:
+            answer = server.http.get(target)
+            seen += answer.json()["repositories"]
+            target = answer.links.get("next", {}).get("url")
+        assert [name for name in seen if name in names] == names
+
+
 @pytest.mark.parametrize("n", ["x", "-1"])
 def test_what_is_no_count_is_400(server, n):
     server.refused(server.http.get("/v2/_catalog", params={"n": n}), 400, "UNSUPPORTED")

@@ -40,6 +40,19 @@ class TestWhole:
         assert server.blob_files(ABSENT) == []
         server.refused(server.http.get(f"/v2/{repo}/blobs/{ABSENT}"), 404, "NAME_UNKNOWN")
 
+    @pytest.mark.parametrize(
+        ("span", "status", "code"),
+        [("5-29999", 400, "SIZE_INVALID"), ("5-30004", 416, "BLOB_UPLOAD_INVALID")],
+    )
+    def test_one_post_is_the_whole_and_no_other_part(self, server, repo, tools, span, status, code):
+        """Nothing is left, also of what would have been right without the header."""
+        target = f"/v2/{repo}/blobs/uploads/?digest={tools.digest_of(CONTENT)}"
+        answer = server.http.post(target, content=CONTENT, headers={"Content-Range": span})
+        server.refused(answer, status, code)
+        assert server.sessions() == []
+        whole = {"Content-Range": f"0-{len(CONTENT) - 1}"}
+        assert server.http.post(target, content=CONTENT, headers=whole).status_code == 201
+
     @pytest.mark.parametrize("slash", ["", "/"])
     def test_post_then_put_does_it(self, server, repo, tools, slash):
         answer = server.http.post(f"/v2/{repo}/blobs/uploads{slash}")
