@@ -73,7 +73,7 @@ def test_nor_does_it_matter_anywhere_else(server, repo, namespace):
     ],
 )
 def test_a_method_that_is_not_supported_is_405(server, method, tail, allowed):
-    """E23, as far as it goes: deleting cannot be switched off here, but not all can be deleted."""
+    """E23: not 404, and what is supported is told."""
     answer = server.get(f"/v2/dev/x/{tail}", method=method)
     server.refused(answer, 405, "UNSUPPORTED")
     assert answer.headers["allow"] == allowed

@@ -251,7 +251,7 @@ class TestRefusedBodies:
     @pytest.mark.parametrize("method", ["PATCH", "PUT"])
     @pytest.mark.parametrize("wrong", ["session", "repository", "place", "length"])
     def test_who_waits_need_not_send_what_nobody_wants(self, hasty, repo, tools, method, wrong):
-        """It was asked for the first piece of a body for which there was no session."""
+        """E42, but for users. It was asked for the first piece of a body that had no session."""
         location = hasty.start_upload(repo)
         query = f"?digest={tools.digest_of(CONTENT)}" if method == "PUT" else ""
         target, length, at, status, code = {
