@@ -236,6 +236,29 @@ class TestPush:
             (entry,) = server.refused(answer, 400, "MANIFEST_INVALID")
             assert "64 levels (json_depth_max)" in entry["message"]
 
+    @pytest.mark.parametrize(
+        ("media_type", "status"),
+        [
+            ("application/vnd.oci.artifact.manifest.v1+json", 201),
+            ("application/x.unknown+json", 201),
+            ("application/vnd.oci.image.manifest.v1+json", 400),
+            ("application/vnd.docker.distribution.manifest.list.v2+json", 400),
+        ],
+    )
+    def test_only_images_and_indexes_must_say_their_version(
+        self, server, repo, tools, media_type, status
+    ):
+        blob = {"mediaType": "a/b", "digest": server.push_blob(repo, b"{}"), "size": 2}
+        body = json.dumps({"mediaType": media_type, "blobs": [blob]}).encode()
+        answer = server.put(repo, "1", body, media_type)
+        assert answer.status_code == status
+        if status == 400:
+            server.refused(answer, 400, "MANIFEST_INVALID")
+        else:
+            server.refused(
+                server.http.delete(f"/v2/{repo}/blobs/{blob['digest']}"), 405, "UNSUPPORTED"
+            )
+
     def test_any_type_is_taken_and_comes_back(self, server, repo, tools):
         """E43: Docker's, an index of indexes of both, an artifact, and one that nobody knows."""
         config = {"mediaType": "a/b", "digest": server.push_blob(repo, b"{}"), "size": 2}

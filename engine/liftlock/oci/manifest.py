@@ -90,8 +90,7 @@ def parse(body: bytes, content_type: str | None, *, depth_max: int) -> Manifest:
     document = decoded(body)
     if document.schema_version == 1:
         raise ManifestInvalid(_NO_SCHEMA_1)
-    if document.schema_version != 2:  # noqa: PLR2004 - image-spec, manifest.md: MUST be 2
-        raise ManifestInvalid("schemaVersion must be 2")
+    _require_version(document, content_type or document.media_type)
     if document.media_type and content_type and document.media_type != content_type:
         raise ManifestInvalid(
             f"its mediaType is {document.media_type!r:.120}, "
@@ -155,6 +154,14 @@ def decode_edges(body: bytes) -> Edges:
         subject=key_of(document.subject.digest) if document.subject else None,
         artifact_type=_artifact_type(document),
     )
+
+
+def _require_version(document: Document, media_type: str | None) -> None:
+    # image-spec, manifest.md and image-index.md: MUST be 2. Other types need not have one, as the
+    # artifact manifest (application/vnd.oci.artifact.manifest.v1+json) that registries still hold.
+    known = media_type is None or media_type in mediatype.IMAGES | mediatype.INDEXES
+    if document.schema_version not in ({2} if known else {2, None}):
+        raise ManifestInvalid("schemaVersion must be 2")
 
 
 def _guessed_type(document: Document) -> str:
