@@ -1,12 +1,14 @@
 """The application under a server that is not ours: no supervisor, no sending of files."""
 
 import asyncio
+import threading
 
 import pytest
 
 import liftlock
 from liftlock.http import app as application
 from liftlock.oci.reference import RepositoryName
+from liftlock.uploads import Upload
 
 SIZE = 1_000_000
 CONTENT = bytes(number % 239 for number in range(SIZE))
@@ -32,8 +34,11 @@ class Client:
         await self.task
 
     async def get(self, path, leave_after=None):
+        return await self.ask("GET", path, leave_after=leave_after)
+
+    async def ask(self, method, path, body=b"", leave_after=None):
         sent, left = [], asyncio.Event()
-        asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
+        asked = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def receive():
             message = next(asked, None)
@@ -47,8 +52,11 @@ class Client:
                 left.set()
             await asyncio.sleep(0)
 
-        scope = {"type": "http", "method": "GET", "raw_path": path.encode(), "query_string": b""}
-        await self.app(scope | {"headers": []}, receive, send)
+        path, _, query = path.partition("?")
+        scope = {"type": "http", "method": method, "raw_path": path.encode()}
+        scope["query_string"] = query.encode()
+        headers = [(b"content-length", b"%d" % len(body))] if body else []
+        await self.app(scope | {"headers": headers}, receive, send)
         return sent
 
 
@@ -100,3 +108,43 @@ def test_a_store_that_cannot_be_opened_is_told_to_the_server(tmp_path):
     started = asyncio.run(run())
     assert started["type"] == "lifespan.startup.failed"
     assert str(tmp_path / "file") in started["message"]
+
+
+@pytest.mark.parametrize("other_process", [b"", b"has gone on with it"])
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_who_reads_a_session_again_keeps_no_small_upload_waiting(
+    tmp_path, monkeypatch, other_process, is_remembered
+):
+    """Sessions that others have hashed may be large; small uploads share one thread."""
+    name, readers = RepositoryName("dev", "app"), []
+    rehashed = Upload._rehashed
+
+    def noted(upload, algorithm):
+        readers.append(threading.current_thread().name)
+        return rehashed(upload, algorithm)
+
+    monkeypatch.setattr(Upload, "_rehashed", noted)
+
+    async def run():
+        async with Client(application.create(tmp_path / "store")) as client:
+            engine = client.app._bridge.engine
+            engine.create_registry("dev", by="tests")
+            session = engine.start_upload(name, by="tests")
+            states = engine._uploads.states
+            if other_process:
+                with engine._uploads.blobs.hold_session(session) as held:
+                    held.append(other_process)
+            if not is_remembered:
+                states.forget(session)
+            path = f"/v2/dev/app/blobs/uploads/{session}"
+            start, _ = await client.ask("PATCH", path, b"a chunk")
+            assert start["status"] == 202
+            states.forget(session)
+            start, _ = await client.ask(
+                "PUT", f"{path}?digest={liftlock.Digest.of(other_process + b'a chunk')}"
+            )
+            assert start["status"] == 201
+
+    asyncio.run(run())
+    assert readers
+    assert all("write" in reader for reader in readers)
