@@ -141,3 +141,76 @@ def test_what_cannot_be_submitted_is_raised_where_it_is_awaited(in_a_loop):
             await bridge.submit(refused)
 
     in_a_loop(body)
+
+
+# --- who stops waiting ----------------------------------------------------------------------
+
+
+class Held:
+    """A context that notes what is done with it, and stops where it is told to."""
+
+    def __init__(self):
+        self.done = []
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def __enter__(self):
+        self.entered.set()
+        assert self.go_on.wait(10)
+        self.done.append("entered")
+        return self
+
+    def __exit__(self, *_):
+        self.done.append("left")
+
+    def write(self):
+        self.entered.set()
+        assert self.go_on.wait(10)
+        self.done.append("written")
+
+
+async def cancel_within(task, held):
+    """Cancel `task` while its thread is within `held`; let the thread go on, then wait."""
+    await asyncio.to_thread(held.entered.wait)
+    for _ in range(3):
+        task.cancel()
+        await turn()
+    held.go_on.set()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+def test_what_was_being_entered_is_left_though_nobody_waits_for_it(in_a_loop):
+    async def body(bridge):
+        held = Held()
+
+        async def hold():
+            async with bridge.holding(held):
+                held.done.append("not reached")
+
+        await cancel_within(asyncio.ensure_future(hold()), held)
+        return held.done
+
+    assert in_a_loop(body) == ["entered", "left"]
+
+
+@pytest.mark.parametrize("way", ["write", "start_write"])
+def test_nothing_is_left_while_a_thread_works_on_it(in_a_loop, way):
+    """Else the file of an upload would be closed under the thread that writes to it."""
+
+    async def body(bridge):
+        held = Held()
+        held.go_on.set()
+
+        async def hold():
+            async with bridge.holding(held):
+                held.entered.clear()
+                held.go_on.clear()
+                await getattr(bridge, way)(held.write)
+
+        task = asyncio.ensure_future(hold())
+        while held.done != ["entered"] or held.go_on.is_set():
+            await turn()
+        await cancel_within(task, held)
+        return held.done
+
+    assert in_a_loop(body) == ["entered", "written", "left"]

@@ -29,6 +29,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class _Steadfast(asyncio.Future[R]):
+    """What a thread is doing. Who is cancelled hears of it when the thread is done.
+
+    Sooner, files would be closed that the thread still writes to, and their descriptors be other
+    files' by then.
+    """
+
+    def cancel(self, msg: object = None) -> bool:
+        """Refuse, which puts the caller's cancellation off."""
+        del msg
+        return False
+
+
 class Bridge:
     """An engine, as the event loop may use it; one a worker."""
 
@@ -122,11 +135,12 @@ class Bridge:
     @asynccontextmanager
     async def holding(self, context: AbstractContextManager[R]) -> AsyncIterator[R]:
         """Enter and leave a blocking context manager in threads (not always the same one)."""
-        held = await self.write(context.__enter__)
+        entering = self.start_write(context.__enter__)
         try:
-            yield held
+            yield await entering
         except BaseException as error:
-            await self.write(context.__exit__, type(error), error, error.__traceback__)
+            if entering.exception() is None:
+                await self.write(context.__exit__, type(error), error, error.__traceback__)
             raise
         await self.write(context.__exit__, None, None, None)
 
@@ -179,7 +193,9 @@ class Bridge:
             self._settled.popleft()()
 
     def _run(self, pool: ThreadPoolExecutor, call: Callable[[], R]) -> asyncio.Future[R]:
-        return self._loop.run_in_executor(pool, call)
+        waiting: _Steadfast[R] = _Steadfast(loop=self._loop)
+        pool.submit(call).add_done_callback(partial(self._settle, waiting))
+        return waiting
 
 
 def _each(calls: Sequence[Callable[[], Any]]) -> list[Any]:
