@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -166,6 +167,47 @@ def test_operations_that_wait_share_a_commit(quick: Path) -> None:
     assert commits.count("commit: durable") == 2
     assert len(rows(store)) == 41
     store.close()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [LmdbMetadataStore.write, lambda store, operation: store.write_all([operation])],
+    ids=["write", "write_all"],
+)
+def test_an_interrupted_write_in_anothers_batch_is_decided_before_its_caller_goes_on(
+    metadata: LmdbMetadataStore, write: Callable[..., object]
+) -> None:
+    """Else the caller takes back what the record, which comes a moment later, rests on."""
+    is_computing, is_interrupted, has_raised = (threading.Event() for _ in range(3))
+
+    def interrupt(*_: object) -> None:
+        is_interrupted.set()
+        raise KeyboardInterrupt
+
+    def neighbour(txn: WriteTxn) -> None:
+        is_computing.set()
+        while not metadata._group._queue:  # until the main thread waits behind it
+            is_interrupted.wait(0.001)
+
+    def interrupted(txn: WriteTxn) -> None:
+        txn.put_many(Table.NAMES, [(b"interrupted", b"value")])
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        assert is_interrupted.wait(WAIT_SECONDS)
+        has_raised.wait(0.2)  # which it must not: to be waited for in vain
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            batch = pool.submit(metadata.write, neighbour)
+            assert is_computing.wait(WAIT_SECONDS)
+            with pytest.raises(KeyboardInterrupt):
+                write(metadata, interrupted)
+            found = rows(metadata)
+            has_raised.set()
+            batch.result(WAIT_SECONDS)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert rows(metadata) == found
 
 
 def put(key: bytes):

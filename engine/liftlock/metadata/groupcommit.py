@@ -15,14 +15,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from queue import SimpleQueue
 from time import monotonic
 from typing import Any, TypeVar
 
 from liftlock.config import Limits
 from liftlock.metadata.contract import WriteTxn
-from liftlock.metadata.queued import OpenTxn, Queued, as_it_is
+from liftlock.metadata.queued import OpenTxn, Queued, as_it_is, withdraw
 from liftlock.points import Reach, nowhere
 
 T = TypeVar("T")
@@ -80,9 +79,9 @@ class GroupCommit:
                     self._commit_some()
         except BaseException:
             # Interrupted, its caller will not hear what became of it: it shall not happen later.
-            for queued in waiting:
-                with suppress(ValueError):
-                    self._queue.remove(queued)
+            if not withdraw(waiting, self._queue):
+                with self._turn:  # another's batch has it: that decides it, or gives it back
+                    withdraw(waiting, self._queue)
             raise
         return waiting
 

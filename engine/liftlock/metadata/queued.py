@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -119,6 +120,17 @@ class Queued(Generic[T]):
             return self.result()
         except Exception as error:  # noqa: BLE001 - it is the caller's
             return error
+
+
+def withdraw(some: Sequence[Queued[T]], queue: deque[Queued[Any]]) -> bool:
+    """Take from `queue` what is in it; False if one is neither there nor decided."""
+    are_all = True
+    for queued in some:
+        try:
+            queue.remove(queued)
+        except ValueError:
+            are_all = are_all and queued.is_decided
+    return are_all
 
 
 def _is_interrupt(error: BaseException) -> bool:
