@@ -17,6 +17,7 @@ import pytest
 from liftlock.blobs.contract import LOCATOR, Publication, digest_of, locator_of
 from liftlock.blobs.disk import Disk
 from liftlock.blobs.files import FileBlobStore, create
+from liftlock.blobs.sessionfiles import lock
 from liftlock.config import Limits
 from liftlock.errors import StoreFull, StoreUnknown, UploadBusy, UploadUnknown
 from liftlock.oci.digest import SHA512, Digest
@@ -218,9 +219,27 @@ def test_bytes_that_are_being_committed_cannot_be_taken_back(
         with pytest.raises(UploadBusy), store.hold_session(SESSION, lambda _: False):
             pass
         assert store.size(locator) == len(CONTENT)
-        assert not store.expire_session(SESSION, before=0)
+        assert not store.expire_session(SESSION, before=SOME_DAY)
     with store.hold_session(SESSION, lambda _: False) as session:
         assert b"".join(session.read()) == CONTENT
+
+
+def test_a_session_that_is_taken_up_again_while_it_expires_is_whole(
+    store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its holder died before the commit, long ago; it has its bytes back just after a look."""
+    die_committing(store)
+    with ExitStack() as held:
+
+        def look(path: Path) -> int | None:
+            monkeypatch.setattr("liftlock.blobs.sessions.lock", lock)
+            found = lock(path)
+            held.enter_context(store.hold_session(SESSION, lambda _: False)).append(b"more")
+            return found
+
+        monkeypatch.setattr("liftlock.blobs.sessions.lock", look)
+        assert not store.expire_session(SESSION, before=SOME_DAY)
+    assert store.peek_session(SESSION) == len(CONTENT) + len(b"more")
 
 
 # --- what crashes and power cuts leave ----------------------------------------------------------

@@ -59,10 +59,11 @@ class SessionFiles:
     @contextmanager
     def hold(self, session_id: str, is_recorded: IsRecorded | None) -> Iterator[FileSession]:
         """Lock a session for this request; see `BlobStore.hold_session`."""
-        stored, trace = self.paths(session_id)
-        file = self._locked(session_id, stored)
+        file, locator = self._found(session_id)
         if file is None:
-            file = self._settled(session_id, stored, trace, is_recorded)
+            raise UploadUnknown(session_id)
+        if locator is not None:
+            self._settle(session_id, file, locator, is_recorded)
         session = FileSession(self, session_id, file)
         try:
             yield session
@@ -85,11 +86,13 @@ class SessionFiles:
         """Remove what is old enough and not held; see `BlobStore.expire_session`."""
         stored, trace = self.paths(session_id)
         try:
-            file = self._locked(session_id, stored)
+            file, locator = self._found(session_id)
         except UploadBusy:
             return False
         try:
-            return self._remove_idle(before, stored, trace)
+            # What is not locked may be another's any moment, except that a trace is no session.
+            is_ours = file is not None and locator is None
+            return self._remove_idle(before, *((stored, trace) if is_ours else (trace,)))
         finally:
             if file is not None:
                 unlock(file)
@@ -122,26 +125,32 @@ class SessionFiles:
         except BlockingIOError:
             raise UploadBusy(session_id) from None
 
-    def _settled(
-        self, session_id: str, stored: Path, trace: Path, is_recorded: IsRecorded | None
-    ) -> int:
-        """Give a session its bytes back whose holder died before the commit; else it is over."""
-        locator = read_trace(trace)
-        if locator is None:
-            raise UploadUnknown(session_id)
-        path = self.blob_path(locator)
+    def _found(self, session_id: str) -> tuple[int | None, Locator | None]:
+        """Lock a session's bytes; None if there are none. With a locator, if they are there."""
+        stored, trace = self.paths(session_id)
+        file = self._locked(session_id, stored)
+        if file is not None or (locator := read_trace(trace)) is None:
+            return file, None
         # As long as its holder lives it has this file locked, whatever name it bears.
-        file = self._locked(session_id, path)
-        if file is None:  # swept as an orphan, or needless: another file has the digest
-            file = self._locked(session_id, stored)  # or taken back in between
-            if file is None:
-                raise UploadUnknown(session_id)
-            return file
+        file = self._locked(session_id, self.blob_path(locator))
+        if file is not None:
+            return file, locator
+        # Swept as an orphan, or needless: another file has the digest. Or taken back in between.
+        return self._locked(session_id, stored), None
+
+    def _settle(
+        self, session_id: str, file: int, locator: Locator, is_recorded: IsRecorded | None
+    ) -> None:
+        """Give a session its bytes back whose holder died before the commit; else it is over.
+
+        If it is over, or on any other error, the bytes are let go of.
+        """
+        stored, trace = self.paths(session_id)
         try:
             if is_recorded is not None and not is_recorded(locator):
                 with room_for("the upload"), suppress(FileNotFoundError):
-                    self.disk.rename(path, stored)
-                    return file
+                    self.disk.rename(self.blob_path(locator), stored)
+                    return
             elif is_recorded is not None:
                 unlink(self.disk, trace)  # which is all that its holder did not come to do
         except BaseException:
