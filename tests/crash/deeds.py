@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import liftlock
 from liftlock import Digest, Mode, Reference, RepositoryName, Target
+from liftlock.engine import LastChunk
 from liftlock.errors import (
     BlobUnknown,
     ManifestUnknown,
@@ -83,6 +84,25 @@ def upload(content: bytes, *, name: RepositoryName = APP, algorithm: str = "sha2
             received.append(content[half:])
             say(f"session {session} {name} {digest} {len(content)}")
             received.commit(digest, by="me")
+
+    return deed
+
+
+def upload_together(*contents: bytes, name: RepositoryName = APP) -> Deed:
+    """Upload half of each, tell that, and end all at once."""
+
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        chunks, lines = [], []
+        for content in contents:
+            digest, half = Digest.of(content), len(content) // 2
+            session = engine.start_upload(name, by="me")
+            with engine.hold_upload(name, session) as received:
+                received.append(content[:half])
+            lines.append(f"session {session} {name} {digest} {half} ends")
+            chunks.append(LastChunk(name, session, content[half:], digest, "me"))
+        say("\n".join(lines))
+        for outcome in engine.finish_uploads(chunks):
+            assert not isinstance(outcome, Exception), outcome
 
     return deed
 
@@ -213,6 +233,7 @@ SCENARIOS = {
             push_manifest("1", CONFIG, CONFIG),
         ),
     ),
+    "push together": Scenario(REGISTRIES, (upload_together(CONFIG, LAYER),)),
     "push again": Scenario(PUSHED, (upload(LAYER), push_manifest("1", CONFIG, LAYER))),
     "mend": Scenario((*PUSHED, damage(LAYER)), (upload(LAYER),)),
     "promote": Scenario(
@@ -299,26 +320,36 @@ def states_of(engine: liftlock.Engine, deeds: tuple[Deed, ...]) -> Iterator[dict
 
 
 def finish(engine: liftlock.Engine, told: list[str]) -> bool:
-    """Do what a client does who lost the connection: go on with the upload it was told of last.
+    """Do what a client does who lost the connection: go on with the uploads it was told of last.
 
     Return whether there was anything to go on with.
     """
-    sessions = [line.split() for line in told[_last_done(told) :] if line.startswith("session ")]
-    if not sessions:
-        return False
-    _, session, name, digest_text, told_size = sessions[-1]
-    name, digest = RepositoryName.parse(name), Digest.parse(digest_text)
+    lines = [line.split() for line in told[_last_done(told) :] if line.startswith("session ")]
+    for session, said in {session: said for _, session, *said in lines}.items():
+        _go_on(engine, session, *said)
+    return bool(lines)
+
+
+def _go_on(
+    engine: liftlock.Engine,
+    session: str,
+    name_text: str,
+    digest_text: str,
+    told: str,
+    ends: str = "",
+) -> None:
+    """Bring the rest of an upload; `ends` is not empty if it may have been brought already."""
+    name, digest = RepositoryName.parse(name_text), Digest.parse(digest_text)
     content = next(c for c in (CONFIG, LAYER) if Digest.of(c, digest.algorithm) == digest)
     try:
         with engine.hold_upload(name, session) as received:
-            assert int(told_size) <= received.size <= len(content), "acknowledged bytes are lost"
+            assert int(told) <= received.size <= len(content), "acknowledged bytes are lost"
             received.append(content[received.size :])
             received.commit(digest, by="me")
     except UploadUnknown:
         # Over because its blob was committed, and for no other reason.
-        assert int(told_size) == len(content), f"session {session} is lost"
+        assert ends or int(told) == len(content), f"session {session} is lost"
     assert b"".join(engine.read_blob(engine.get_blob(name, digest))) == content
-    return True
 
 
 def _last_done(told: list[str]) -> int:

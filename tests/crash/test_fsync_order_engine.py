@@ -17,6 +17,7 @@ import pytest
 import liftlock
 from liftlock import Digest, RepositoryName
 from liftlock.blobs.contract import digest_of
+from liftlock.engine import LastChunk
 from liftlock.errors import StoreFull
 from liftlock.links import find_blobs
 from liftlock.metadata.contract import Table
@@ -165,6 +166,23 @@ def retry_after_a_commit_that_failed(recorded: Recorded) -> None:
         received.commit(Digest.of(LAYER + CONFIG), by="me")
 
 
+def end_many_together(recorded: Recorded) -> None:
+    """Some with bytes of an earlier request, one empty, one whose known file is damaged."""
+    engine = recorded.engine
+    recorded.upload(CONFIG)
+    os.truncate(recorded.file_of(CONFIG), 7)
+    chunks = []
+    for content, acknowledged in ((b"", 0), (LAYER, 0), (CONFIG, 3), (LAYER + CONFIG, 9)):
+        session = engine.start_upload(APP, by="me")
+        with engine.hold_upload(APP, session) as received:
+            received.append(content[:acknowledged])
+        digest = Digest.of(content)
+        chunks.append(LastChunk(APP, session, content[acknowledged:], digest, "me"))
+    found = engine.finish_uploads(chunks)
+    assert [blob.digest for blob in found] == [chunk.digest for chunk in chunks]
+    assert recorded.file_of(CONFIG).read_bytes() == CONFIG
+
+
 class fail_to_commit:  # noqa: N801 - used like a function
     """Let every commit fail while the context lasts."""
 
@@ -191,6 +209,7 @@ STORIES = [
     replace_a_damaged_file,
     replace_a_lost_file,
     retry_after_a_commit_that_failed,
+    end_many_together,
 ]
 
 
