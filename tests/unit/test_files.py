@@ -396,6 +396,19 @@ def test_sessions_published_into_a_folder_that_cannot_be_flushed_have_their_byte
         assert b"".join(one.read()) == b"".join(other.read()) == CONTENT
 
 
+def test_a_disk_that_cannot_begin_early_fails_no_upload(
+    store: FileBlobStore, disk: FailingDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes are there by then: refused, they would count and not be hashed."""
+    monkeypatch.setattr("liftlock.blobs.filesession._FLUSH_AHEAD_BYTES", 100)
+    start(store, b"")
+    with disk.fail(errno.EINVAL, "begin_flush"), store.hold_session(SESSION) as session:
+        session.append(CONTENT[:200])
+        session.append(CONTENT[200:])
+        (locator,) = store.publish_all([Publication(session, DIGEST, "u")])
+    assert b"".join(store.read(locator)) == CONTENT
+
+
 def test_bytes_that_the_system_takes_piecemeal_all_arrive(
     store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

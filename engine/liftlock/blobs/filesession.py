@@ -113,7 +113,9 @@ class FileSession:
     def begin_flush(self) -> None:
         """Let the disk begin with what `flush` will wait for."""
         if self._flushing < self._size:
-            self._disk.begin_flush(self._file, self._flushing, self._size)
+            # An advice that cannot be taken is no failure: `flush` tells of those.
+            with suppress(OSError):
+                self._disk.begin_flush(self._file, self._flushing, self._size)
             self._flushing = self._size
 
     def flush(self) -> None:

@@ -47,6 +47,10 @@ class FailingDisk(Disk):
         self._meet("truncate")
         super().truncate(file, size)
 
+    def begin_flush(self, file: int, start: int, stop: int) -> None:
+        self._meet("begin_flush")
+        super().begin_flush(file, start, stop)
+
     def fsync(self, file: int) -> None:
         self._meet("fsync")
         super().fsync(file)
