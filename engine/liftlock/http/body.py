@@ -8,11 +8,16 @@ here all the same, since acting upon half a body is the one mistake that cannot 
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
+from liftlock.config import KIB
 from liftlock.errors import SizeInvalid
 from liftlock.http.answers import Receive
 from liftlock.http.errors import RequestRefused
 from liftlock.http.limits import HttpLimits
+
+_SMALL_BYTES: Final = 4 * KIB
+"""Smaller chunks are joined: each by itself would hold more memory than its bytes."""
 
 
 class BodyStalled(RequestRefused):
@@ -57,10 +62,10 @@ class Body:
         return self._waits and not self.complete
 
     async def piece(self, most: int) -> list[bytes]:
-        """Return the next bytes as they came, at least `most` of them unless the body ends.
+        """Return the next bytes, at least `most` of them unless the body ends.
 
-        [] when the body is complete. What came before a break is returned first; the call after
-        that raises.
+        They are as they came, but that small chunks are joined; [] when the body is complete.
+        What came before a break is returned first; the call after that raises.
 
         Raises:
             SizeInvalid: the client vanished, or sent another length than it announced.
@@ -68,7 +73,7 @@ class Body:
         """
         if self._fault is not None:
             raise self._fault
-        collected, size = [], 0
+        collected, small, size = [], bytearray(), 0
         self._restart()
         while size < most and not self.complete:
             try:
@@ -78,9 +83,16 @@ class Body:
                     raise
                 self._fault = error
                 break
-            if chunk:
-                collected.append(chunk)
-                size += len(chunk)
+            size += len(chunk)
+            if len(chunk) < _SMALL_BYTES:
+                small += chunk
+                continue
+            if small:
+                collected.append(bytes(small))
+                small.clear()
+            collected.append(chunk)
+        if small:
+            collected.append(bytes(small))
         return collected
 
     async def read(self, most: int) -> bytes | None:
