@@ -68,6 +68,7 @@ class Limits:
     """Address space that LMDB reserves; the file itself grows with use."""
     readers_max: int = 1024
     hash_states_max: int = 256
-    """Open upload sessions of which this process remembers how far they are hashed."""
+    """Open upload sessions of which this process remembers how far they are hashed; and as many
+    that have no bytes yet."""
     copy_bytes: int = 1 * MIB
     """Bytes read or hashed at a time."""

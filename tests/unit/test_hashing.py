@@ -79,6 +79,19 @@ def test_the_state_kept_longest_ago_makes_room() -> None:
     assert states.take("c", 3) is not None
 
 
+def test_sessions_without_bytes_push_out_none_that_has_some() -> None:
+    states = HashStates(2)
+    states.keep("large", hash_of(b"abc"))
+    for name in ("a", "b", "c"):
+        states.keep(name, hash_of(b""))
+    assert [states.size_of(name) for name in ("large", "a", "b", "c")] == [3, None, 0, 0]
+    states.keep("b", hash_of(b"b"))
+    states.forget("c")
+    assert [states.size_of(name) for name in ("large", "b", "c")] == [3, 1, None]
+    assert states.take("b", 1) is not None
+    assert states.take("b", 0) is None
+
+
 def test_room_for_none_keeps_none() -> None:
     states = HashStates(0)
     states.keep("a", hash_of(b"abc"))

@@ -57,6 +57,9 @@ class ContentHash:
 class HashStates:
     """How far this process has hashed its recent upload sessions: at most `maximum` of them.
 
+    As many more that have no bytes yet are remembered beside them: whoever begins sessions, which
+    costs nothing, shall not push out what took long to hash.
+
     A state is only ever a short cut: who finds none reads the session's file again. `take` hands
     it over, so that no two requests feed one state, and a request that fails half-way leaves none
     behind. Any thread may call.
@@ -66,6 +69,7 @@ class HashStates:
         self._maximum = maximum
         self._lock = Lock()
         self._states: OrderedDict[str, ContentHash] = OrderedDict()
+        self._begun: OrderedDict[str, ContentHash] = OrderedDict()
 
     def take(self, session_id: str, size: int) -> ContentHash | None:
         """Remove and return the state of a session, if it stands at exactly `size` bytes.
@@ -74,24 +78,28 @@ class HashStates:
         between writing and hashing: the state is good for nothing any more and is dropped.
         """
         with self._lock:
-            state = self._states.pop(session_id, None)
+            state = self._pop(session_id)
         return state if state is not None and state.size == size else None
 
     def keep(self, session_id: str, state: ContentHash) -> None:
         """Remember the state; the one not kept for the longest time makes room."""
         with self._lock:
-            self._states[session_id] = state
-            self._states.move_to_end(session_id)
-            while len(self._states) > self._maximum:
-                self._states.popitem(last=False)
+            self._pop(session_id)
+            states = self._states if state.size else self._begun
+            states[session_id] = state
+            while len(states) > self._maximum:
+                states.popitem(last=False)
 
     def size_of(self, session_id: str) -> int | None:
         """Say how far a session is hashed, in bytes; None if that is not remembered."""
         with self._lock:
-            state = self._states.get(session_id)
+            state = self._states.get(session_id) or self._begun.get(session_id)
         return state.size if state is not None else None
 
     def forget(self, session_id: str) -> None:
         """Drop the state of a session that has ended; harmless if there is none."""
         with self._lock:
-            self._states.pop(session_id, None)
+            self._pop(session_id)
+
+    def _pop(self, session_id: str) -> ContentHash | None:
+        return self._states.pop(session_id, None) or self._begun.pop(session_id, None)
