@@ -1,0 +1,94 @@
+"""Uploads that are ended together on a disk that fails once, at any of its operations."""
+
+from __future__ import annotations
+
+import errno
+import os
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+import liftlock
+from liftlock import Digest, RepositoryName
+from liftlock.engine import Engine, LastChunk
+from liftlock.errors import UploadUnknown
+from liftlock.model import BlobContent
+from liftlock.testing.failing_disk import FailingDisk
+from liftlock.testing.images import read
+
+DEV = RepositoryName("dev", "app")
+ACKNOWLEDGED = 3
+
+
+class FailingOnceDisk(FailingDisk):
+    """Fails at one operation, which is counted from when it is armed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations_left = -1
+        self.failed = ""
+
+    def _is_next_to_fail(self, operation: str) -> bool:
+        return self.operations_left == 0
+
+    def _meet(self, operation: str) -> None:
+        self.operations_left -= 1
+        if self.operations_left == -1:
+            self.failed = operation
+            raise OSError(errno.EIO, os.strerror(errno.EIO), operation)
+
+
+@pytest.mark.parametrize("acknowledged", [0, ACKNOWLEDGED])
+def test_each_is_a_blob_or_a_session_that_goes_on(tmp_path: Path, acknowledged: int) -> None:
+    """Whoever is told of a blob has it; nobody else loses what was acknowledged or stays locked.
+
+    But for a session whose own flush failed: nobody knows what of it reached the disk.
+    """
+    disk = FailingOnceDisk()
+    with liftlock.open(tmp_path / "store", create=True, disk=disk) as engine:
+        engine.create_registry("dev", by="me")
+        descriptors = open_descriptors()
+        for number in count():
+            contents = [b"%d of %d" % (part, number) for part in (0, 1, 1, 2)]
+            chunks = [begun(engine, content, acknowledged) for content in contents]
+            disk.operations_left, disk.failed = number, ""
+            found = engine.finish_uploads(chunks)
+            disk.operations_left = -1
+            if not disk.failed:
+                break
+            lost = sum(map(is_lost, [engine] * len(chunks), chunks, contents, found))
+            assert lost <= (disk.failed == "fsync"), disk.failed
+            assert open_descriptors() == descriptors, disk.failed
+        assert number > 4 * 4
+        assert all(isinstance(each, BlobContent) for each in found)
+        assert {finding.rule for finding in engine.check(content=True)} <= {"file-has-record"}
+
+
+def open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def begun(engine: Engine, content: bytes, acknowledged: int) -> LastChunk:
+    session = engine.start_upload(DEV, by="me")
+    with engine.hold_upload(DEV, session) as held:
+        held.append(content[:acknowledged])
+    return LastChunk(DEV, session, content[acknowledged:], Digest.of(content), "me")
+
+
+def is_lost(
+    engine: Engine, chunk: LastChunk, content: bytes, found: BlobContent | Exception
+) -> bool:
+    """Whether a session is gone; what is a blob, or can still become one, is not."""
+    if isinstance(found, BlobContent):
+        assert read(engine, DEV, chunk.digest) == content
+        return False
+    try:
+        with engine.hold_upload(DEV, chunk.session_id) as held:
+            assert held.size in {len(content) - len(chunk.data), len(content)}
+            held.append(content[held.size :])
+            held.commit(chunk.digest, by="me")
+    except UploadUnknown:
+        return True
+    assert read(engine, DEV, chunk.digest) == content
+    return False
