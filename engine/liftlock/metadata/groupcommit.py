@@ -68,7 +68,7 @@ class GroupCommit:
 
     def write_all(self, operations: Sequence[Callable[[WriteTxn], T]]) -> list[T | Exception]:
         """Run `operations`, and return what each did, or raised, once all that is committed."""
-        return [queued.outcome() for queued in self._decided(operations)]
+        return [queued.outcome() for queued in self._decided(operations)] if operations else []
 
     def _decided(self, operations: Sequence[Callable[[WriteTxn], T]]) -> list[Queued[T]]:
         waiting = [Queued(operation, self._translate) for operation in operations]

@@ -838,6 +838,15 @@ class MetadataStoreContract(ABC):
             release.set()
             assert future.result(WAIT_SECONDS) == 1
 
+    def test_who_writes_nothing_waits_for_nobody(self, store: MetadataStore) -> None:
+        answers: list[list[Exception]] = []
+        with blocked(store) as release:
+            try:
+                _within_time(lambda: answers.append(store.write_all([])))
+            finally:
+                release.set()
+        assert answers == [[]]
+
     # --- interrupts -------------------------------------------------------------------------
 
     def test_an_interrupt_in_a_batch_loses_no_neighbour(self, store: MetadataStore) -> None:
