@@ -6,6 +6,7 @@ import threading
 import pytest
 
 import liftlock
+from liftlock.blobs.disk import Disk
 from liftlock.http import app as application
 from liftlock.oci.reference import RepositoryName
 from liftlock.uploads import Upload
@@ -108,6 +109,43 @@ def test_a_store_that_cannot_be_opened_is_told_to_the_server(tmp_path):
     started = asyncio.run(run())
     assert started["type"] == "lifespan.startup.failed"
     assert str(tmp_path / "file") in started["message"]
+
+
+def test_a_flush_that_hangs_keeps_nobody_from_other_uploads(tmp_path, monkeypatch):
+    """Small uploads wait for the disk in one thread, and for nothing else in it."""
+    hangs, goes_on = threading.Event(), threading.Event()
+    fsync = Disk.fsync
+
+    def hang(disk, file):
+        hangs.set()
+        assert goes_on.wait(30)
+        fsync(disk, file)
+
+    async def run():
+        async with Client(application.create(tmp_path / "store")) as client:
+            client.app._bridge.engine.create_registry("dev", by="tests")
+            monkeypatch.setattr(Disk, "fsync", hang)
+            uploads = "/v2/dev/app/blobs/uploads/"
+            locations = []
+            for _ in range(3):
+                start, _ = await client.ask("POST", uploads)
+                locations.append(dict(start["headers"])[b"location"].decode())
+            last = f"?digest={liftlock.Digest.of(b'small')}"
+            ends = [
+                asyncio.create_task(client.ask("PUT", location + last, b"small"))
+                for location in locations[:2]
+            ]
+            await asyncio.to_thread(hangs.wait)
+            assert (await client.ask("POST", uploads))[0]["status"] == 202
+            assert (await client.ask("PATCH", locations[2], b"small"))[0]["status"] == 202
+            assert (await client.get(locations[2]))[0]["status"] == 204
+            assert (await client.ask("DELETE", locations[2]))[0]["status"] == 204
+            assert not any(end.done() for end in ends)
+            goes_on.set()
+            for end in ends:
+                assert (await end)[0]["status"] == 201
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("other_process", [b"", b"has gone on with it"])
