@@ -111,8 +111,9 @@ def test_a_store_that_cannot_be_opened_is_told_to_the_server(tmp_path):
     assert str(tmp_path / "file") in started["message"]
 
 
-def test_a_flush_that_hangs_keeps_nobody_from_other_uploads(tmp_path, monkeypatch):
-    """Small uploads wait for the disk in one thread, and for nothing else in it."""
+@pytest.fixture
+def hanging(monkeypatch):
+    """Flushes of files hang, after they have said so, until they may go on."""
     hangs, goes_on = threading.Event(), threading.Event()
     fsync = Disk.fsync
 
@@ -121,10 +122,41 @@ def test_a_flush_that_hangs_keeps_nobody_from_other_uploads(tmp_path, monkeypatc
         assert goes_on.wait(30)
         fsync(disk, file)
 
+    def begin():
+        monkeypatch.setattr(Disk, "fsync", hang)
+        return hangs, goes_on
+
+    return begin
+
+
+def test_who_leaves_while_its_upload_is_being_ended_has_left(tmp_path, hanging):
+    async def run():
+        async with Client(application.create(tmp_path / "store")) as client:
+            engine = client.app._bridge.engine
+            engine.create_registry("dev", by="tests")
+            hangs, goes_on = hanging()
+            digest = liftlock.Digest.of(b"small")
+            path = f"/v2/dev/app/blobs/uploads/?digest={digest}"
+            push = asyncio.create_task(client.ask("POST", path, b"small"))
+            await asyncio.to_thread(hangs.wait)
+            push.cancel()
+            await asyncio.wait([push])
+            assert push.cancelled()
+            goes_on.set()
+        with liftlock.open(tmp_path / "store") as engine:
+            assert engine.get_blob(RepositoryName("dev", "app"), digest).size == 5
+            assert list(engine._blobs.iter_sessions()) == []
+
+    asyncio.run(run())
+
+
+def test_a_flush_that_hangs_keeps_nobody_from_other_uploads(tmp_path, hanging):
+    """Small uploads wait for the disk in one thread, and for nothing else in it."""
+
     async def run():
         async with Client(application.create(tmp_path / "store")) as client:
             client.app._bridge.engine.create_registry("dev", by="tests")
-            monkeypatch.setattr(Disk, "fsync", hang)
+            hangs, goes_on = hanging()
             uploads = "/v2/dev/app/blobs/uploads/"
             locations = []
             for _ in range(3):

@@ -12,6 +12,8 @@ from liftlock.errors import (
     DigestInvalid,
     NameIncomplete,
     NameInvalid,
+    RegistryUnknown,
+    UploadBusy,
     UploadMalformed,
     UploadUnknown,
 )
@@ -103,7 +105,9 @@ async def _take_whole(request: Request, digest: Digest) -> Answer:
 
 
 def _forget(engine: Engine, name: RepositoryName, session: str) -> None:
-    with suppress(UploadUnknown):  # a wrong digest has cancelled it already
+    # A wrong digest has cancelled it already; or it is being ended, though nobody waits for it;
+    # or nobody can go on with it. What the client is told is why it came to this.
+    with suppress(UploadUnknown, UploadBusy, RegistryUnknown):
         engine.cancel_upload(name, session)
 
 
