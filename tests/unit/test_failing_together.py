@@ -1,4 +1,4 @@
-"""Uploads that are ended together on a disk that fails once, at any of its operations."""
+"""Uploads that are ended together, when the disk fails once, or the commit is interrupted."""
 
 from __future__ import annotations
 
@@ -63,6 +63,26 @@ def test_each_is_a_blob_or_a_session_that_goes_on(tmp_path: Path, acknowledged: 
         assert number > 4 * 4
         assert all(isinstance(each, BlobContent) for each in found)
         assert {finding.rule for finding in engine.check(content=True)} <= {"file-has-record"}
+
+
+def test_an_interrupted_commit_gives_every_session_its_bytes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with liftlock.open(tmp_path / "store", create=True) as engine:
+        engine.create_registry("dev", by="me")
+        chunks = [begun(engine, b"fresh", 0), begun(engine, b"acknowledged", ACKNOWLEDGED)]
+        with monkeypatch.context() as patch:
+            patch.setattr(engine._store, "write_all", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                engine.finish_uploads(chunks)
+        sizes = [engine.upload_size(DEV, chunk.session_id) for chunk in chunks]
+        assert sizes == [len(b"fresh"), len(b"acknowledged")]
+        found = engine.finish_uploads([chunk._replace(data=b"") for chunk in chunks])
+        assert all(isinstance(each, BlobContent) for each in found)
+        assert list(engine.check(content=True)) == []
 
 
 def open_descriptors() -> int:

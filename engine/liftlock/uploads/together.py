@@ -7,7 +7,7 @@ each, for the interpreter. Ended together by one thread they wait for one commit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 from liftlock.model import BlobContent
@@ -74,7 +74,13 @@ def _committed(place: Place, commits: Sequence[Commit]) -> list[BlobContent | Ex
         if not isinstance(locator, Exception):
             commit.published(locator)
             going.append(commit)
-    recorded = iter(place.store.write_all([commit.record for commit in going]))
+    try:
+        recorded = iter(place.store.write_all([commit.record for commit in going]))
+    except BaseException:  # interrupted, or the store is closed
+        for commit in going:
+            with suppress(Exception):
+                commit.take_back()
+        raise
     return [
         locator if isinstance(locator, Exception) else _concluded(commit, next(recorded))
         for commit, locator in zip(commits, published, strict=True)
