@@ -1,9 +1,10 @@
-"""How hard Hypothesis tries, and shipped suites whose assertions explain themselves."""
+"""How hard Hypothesis tries, shipped suites whose assertions explain themselves, and Ctrl-C."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,10 @@ settings.register_profile("long", max_examples=5000, deadline=None, suppress_hea
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell leaves it to what it runs in the background; tests interrupt themselves.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MEMORY = Path("/dev/shm")
 

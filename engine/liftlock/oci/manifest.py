@@ -90,7 +90,6 @@ def parse(body: bytes, content_type: str | None, *, depth_max: int) -> Manifest:
     document = decoded(body)
     if document.schema_version == 1:
         raise ManifestInvalid(_NO_SCHEMA_1)
-    _require_version(document, content_type or document.media_type)
     if document.media_type and content_type and document.media_type != content_type:
         raise ManifestInvalid(
             f"its mediaType is {document.media_type!r:.120}, "
@@ -156,14 +155,6 @@ def decode_edges(body: bytes) -> Edges:
     )
 
 
-def _require_version(document: Document, media_type: str | None) -> None:
-    # image-spec, manifest.md and image-index.md: MUST be 2. Other types need not have one, as the
-    # artifact manifest (application/vnd.oci.artifact.manifest.v1+json) that registries still hold.
-    known = media_type is None or media_type in mediatype.IMAGES | mediatype.INDEXES
-    if document.schema_version not in ({2} if known else {2, None}):
-        raise ManifestInvalid("schemaVersion must be 2")
-
-
 def _guessed_type(document: Document) -> str:
     if document.manifests is not None:
         return mediatype.OCI_INDEX
@@ -172,6 +163,10 @@ def _guessed_type(document: Document) -> str:
 
 def _require_shape(document: Document, media_type: str) -> None:
     """Raise ManifestInvalid unless the document has what its type must have, and only that."""
+    # image-spec: images and indexes MUST say 2. Others need not, as the old artifact manifest.
+    is_known = media_type in mediatype.IMAGES | mediatype.INDEXES
+    if document.schema_version not in ({2} if is_known else {2, None}):
+        raise ManifestInvalid("schemaVersion must be 2")
     if document.manifests is not None and (
         document.layers is not None or document.config is not None
     ):
