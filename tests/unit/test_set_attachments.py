@@ -68,7 +68,7 @@ def test_the_signature_with_more_entries_wins_whichever_comes_first(
         assert (told.previous_digest, told.digest) == (short.digest, long.digest)
         assert done.id is not None
         sets.undo(done.id, by="me")
-        assert contents(sets_store)["prod/x"].tags == before["prod/x"].tags
+        assert contents(sets_store) == before, "what was set on the way, and gave way, goes, too"
     assert middle.tag == long.tag
 
 
@@ -170,6 +170,40 @@ def test_an_attachment_tag_that_is_named_goes_where_it_is_told(sets: Engine) -> 
     tag = attachment_tag(app.digest, ".sig")
     promote(sets, item("dev/app", "prod", ("1", "2")), item(f"dev/b:{tag}", "prod/app"))
     assert tags_of(sets, "prod/app")[tag] == theirs.digest
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_an_attachment_whose_tag_was_named_is_taken_back(
+    sets: Engine, sets_store: MetadataStore, mode: Mode
+) -> None:
+    """It came with its image; at the target, no tag leads to it."""
+    ours, theirs = signed(sets, "dev/a", "1", "ours"), signed(sets, "dev/b", "1", "theirs")
+    attachment(sets, ours, "of ours")
+    image(sets, "prod/x", "own", seed="own")
+    before = contents(sets_store)
+    named = item(f"dev/b:{theirs.tag}", "prod/x")
+    done = promote(sets, item("dev/a:1", "prod/x"), named, mode=mode)
+    assert tags_of(sets, "prod/x")[str(ours.tag)] == theirs.digest
+    assert done.id is not None
+    sets.undo(done.id, by="me")
+    assert contents(sets_store) == before
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_swap_of_attachments_is_taken_back(
+    sets: Engine, sets_store: MetadataStore, mode: Mode
+) -> None:
+    """One becomes attached to itself; what is attached to it elsewhere comes along."""
+    signature = signed(sets, "dev/a", "1", "first")
+    other = attachment(sets, signature, "of dev/a")
+    attachment(sets, signed(sets, "dev/b", "1", "first"), "of dev/b")
+    before = contents(sets_store)
+    ends = f"dev/a:{other.tag}", f"dev/b:{signature.tag}"
+    done = promote(sets, item(*ends), item(*reversed(ends)), mode=mode)
+    assert tags_of(sets, "dev/a")[str(other.tag)] == signature.digest
+    assert done.id is not None
+    sets.undo(done.id, by="me")
+    assert contents(sets_store) == before
 
 
 def test_a_set_adds_what_came_since_to_all_it_touches(sets: Engine) -> None:

@@ -42,16 +42,18 @@ def plan_undo(txn: ReadTxn, number: int, limits: Limits) -> UndoPlan:
         reason = f"it undid promotion {undone.record.undoes}; promote again instead"
         raise UndoRefused(number, reason)
     # What was right already, the promotion did not make: whatever became of it does not matter.
+    told = list(history.iter_items(txn, undone.id))
     items = [
         item
-        for item in history.iter_items(txn, undone.id)
+        for item in told
         if item.record.action not in {Action.KEPT, Action.BROUGHT, Action.MERGED}
     ]
     done_by = undone_before(txn, undone, items)
     if done_by is not None:
         return UndoPlan(undone, {}, done_by=done_by)
     try:
-        return _Undoing(txn, undone, items, limits).plan()
+        brought = [item for item in told if item.record.action is Action.BROUGHT]
+        return _Undoing(txn, undone, items, brought, limits).plan()
     except PromotionInvalid as error:  # what is there now is too much to be followed
         raise UndoRefused(number, error.reason) from error
 
@@ -59,8 +61,15 @@ def plan_undo(txn: ReadTxn, number: int, limits: Limits) -> UndoPlan:
 class _Undoing:
     """The decision, and what it knows of the repositories concerned."""
 
-    def __init__(self, txn: ReadTxn, undone: Event, items: Sequence[Item], limits: Limits) -> None:
-        self.txn, self.undone, self.limits = txn, undone, limits
+    def __init__(
+        self,
+        txn: ReadTxn,
+        undone: Event,
+        items: Sequence[Item],
+        brought: Sequence[Item],
+        limits: Limits,
+    ) -> None:
+        self.txn, self.undone, self.brought, self.limits = txn, undone, brought, limits
         self.items = [item for item in items if item.record.action not in WHOLE]
         self.whole_items = [item for item in items if item.record.action in WHOLE]
         self.number = undone.record.promotion
@@ -78,7 +87,13 @@ class _Undoing:
         restorings, moved = self.restorings()
         refuse(refusals + moved)
         taking_back = TakingBack(
-            self.txn, self.undone, self.items, self.repositories, self.names, self.limits
+            self.txn,
+            self.undone,
+            self.items,
+            self.brought,
+            self.repositories,
+            self.names,
+            self.limits,
         )
         restorings, taken_back = taking_back.plan(restorings)
         returns = self.returns()

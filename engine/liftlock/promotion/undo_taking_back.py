@@ -24,11 +24,12 @@ class TakingBack:
         txn: ReadTxn,
         undone: Event,
         items: Sequence[Item],
+        brought: Sequence[Item],
         repositories: Mapping[int, FoundRepository],
         names: Mapping[int, str],
         limits: Limits,
     ) -> None:
-        self.txn, self.undone, self.items = txn, undone, items
+        self.txn, self.undone, self.items, self.brought = txn, undone, items, brought
         self.repositories, self.names, self.limits = repositories, names, limits
 
     def plan(
@@ -47,6 +48,10 @@ class TakingBack:
             gone = set(unlinked(self.txn, number, made))
             roots = [digest for digest in made if digest not in gone]
             found = closure(self.txn, number, self.names[number], roots, self.limits)
+            strays = self._strays(number, found)
+            if strays:
+                roots += strays
+                found = closure(self.txn, number, self.names[number], roots, self.limits)
             relied_on = self._relied_on(number, found, restorings)
             kept_tags = {tag for member in relied_on for tag in found.attached.get(member, ())}
             restorings = [
@@ -54,10 +59,25 @@ class TakingBack:
                 for restoring in restorings
                 if restoring.repository.id != number or restoring.tag not in kept_tags
             ]
-            needless = self._needless(number, found, relied_on, restorings)
+            needless = self._needless(number, found, relied_on, restorings, strays)
             if needless:
                 taken.append((self.repositories[number], tuple(needless)))
         return restorings, tuple(taken)
+
+    def _strays(self, repository: int, found: Closure) -> list[bytes]:
+        """Return what came for another's sake, and what the promotion set does not lead to.
+
+        The same promotion put another attachment under its tag.
+        """
+        strays = [
+            item.record.new
+            for item in self.brought
+            if item.repository == repository
+            and item.record.new is not None
+            and item.record.new not in found.members
+        ]
+        gone = set(unlinked(self.txn, repository, strays))
+        return [digest for digest in strays if digest not in gone]
 
     def _relied_on(
         self, repository: int, found: Closure, restorings: Iterable[Restoring]
@@ -76,6 +96,7 @@ class TakingBack:
         found: Closure,
         relied_on: set[bytes],
         restorings: Iterable[Restoring],
+        strays: Iterable[bytes],
     ) -> list[Member]:
         """Return what the promotion linked that nothing holds once the tags are back."""
         leaving = {
@@ -89,8 +110,8 @@ class TakingBack:
             if member.event == self.undone.id and digest not in relied_on
         }
         held_at = links.held_at(self.txn, repository, keys.MANIFEST, list(linked))
-        # What was promoted without a tag, the promotion itself held.
-        own_holds = {item.record.new for item in self.items if not item.tag}
+        # What was promoted without a tag, or lost its tag at once, the promotion itself held.
+        own_holds = {item.record.new for item in self.items if not item.tag} | {*strays}
         ours = {
             digest: linked[digest]
             for digest, at in zip(linked, held_at, strict=True)
