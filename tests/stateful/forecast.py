@@ -253,7 +253,7 @@ class Forecast:
         self.before.setdefault(route.target, ModelRepository())
         side, target = self.request.attachments, route.target
         named = {
-            pair.target_tag
+            pair.target_tag: pair.digest
             for other in self.all_routes
             if other.target == route.target
             for pair in other.pairs
@@ -263,10 +263,12 @@ class Forecast:
         carried = model.attached(here, members) | route.loose.keys()
         verdicts = {
             tag: model.settle(here.tags[tag], self.arrived(target, tag), side)
-            for tag in carried - named
+            for tag in carried - named.keys()
             if here.tags[tag] != self.arrived(target, tag)
         }
+        # What is named comes for itself; another of its name stays behind.
         outdone = {tag for tag, verdict in verdicts.items() if verdict is False}
+        outdone |= {tag for tag in carried & named.keys() if here.tags[tag] != named[tag]}
         roots += [at for tag, at in route.loose.items() if tag not in outdone]
         reached = model.closure(here, roots, outdone)
         brought = model.attached(here, reached) | route.loose.keys()

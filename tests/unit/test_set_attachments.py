@@ -189,6 +189,23 @@ def test_an_attachment_whose_tag_was_named_is_taken_back(
     assert contents(sets_store) == before
 
 
+@pytest.mark.parametrize("purge", [False, True])
+def test_an_attachment_whose_tag_was_named_stays_behind(
+    sets: Engine, sets_store: MetadataStore, *, purge: bool
+) -> None:
+    """As one that the target has better; a purge leaves it, for there is no other."""
+    app = image(sets, "dev/a", "1", seed="same")
+    ours, theirs = attachment(sets, app, "ours"), signed(sets, "dev/b", "1", "theirs")
+    named = item(f"dev/b:{theirs.tag}", "prod/x")
+    done = move(sets, item("dev/a:1", "prod/x"), named, purge=purge)
+    assert tags_of(sets, "dev/a") == {}
+    assert tags_of(sets, "prod/x") == {"1": app.digest, str(ours.tag): theirs.digest}
+    assert ours.digest in contents(sets_store)["dev/a"].manifests
+    assert ours.digest not in contents(sets_store)["prod/x"].manifests
+    (warning,) = done.warnings
+    assert str(ours.digest) in warning
+
+
 @pytest.mark.parametrize("mode", Mode)
 def test_a_swap_of_attachments_is_taken_back(
     sets: Engine, sets_store: MetadataStore, mode: Mode

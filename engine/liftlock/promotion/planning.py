@@ -206,13 +206,15 @@ def _surroundings(request: PromotionRequest, routes: list[Route]) -> dict[int, S
         (pair,) = route.pairs
         leaving = (pair.source_tag,) if request.mode is Mode.MOVE else ()
         staying = (pair.target_tag,) if route.is_inside else ()
-        return {id(route): Surroundings(None, leaving, staying, (pair.target_tag,))}
+        return {id(route): Surroundings(None, leaving, staying, {pair.target_tag: pair.digest})}
     tagged: dict[RepositoryName, set[bytes]] = {}
-    sets: dict[RepositoryName, set[str]] = {}
+    sets: dict[RepositoryName, dict[str, bytes]] = {}
     leaves: dict[RepositoryName, set[str]] = {}
     arrivals: dict[RepositoryName, Arrivals] = {}
     for route in routes:
-        sets.setdefault(route.target_name, set()).update(pair.target_tag for pair in route.pairs)
+        sets.setdefault(route.target_name, {}).update(
+            (pair.target_tag, pair.digest) for pair in route.pairs
+        )
         tagged.setdefault(route.target_name, set()).update(
             pair.digest for pair in route.pairs if pair.target_tag
         )
@@ -224,7 +226,7 @@ def _surroundings(request: PromotionRequest, routes: list[Route]) -> dict[int, S
     return {
         id(route): Surroundings(
             arrivals[route.target_name],
-            leaves.get(route.source_name, set()) - sets.get(route.source_name, set()),
+            leaves.get(route.source_name, set()) - sets.get(route.source_name, {}).keys(),
             sets.get(route.source_name, ()),
             sets[route.target_name],
             {pair.digest for pair in route.pairs},

@@ -87,7 +87,7 @@ def _left_untagged(
     """Warn of attachments that lose their tag with their image, and do not come along."""
     return [
         f"{route.source_name}:{removal.tag} ({Digest(removal.digest)}) goes with the image it is "
-        f"attached to, and not to {route.target_name}, which keeps its own; it stays by its "
+        f"attached to, and not to {route.target_name}, which has its own; it stays by its "
         "digest, for as long as a hold lasts"
         for removal in removes
         if removal.is_attachment and removal.digest not in coming
@@ -144,9 +144,8 @@ def _attachments(
     around: Surroundings,
 ) -> tuple[list[TagChange], Collection[bytes], list[LiftlockError]]:
     """Decide which attachment tags are set at the target, and what then comes along."""
-    attachments = {
-        tag: at for tag, at in {**loose, **found.attachments}.items() if tag not in around.named
-    }
+    known = {**loose, **found.attachments}
+    attachments = {tag: at for tag, at in known.items() if tag not in around.named}
     there: dict[str, bytes] = {}
     if route.target is not None:
         tags = tuple(attachments)
@@ -160,7 +159,11 @@ def _attachments(
     wanted, violations = settle_attachments(
         txn, str(route.target_name), attachments, there, request.attachments
     )
-    outdone = {tag for tag, at in attachments.items() if tag not in wanted and there.get(tag) != at}
+    # Where the request puts something else under a tag, what had it would come without one.
+    outdone = {tag for tag, at in known.items() if around.named.get(tag, at) != at}
+    outdone |= {
+        tag for tag, at in attachments.items() if tag not in wanted and there.get(tag) != at
+    }
     coming: Collection[bytes] = found.members
     if outdone:
         kept = [*images, *(at for tag, at in loose.items() if tag not in outdone)]

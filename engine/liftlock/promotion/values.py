@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -194,8 +194,9 @@ class Surroundings:
     """Tags that the request takes from the source."""
     staying: Collection[str] = ()
     """Tags of the source that the request sets: what is set is not removed."""
-    named: Collection[str] = ()
-    """Tags of the target that the request names: these are no attachments of others."""
+    named: Mapping[str, bytes] = field(default_factory=dict)
+    """Tags that the request sets by name at the target, and where: these are no attachments of
+    others."""
     asked: Collection[bytes] | None = None
     """Digests that the route's tags are at; None if these are the part's."""
     tagged: Collection[bytes] = ()
