@@ -117,7 +117,7 @@ class Recorded:
     def file_of(self, content: bytes) -> Path:
         path = self.engine.blob_path(self.engine.get_blob(APP, Digest.of(content)))
         assert path is not None
-        return path
+        return Path(path)
 
 
 @pytest.fixture

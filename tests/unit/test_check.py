@@ -658,8 +658,7 @@ def test_a_store_in_a_folder_is_checked_like_one_in_memory(
         engine.create_registry("dev", by="me")
         app = image(engine, DEV, "1")
         assert list(engine.check(content=True)) == []
-        path = engine.blob_path(engine.get_blob(DEV, app.blobs[1]))
-        assert path is not None
+        path = Path(str(engine.blob_path(engine.get_blob(DEV, app.blobs[1]))))
         content = path.read_bytes()
         path.chmod(0o600)
         path.write_bytes(bytes((content[0] ^ 1,)) + content[1:])

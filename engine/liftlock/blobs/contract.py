@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from liftlock.oci.digest import Digest
@@ -138,8 +137,11 @@ class BlobReader(Protocol):
         """
         ...
 
-    def path(self, locator: Locator) -> Path | None:
-        """Return the local file, for a server that sends files itself; None if there is none."""
+    def path(self, locator: Locator) -> str | None:
+        """Return the absolute path of the local file, for a server that sends files itself.
+
+        None if blobs are no local files. Whether this one is there, `size` tells.
+        """
         ...
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from liftlock.blobs.contract import (
@@ -57,7 +56,7 @@ class MemoryBlobStore:
             raise FileNotFoundError(locator)
         return MemoryPieces(memoryview(stored.content)[start:stop], self._state.copy_bytes)
 
-    def path(self, locator: Locator) -> Path | None:
+    def path(self, locator: Locator) -> str | None:
         """Return None: nothing here is a file."""
         _checked(locator)
         return None

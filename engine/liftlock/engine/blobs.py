@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from liftlock import content, names, uploads
 from liftlock.blobs.contract import BlobStore, Pieces
@@ -58,8 +57,11 @@ class BlobEngine:
         """
         return self._blobs.read(blob.locator, start, stop)
 
-    def blob_path(self, blob: BlobContent) -> Path | None:
-        """Return the local file with the blob's bytes, if there is one."""
+    def blob_path(self, blob: BlobContent) -> str | None:
+        """Return the absolute path of the local file with the blob's bytes, as of `get_blob`.
+
+        None if blobs are no local files.
+        """
         return self._blobs.path(blob.locator)
 
     def delete_blob(self, name: RepositoryName, digest: Digest, *, by: str) -> None:

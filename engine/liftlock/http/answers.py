@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from liftlock.blobs.contract import Pieces
@@ -101,7 +100,7 @@ class Courier:
         elif isinstance(body, bytes):
             await self._send_whole(head, {"type": "http.response.body", "body": body})
         elif (path := self._path(body, bridge)) is not None:
-            await self._send_whole(head, {"type": _PATHSEND, "path": str(path.absolute())})
+            await self._send_whole(head, {"type": _PATHSEND, "path": path})
         else:
             span = body.span or Span(0, body.blob.size)
             # Opened before the status is out: a file that is gone can still be answered as such.
@@ -118,7 +117,7 @@ class Courier:
         await self._send(head)
         await self._send(body)
 
-    def _path(self, body: BlobBody, bridge: Bridge) -> Path | None:
+    def _path(self, body: BlobBody, bridge: Bridge) -> str | None:
         """Return the file that the server can send by itself.
 
         That is several times as fast as sending pieces from Python, and holds no thread.
