@@ -32,18 +32,17 @@ async def append(request: Request, session: str) -> int:
         ChunkOutOfOrder: it belongs elsewhere than at the session's end.
         LiftlockError: as `Upload.append`, `Engine.hold_upload` and `Body.piece`.
     """
-    held = request.engine.hold_upload(request.name, session)
-    begin, bridge = _announced_start(request), request.bridge
+    name, begin, bridge = request.name, _announced_start(request), request.bridge
     await _refuse_unasked(request, session, begin)
     with bridge.receiving():
         first = await request.body.piece(bridge.piece_bytes)
         known = request.engine.remembered_size(session)
         # Of a session that is not remembered, all would be hashed while others wait.
         if known is not None and _is_small(request, first):
+            held = request.engine.hold_upload(name, session)
             with suppress(SizeDiffers):
                 return await bridge.brief(_append_known, held, first, known, begin)
-            held = request.engine.hold_upload(request.name, session)
-        return await _receive(request, held, first, begin, lambda upload: upload.size)
+        return await _receive(request, session, first, begin, lambda upload: upload.size)
 
 
 async def finish(request: Request, session: str, digest: Digest) -> None:
@@ -52,18 +51,18 @@ async def finish(request: Request, session: str, digest: Digest) -> None:
     Raises:
         ChunkOutOfOrder, LiftlockError: as `append`; and as `Upload.commit`.
     """
-    held = request.engine.hold_upload(request.name, session)
-    begin, bridge, by = _announced_start(request), request.bridge, request.actor
+    name, by = request.name, request.actor
+    begin, bridge = _announced_start(request), request.bridge
     await _refuse_unasked(request, session, begin)
     with bridge.receiving():
         first = await request.body.piece(bridge.piece_bytes)
         known = request.engine.remembered_size(session)
         if known is not None and _is_small(request, first, known):
-            chunk = LastChunk(request.name, session, b"".join(first), digest, by, known, begin)
+            chunk = LastChunk(name, session, b"".join(first), digest, by, known, begin)
             with suppress(SizeDiffers):
                 await bridge.finish_upload(chunk)
                 return
-        await _receive(request, held, first, begin, lambda upload: upload.commit(digest, by=by))
+        await _receive(request, session, first, begin, lambda upload: upload.commit(digest, by=by))
 
 
 async def _refuse_unasked(request: Request, session: str, begin: int | None) -> None:
@@ -95,13 +94,13 @@ def _is_small(request: Request, first: Sequence[bytes], known: int = 0) -> bool:
 
 async def _receive(
     request: Request,
-    held: AbstractContextManager[Upload],
+    session: str,
     first: Sequence[bytes],
     begin: int | None,
     then: Callable[[Upload], R],
 ) -> R:
     """Append the body to its session in pieces, then do `then` within the same hold."""
-    bridge = request.bridge
+    bridge, held = request.bridge, request.engine.hold_upload(request.name, session)
     async with bridge.holding(held) as upload:
         await _append_all(bridge, upload, first, request.body, begin)
         return await bridge.write(then, upload)
