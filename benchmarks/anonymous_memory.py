@@ -8,47 +8,30 @@ and its descendants had together is kept. Shorter peaks than the interval may be
 from __future__ import annotations
 
 import os
-import threading
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from watcher import Watcher
 
 MIB: Final = 1024 * 1024
 CLAIM_MIB: Final = 300
 """What no server and no engine may reach, whatever it is asked to do here."""
-_INTERVAL_SECONDS: Final = 0.05
 _PROC: Final = Path("/proc")
 
 
-class Sampler:
-    """Samples a process and its descendants, in a thread, until the context ends."""
+class Sampler(Watcher):
+    """Samples a process and its descendants."""
 
     def __init__(self, pid: int) -> None:
+        super().__init__()
         self._pid = pid
         self.most_bytes = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._stop.is_set():
-            now = sum(anonymous_bytes(pid) for pid in family(self._pid))
-            self.most_bytes = max(self.most_bytes, now)
-            self._stop.wait(_INTERVAL_SECONDS)
+    def look(self) -> None:
+        now = sum(anonymous_bytes(pid) for pid in family(self._pid))
+        self.most_bytes = max(self.most_bytes, now)
 
 
 def anonymous_bytes(pid: int) -> int:

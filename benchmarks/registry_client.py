@@ -73,31 +73,45 @@ def _push_images(port: int, repository: str, images: Sequence[Image]) -> None:
         _push_blobs(port, repository, image.own)
         target = f"/v2/{repository}/manifests/{image.tag}"
         with closing(_connection(port)) as connection:
-            _ask(connection, "PUT", target, image.body, OCI_MANIFEST)
+            ask(connection, "PUT", target, image.body, OCI_MANIFEST)
 
 
 def _push_blobs(port: int, repository: str, blobs: Iterable[Blob]) -> None:
     with closing(_connection(port)) as connection:
         for blob in blobs:
-            session = _ask(connection, "POST", f"/v2/{repository}/blobs/uploads/", b"")
+            session = ask(connection, "POST", f"/v2/{repository}/blobs/uploads/", b"")
             where = session.removeprefix(f"http://{HOST}:{port}")
             joined = "&" if "?" in where else "?"
-            _ask(connection, "PUT", f"{where}{joined}digest={blob.digest}", blob.content)
+            ask(connection, "PUT", f"{where}{joined}digest={blob.digest}", blob.content)
 
 
 def _connection(port: int) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(HOST, port, timeout=_TIMEOUT_SECONDS)
 
 
-def _ask(
+def ask(
     connection: http.client.HTTPConnection,
     method: str,
     target: str,
-    body: bytes,
+    body: bytes | Iterable[bytes],
     content_type: str = "application/octet-stream",
+    *,
+    length: int | None = None,
 ) -> str:
-    """Send a request that must succeed; return its answer's Location."""
-    connection.request(method, target, body, {"Content-Type": content_type})
+    """Send a request that must succeed; return its answer's Location.
+
+    Args:
+        connection: over which.
+        method: the request's.
+        target: path and query.
+        body: whole, or in pieces.
+        content_type: the body's.
+        length: how many bytes a body in pieces has.
+    """
+    headers = {"Content-Type": content_type}
+    if length is not None:
+        headers["Content-Length"] = str(length)
+    connection.request(method, target, body, headers)
     answer = connection.getresponse()
     text = answer.read()
     if answer.status not in {201, 202}:

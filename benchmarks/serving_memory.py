@@ -20,16 +20,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
-import contestants
 import lmdb
 import registry_client
 import servers
 from anonymous_memory import Sampler
 from outcome import Measured, Outcome, at_least, at_most
+from registry_client import ask
 from sample_images import image
 from servers import HOST
+from watcher import Watcher
 
 import liftlock
 from liftlock.folder import METADATA
@@ -43,7 +44,6 @@ _CLAIM_MIB: Final = 200
 _SLOW_BYTES: Final = 1000
 _TIMEOUT_SECONDS: Final = 600
 _TAG_SECONDS: Final = 0.1
-_LOOK_SECONDS: Final = 0.05
 _READER: Final = re.compile(r"^\s*(\d+)\s+([0-9a-f]+)\s+(\d+)\s*$", re.MULTILINE)
 
 
@@ -75,7 +75,8 @@ def measure(folder: Path, sizes: Sizes) -> Outcome:
         push(server.port, blob)
         memory = stack.enter_context(Sampler(server.pid))
         tags = stack.enter_context(_tagging(server.port))
-        readers = stack.enter_context(Readers(root / METADATA))
+        environment = stack.enter_context(closing(_environment(root / METADATA)))
+        readers = stack.enter_context(Readers(environment))
         crawlers = stack.enter_context(_crawling(server.port, blob, sizes.crawlers))
         work: list[Callable[[], float]] = [
             partial(push, server.port, Large(sizes.blob_mib, number + 1))
@@ -129,13 +130,9 @@ def push(port: int, blob: Large) -> float:
     """Push as docker does: one PATCH, then an empty PUT. Return the seconds it took."""
     began = time.perf_counter()
     with closing(http.client.HTTPConnection(HOST, port, timeout=_TIMEOUT_SECONDS)) as connection:
-        connection.request("POST", f"/v2/{_REPOSITORY}/blobs/uploads/")
-        where = _answered(connection, 202)
-        length = {"Content-Length": str(blob.size)}
-        connection.request("PATCH", where, body=iter(blob), headers=length)
-        where = _answered(connection, 202)
-        connection.request("PUT", f"{where}?digest={blob.digest}")
-        _answered(connection, 201)
+        where = ask(connection, "POST", f"/v2/{_REPOSITORY}/blobs/uploads/", b"")
+        where = ask(connection, "PATCH", where, iter(blob), length=blob.size)
+        ask(connection, "PUT", f"{where}?digest={blob.digest}", b"")
     return time.perf_counter() - began
 
 
@@ -151,14 +148,6 @@ def pull(port: int, blob: Large) -> float:
     return time.perf_counter() - began
 
 
-def _answered(connection: http.client.HTTPConnection, expected: int) -> str:
-    answer = connection.getresponse()
-    text = answer.read()
-    if answer.status != expected:
-        raise contestants.RunFailed(f"answered {answer.status}: {text[:300]!r}")
-    return answer.getheader("Location", "")
-
-
 @contextmanager
 def _tagging(port: int) -> Iterator[Callable[[], int]]:
     """Push another tag each moment; yields what says how many there are."""
@@ -169,8 +158,7 @@ def _tagging(port: int) -> Iterator[Callable[[], int]]:
         with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
             while not stop.wait(_TAG_SECONDS):
                 where = f"/v2/{_REPOSITORY}/manifests/t{count}"
-                connection.request("PUT", where, body, {"Content-Type": OCI_MANIFEST})
-                _answered(connection, 201)
+                ask(connection, "PUT", where, body, OCI_MANIFEST)
                 count += 1
 
     with ThreadPoolExecutor(1) as pool:
@@ -212,33 +200,25 @@ def _crawling(port: int, blob: Large, count: int) -> Iterator[Callable[[], int]]
             crawling.result()
 
 
-class Readers:
-    """Looks at LMDB's table of readers, from another process than the server, till the end."""
+class Readers(Watcher):
+    """Looks at LMDB's table of readers, from another process than the server."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, environment: lmdb.Environment) -> None:
+        super().__init__()
+        self._environment = environment
+        self._seen: dict[tuple[str, str, str], float] = {}
         self.oldest_seconds = 0.0
         self.looks = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def look(self) -> None:
+        now, before = time.monotonic(), self._seen
+        found = _READER.findall(self._environment.readers())
+        # Who reads at the same commit as at the last look may never have stopped.
+        self._seen = {reader: before.get(reader, now) for reader in found}
+        oldest = max((now - since for since in self._seen.values()), default=0)
+        self.oldest_seconds = max(self.oldest_seconds, oldest)
+        self.looks += 1
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
-    def _look(self) -> None:
-        environment = lmdb.open(str(self._folder), readonly=True, max_dbs=32, max_readers=1024)
-        seen: dict[tuple[str, str, str], float] = {}
-        with closing(environment):
-            while not self._stop.wait(_LOOK_SECONDS):
-                now, before = time.monotonic(), seen
-                found = _READER.findall(environment.readers())
-                # Who reads at the same commit as at the last look may never have stopped.
-                seen = {reader: before.get(reader, now) for reader in found}
-                oldest = max((now - since for since in seen.values()), default=0)
-                self.oldest_seconds = max(self.oldest_seconds, oldest)
-                self.looks += 1
+def _environment(folder: Path) -> lmdb.Environment:
+    return lmdb.open(str(folder), readonly=True, max_dbs=32, max_readers=1024)
