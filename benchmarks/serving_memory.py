@@ -1,7 +1,7 @@
 """How much memory does the server need while large blobs come and go, and some readers crawl?
 
 At the same time: clients push a large blob each, clients pull one each, and many readers take
-another at a kilobyte a second. Meanwhile tags are pushed, so that each commit makes the reads
+another at a kilobyte a second (E75). Meanwhile tags are pushed, so that each commit makes the reads
 before it old; the readers' table of LMDB is looked at to find the oldest that is still open.
 """
 

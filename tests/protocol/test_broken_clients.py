@@ -128,6 +128,7 @@ class TestSlow:
         assert answer.status_code == 201
 
     def test_a_byte_now_and_then_is_no_progress(self, hasty, repo):
+        """E76: the connection ends, and the session can go on."""
         location = hasty.start_upload(repo)
         with hasty.connect() as client:
             client.sendall(head("PATCH", location, "Content-Length: 1000"))

@@ -67,6 +67,22 @@ def test_a_blob_has_a_largest_size(
         assert read(engine, DEV, Digest.of(b"1234567890")) == b"1234567890"
 
 
+def test_uploads_that_nobody_goes_on_with_are_swept(
+    engine: Engine, clock: FakeClock, blobs: MemoryBlobStore
+) -> None:
+    """E73: all of them with all their bytes, and none a moment too early."""
+    idle = [started(engine, b"12345") for _ in range(1000)]
+    clock.advance(engine.limits.upload_idle_ms)
+    lively = started(engine, b"1")
+    assert engine.sweep().sessions == 0
+    clock.advance(1)
+    swept = engine.sweep()
+    assert (swept.sessions, swept.bytes) == (1000, 5000)
+    assert [found.session_id for found in blobs.iter_sessions()] == [lively]
+    with pytest.raises(UploadUnknown):
+        engine.upload_size(DEV, idle[0])
+
+
 # --- ended together ---------------------------------------------------------------------------
 
 
