@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 from liftlock import content, names, uploads
-from liftlock.blobs.contract import BlobStore, Pieces
-from liftlock.config import Limits
+from liftlock.blobs.contract import Pieces
 from liftlock.engine.asking import act_of
+from liftlock.engine.opened import Opened
 from liftlock.errors import BlobUnknown, NotFound
-from liftlock.metadata.contract import MetadataStore
 from liftlock.model import BlobContent
 from liftlock.oci.digest import SHA256, Digest
 from liftlock.oci.reference import RepositoryName
@@ -20,13 +19,8 @@ from liftlock.uploads import LastChunk, Upload
 log = logging.getLogger("liftlock")
 
 
-class BlobEngine:
+class BlobEngine(Opened):
     """What `Engine` can do with blobs."""
-
-    limits: Limits
-    _store: MetadataStore
-    _blobs: BlobStore
-    _uploads: uploads.Place
 
     def get_blob(self, name: RepositoryName, digest: Digest) -> BlobContent:
         """Return a blob that the repository has.
