@@ -31,18 +31,23 @@ from liftlock.model.promotions import (
     Tally,
 )
 from liftlock.model.reports import Finding, HistoryEntry, Severity, Swept
+from liftlock.model.views import Attaching, Attachment, Inspection, Kind, Stats, Whereabouts
 
 __all__ = [
     "ABSENT",
     "ANYTHING",
     "Absent",
     "Anything",
+    "Attaching",
+    "Attachment",
     "BlobContent",
     "Condition",
     "Expectation",
     "Expected",
     "Finding",
     "HistoryEntry",
+    "Inspection",
+    "Kind",
     "ManifestContent",
     "Mode",
     "Outcome",
@@ -59,8 +64,10 @@ __all__ = [
     "SettingsChange",
     "Severity",
     "Side",
+    "Stats",
     "Swept",
     "Tag",
     "Tally",
     "Usage",
+    "Whereabouts",
 ]
