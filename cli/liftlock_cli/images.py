@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from liftlock.documents import repository_document, tag_document
 from liftlock.engine import Engine
 from liftlock.model import Tag
 from liftlock.oci.reference import Reference, RepositoryName
@@ -26,7 +27,7 @@ from liftlock_cli.output import (
 )
 from liftlock_cli.paging import every
 from liftlock_cli.registries import print_registries, print_registry, usage_text
-from liftlock_cli.views import REPOSITORIES, repository_document
+from liftlock_cli.views import REPOSITORIES
 
 
 @click.command()
@@ -86,7 +87,7 @@ def _tags_view(name: RepositoryName) -> View[Tag]:
             Column("TAG", lambda tag: tag.name),
             Column("DIGEST", lambda tag: digest_text(tag.digest)),
         ),
-        lambda tag: {"name": f"{name}:{tag.name}", "tag": tag.name, "digest": str(tag.digest)},
+        lambda tag: tag_document(name, tag),
         lambda tag: f"{name}:{tag.name}",
     )
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from liftlock.documents import history_document
 from liftlock.engine import Engine
 from liftlock.errors import BlobUnknown
 from liftlock.model import HistoryEntry, ManifestContent, Page, Referrer
@@ -29,7 +30,7 @@ from liftlock_cli.output import (
     size_text,
 )
 from liftlock_cli.paging import every
-from liftlock_cli.views import HISTORY, history_document
+from liftlock_cli.views import HISTORY
 
 _HISTORY_HEAD: Final = 3
 """Changes of a tag that `show` prints; `history` prints all."""
@@ -187,7 +188,7 @@ def _document(image: Inspection) -> Document:
     }
 
 
-def _descriptor_document(descriptor: Descriptor) -> Document:
+def _descriptor_document(descriptor: Descriptor) -> dict[str, object]:
     return {
         "digest": str(descriptor.digest),
         "media_type": descriptor.media_type,

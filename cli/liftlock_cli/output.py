@@ -19,12 +19,13 @@ from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 import click
+import msgspec
 
 from liftlock.oci.digest import Digest
 
 T = TypeVar("T")
-Document = Mapping[str, Any]  # Any: JSON
-"""A JSON object to be printed."""
+Document = msgspec.Struct | Mapping[str, Any]  # Any: JSON
+"""What is printed as a JSON object."""
 
 _TABLE_ROWS: Final = 500
 """Rows whose widths are found together; more come in further parts, at least as wide."""
@@ -160,7 +161,8 @@ def count_text(count: int, singular: str, plural: str | None = None) -> str:
 
 def _json(value: Document, indent: int | None = None) -> str:
     # ASCII only, so that no escape sequence passes; DEL is the one that JSON leaves as it is.
-    return json.dumps(value, ensure_ascii=True, indent=indent).replace("\x7f", "\\u007f")
+    plain = msgspec.to_builtins(value)
+    return json.dumps(plain, ensure_ascii=True, indent=indent).replace("\x7f", "\\u007f")
 
 
 def _print_array(documents: Iterator[Document]) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from liftlock.documents import promotion_document
+from liftlock.documents import PromotionDocument, promotion_document
 from liftlock.errors import PromotionInvalid
 from liftlock.model import Promotion
 
@@ -124,8 +124,13 @@ def differences(before: PlanDocument, promotion: Promotion) -> Iterator[str]:
     yield from lines
 
 
+def plan_of(document: PromotionDocument) -> PlanDocument:
+    """Return what of a dry run's answer can be compared."""
+    return msgspec.convert(msgspec.to_builtins(document), PlanDocument)
+
+
 def _told_differences(before: PlanDocument, promotion: Promotion) -> Iterator[str]:
-    now = msgspec.convert(promotion_document(promotion, dry_run=True), PlanDocument)
+    now = plan_of(promotion_document(promotion, dry_run=True))
     old = {(item.source, item.target): item for item in before.items}
     new = {(item.source, item.target): item for item in now.items}
     doubles = Counter((item.source, item.target) for item in before.items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from liftlock.documents import registry_document
 from liftlock.engine import Engine
 from liftlock.model import Registry, RegistrySettings, SettingsChange, Usage
 from liftlock.oci.reference import parse_registry
@@ -20,7 +21,7 @@ from liftlock_cli.output import (
     print_many,
 )
 from liftlock_cli.paging import every
-from liftlock_cli.views import REGISTRIES, allowed_text, registry_document
+from liftlock_cli.views import REGISTRIES, allowed_text
 
 sparse_setting = click.option(
     "--allow-sparse/--no-allow-sparse",

@@ -1,18 +1,21 @@
-"""How the engine's values are printed: their columns, their JSON, their names.
-
-The JSON has the fields of `liftlock.model`; instants are RFC 3339 in UTC, digests are whole.
-"""
+"""How the engine's values are printed: their columns, their JSON, their names."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from liftlock.documents import instant
-from liftlock.model import HistoryEntry, Registry, RegistrySettings, Repository, Usage
+import msgspec
+
+from liftlock.documents import (
+    history_document,
+    registry_document,
+    repository_document,
+    settings_document,
+)
+from liftlock.model import HistoryEntry, Registry, RegistrySettings, Repository
 from liftlock.oci.digest import Digest
 from liftlock_cli.output import (
     Column,
-    Document,
     View,
     digest_text,
     instant_text,
@@ -20,45 +23,9 @@ from liftlock_cli.output import (
 )
 
 
-def usage_document(usage: Usage) -> Document:
-    """Make the JSON of what a registry or repository has."""
-    return {
-        "tags": usage.tags,
-        "manifests": usage.manifests,
-        "blobs": usage.blobs,
-        "bytes": usage.bytes,
-    }
-
-
-def settings_document(settings: RegistrySettings) -> Document:
-    """Make the JSON of a registry's settings."""
-    return {"allow_sparse": settings.allow_sparse, "allow_delete": settings.allow_delete}
-
-
 def allowed_text(is_allowed: bool) -> str:  # noqa: FBT001 - it is what it is about
     """Write out a setting for people."""
     return "allowed" if is_allowed else "refused"
-
-
-def registry_document(registry: Registry) -> Document:
-    """Make the JSON of a registry."""
-    return {
-        "name": registry.name,
-        "created_at": instant(registry.created_at),
-        "created_by": registry.created_by,
-        "settings": settings_document(registry.settings),
-        "usage": usage_document(registry.usage),
-    }
-
-
-def repository_document(repository: Repository) -> Document:
-    """Make the JSON of a repository."""
-    return {
-        "name": str(repository.name),
-        "version": repository.version,
-        "created_at": instant(repository.created_at),
-        "usage": usage_document(repository.usage),
-    }
 
 
 REGISTRIES: Final[View[Registry]] = View(
@@ -90,34 +57,11 @@ REPOSITORIES: Final[View[Repository]] = View(
 )
 
 
-def history_document(entry: HistoryEntry) -> Document:
-    """Make the JSON of one change."""
-    return {
-        "event": entry.event,
-        "at": instant(entry.at),
-        "by": entry.by,
-        "kind": entry.kind,
-        "action": entry.action,
-        "name": entry.name,
-        "old_digest": _whole(entry.old_digest),
-        "new_digest": _whole(entry.new_digest),
-        "old_settings": _settings(entry.old_settings),
-        "new_settings": _settings(entry.new_settings),
-        "other": entry.other,
-        "comment": entry.comment,
-        "promotion": entry.promotion,
-    }
-
-
-def _settings(settings: RegistrySettings | None) -> Document | None:
-    return settings_document(settings) if settings else None
-
-
 def _state(digest: Digest | None, settings: RegistrySettings | None) -> str:
     """Tell where a tag is, or what a registry is set to."""
     if settings is None:
         return digest_text(digest)
-    said = settings_document(settings).items()
+    said = msgspec.structs.asdict(settings_document(settings)).items()
     return ",".join(f"{name}={'yes' if is_allowed else 'no'}" for name, is_allowed in said)
 
 
@@ -150,7 +94,3 @@ HISTORY: Final[View[HistoryEntry]] = View(
     history_document,
     lambda entry: entry.name,
 )
-
-
-def _whole(digest: Digest | None) -> str | None:
-    return str(digest) if digest else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,7 @@ from liftlock.errors import PromotionInvalid
 from liftlock.model import Mode, Outcome, Promotion, PromotionItem, Tally
 from liftlock.oci.digest import Digest
 from liftlock_cli import plans
-from liftlock_cli.plans import PlanDocument, differences, parse_plan
+from liftlock_cli.plans import differences, parse_plan, plan_of
 
 OLD, NEW, OTHER = (Digest.of(text) for text in (b"old", b"new", b"other"))
 HASH = "5f" * 16
@@ -34,7 +33,7 @@ def planned(*items: PromotionItem, **more) -> Promotion:
 
 
 def told(before: Promotion, now: Promotion) -> list[str]:
-    document = msgspec.convert(promotion_document(before, dry_run=True), PlanDocument)
+    document = plan_of(promotion_document(before, dry_run=True))
     return list(differences(document, now))
 
 
@@ -45,7 +44,9 @@ def test_a_hash_is_a_hash(text):
 
 def test_a_file_has_the_hash_and_the_plan(tmp_path: Path):
     file = tmp_path / "plan.json"
-    file.write_text(json.dumps(promotion_document(planned(item("1")), dry_run=True)))
+    file.write_text(
+        msgspec.json.encode(promotion_document(planned(item("1")), dry_run=True)).decode()
+    )
     plan = parse_plan(str(file))
     assert (plan.hash, plan.file) == (HASH, file)
     assert plan.document

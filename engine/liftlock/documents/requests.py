@@ -1,13 +1,9 @@
-"""Promotions as documents: the JSON and YAML that people send, and the JSON that they get.
-
-The same over HTTP and in the CLI. Instants are RFC 3339 in UTC, digests are whole.
-"""
+"""Requests: the JSON and YAML in which people ask for promotions and undos."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -21,9 +17,6 @@ from liftlock.model import (
     ANYTHING,
     Expected,
     Mode,
-    Promotion,
-    PromotionItem,
-    PromotionSummary,
     Side,
 )
 from liftlock.oci.digest import Digest
@@ -33,9 +26,7 @@ from liftlock.promotion.deciding import refuse
 from liftlock.promotion.forms import item_faults, size_fault
 
 T = TypeVar("T")
-Document = Mapping[str, Any]  # Any: JSON
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _DEFAULTS: Final = Limits()
 
@@ -152,50 +143,6 @@ def read_key(text: str) -> str:
     return text
 
 
-def promotion_document(promotion: Promotion, *, dry_run: bool = False) -> Document:
-    """Make the JSON of a promotion or an undo."""
-    return {
-        "id": promotion.id,
-        "at": instant(promotion.at),
-        "by": promotion.by,
-        "mode": promotion.mode.value,
-        "comment": promotion.comment,
-        "dry_run": dry_run,
-        "changed": promotion.changed,
-        "plan": promotion.plan or None,
-        "items": [_item_document(item) for item in promotion.items],
-        "linked": promotion.linked,
-        "manifests": [str(digest) for digest in promotion.manifests],
-        "referrers": [str(digest) for digest in promotion.referrers],
-        "purged": promotion.purged,
-        "absent": [str(digest) for digest in promotion.absent],
-        "absent_more": promotion.absent_more,
-        "warnings": list(promotion.warnings),
-        "records": promotion.records,
-        "undoes": promotion.undoes,
-    }
-
-
-def summary_document(summary: PromotionSummary) -> Document:
-    """Make the JSON of a promotion in a list."""
-    return {
-        "id": summary.id,
-        "at": instant(summary.at),
-        "by": summary.by,
-        "mode": summary.mode.value,
-        "comment": summary.comment,
-        "items": summary.items,
-        "records": summary.records,
-        "undoes": summary.undoes,
-    }
-
-
-def instant(milliseconds: int) -> str:
-    """Return a time as RFC 3339 in UTC, to the millisecond."""
-    at = _EPOCH + timedelta(milliseconds=milliseconds)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _item(document: object, violations: list[LiftlockError]) -> RequestItem | None:
     item = read_form(document, ItemDocument, "an item", violations)
     if item is None:
@@ -226,19 +173,3 @@ def _expected(text: str | None) -> Expected:
     if text is None:
         return ANYTHING
     return ABSENT if text == ABSENT.value else Digest.parse(text)
-
-
-def _item_document(item: PromotionItem) -> Document:
-    tally = item.tally
-    document: dict[str, object] = {
-        "source": item.source,
-        "target": item.target,
-        "digest": str(item.digest) if item.digest else None,
-        "previous_digest": str(item.previous_digest) if item.previous_digest else None,
-        "action": item.action.value,
-        "attachment": item.attachment,
-        "taken": item.taken,
-    }
-    if tally is not None:
-        document["counts"] = tally._asdict()
-    return document

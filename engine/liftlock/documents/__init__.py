@@ -1,0 +1,67 @@
+"""Documents: the JSON and YAML that people send, and the JSON that they get.
+
+The same over HTTP and in the CLI. Instants are RFC 3339 in UTC, digests are whole. Each form is a
+type: what it reads is validated by it, what it says has all its fields.
+"""
+
+from __future__ import annotations
+
+from liftlock.documents.contents import (
+    HistoryDocument,
+    RegistryDocument,
+    RepositoryDocument,
+    SettingsDocument,
+    TagDocument,
+    UsageDocument,
+    history_document,
+    registry_document,
+    repository_document,
+    settings_document,
+    tag_document,
+    usage_document,
+)
+from liftlock.documents.form import instant
+from liftlock.documents.promotions import (
+    PromotionDocument,
+    PromotionItemDocument,
+    SummaryDocument,
+    promotion_document,
+    summary_document,
+)
+from liftlock.documents.requests import (
+    Asked,
+    ItemDocument,
+    RequestDocument,
+    UndoDocument,
+    read_key,
+    read_request,
+    read_undo,
+)
+
+__all__ = [
+    "Asked",
+    "HistoryDocument",
+    "ItemDocument",
+    "PromotionDocument",
+    "PromotionItemDocument",
+    "RegistryDocument",
+    "RepositoryDocument",
+    "RequestDocument",
+    "SettingsDocument",
+    "SummaryDocument",
+    "TagDocument",
+    "UndoDocument",
+    "UsageDocument",
+    "history_document",
+    "instant",
+    "promotion_document",
+    "read_key",
+    "read_request",
+    "read_undo",
+    "registry_document",
+    "repository_document",
+    "settings_document",
+    "summary_document",
+    "tag_document",
+    "usage_document",
+]
