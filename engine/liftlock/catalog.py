@@ -6,9 +6,31 @@ from itertools import islice
 
 from liftlock import history, names
 from liftlock.metadata import keys
-from liftlock.metadata.contract import Counts, ReadTxn
-from liftlock.model import Page, Registry, Repository, Usage
+from liftlock.metadata.contract import NO_COUNTS, Counts, ReadTxn, added
+from liftlock.model import Page, Registry, Repository, Stats, Usage
 from liftlock.oci.reference import RepositoryName
+
+
+def stats(txn: ReadTxn) -> Stats:
+    """Return what the store has: the counters of its registries, and the one of all content.
+
+    Tags and logical bytes are summed over the registries: a counter of all of them would cost
+    each promotion another row.
+    """
+    used = NO_COUNTS
+    for _, number in names.iter_registries(txn):
+        used = added(used, txn.count(keys.id_key(number)))
+    repositories, tags, _, _, bytes_logical = used
+    registries, _, manifests, blobs, bytes_stored = txn.count(keys.id_key(keys.NO_REGISTRY))
+    return Stats(
+        registries=registries,
+        repositories=repositories,
+        tags=tags,
+        manifests=manifests,
+        blobs=blobs,
+        bytes_logical=bytes_logical,
+        bytes_stored=bytes_stored,
+    )
 
 
 def get_registry(txn: ReadTxn, name: str) -> Registry:
@@ -53,5 +75,5 @@ def _repository(txn: ReadTxn, name: RepositoryName, number: int) -> Repository:
 
 
 def _usage(counts: Counts) -> Usage:
-    tags, manifests, blobs, size = counts
+    _, tags, manifests, blobs, size = counts
     return Usage(tags, manifests, blobs, size)

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from liftlock import naming
 from liftlock.errors import RegistryUnknown, RepositoryUnknown
 from liftlock.metadata import keys
-from liftlock.metadata.contract import NO_COUNTS, Counts, Numbered, ReadTxn, Table, WriteTxn
+from liftlock.metadata.contract import (
+    NO_COUNTS,
+    ONE_REPOSITORY,
+    Counts,
+    Numbered,
+    ReadTxn,
+    Table,
+    WriteTxn,
+)
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     FoundRepository,
@@ -117,22 +125,18 @@ def new_repository(
 
 
 def draft_repository(
-    draft: Draft, registry: int, name: str, number: int, event: int
+    draft: Draft,
+    registry: int,
+    name: str,
+    number: int,
+    event: int,
+    counts: Counts = ONE_REPOSITORY,
 ) -> FoundRepository:
-    """Draft an empty repository under a fresh id."""
+    """Draft a repository under a fresh id: empty, or with another's counts and rows to come."""
     record = RepositoryRecord(registry, 0, event, NO_COUNTS, name)
     naming.draft_name(draft, registry, name, number, event, Naming.CREATED)
-    draft.touch(number, record)
+    draft.touch(number, record, counts)
     return FoundRepository(number, record)
-
-
-def draft_copy(
-    draft: Draft, registry: int, name: str, number: int, event: int, counts: Counts
-) -> FoundRepository:
-    """Draft a repository that begins with what another has: rows that the caller copies."""
-    repository = draft_repository(draft, registry, name, number, event)
-    draft.touch(number, repository.record, counts)
-    return repository
 
 
 def iter_registries(txn: ReadTxn, after: str = "") -> Iterator[tuple[str, int]]:

@@ -10,7 +10,7 @@ from liftlock import history, names, naming
 from liftlock.errors import NameTaken, Unsupported
 from liftlock.history import Act, Change
 from liftlock.metadata import keys
-from liftlock.metadata.contract import Numbered, ReadTxn, Table, WriteTxn
+from liftlock.metadata.contract import ONE_REGISTRY, Numbered, ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import Action, Kind, Naming, RegistryRecord, encode_settings
 from liftlock.model import RegistrySettings, SettingsChange
@@ -28,6 +28,7 @@ def create_registry(txn: WriteTxn, name: str, settings: RegistrySettings, act: A
     number = txn.next_id(Numbered.OBJECT)
     naming.draft_name(draft, keys.NO_REGISTRY, name, number, event, Naming.CREATED)
     _draft(draft, number, RegistryRecord(event, settings, name))
+    draft.add(keys.NO_REGISTRY, ONE_REGISTRY)
     change = Change(number, "", Action.CONFIGURED, None, encode_settings(settings))
     history.append(draft, event, Kind.CREATE, act, txn.at, (change,))
     draft.write(txn)

@@ -18,11 +18,13 @@ from liftlock.history import Act
 from liftlock.metadata import keys
 from liftlock.metadata.contract import (
     NO_COUNTS,
+    ONE_REGISTRY,
     Instant,
     MetadataStore,
     ReadTxn,
     Table,
     WriteTxn,
+    negated,
 )
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import DeadRecord, Kind, Naming, NamingRecord, decoded, protect
@@ -75,6 +77,8 @@ def delete_registry(txn: WriteTxn, name: str, act: Act, *, force: bool) -> None:
         NamingRecord(number, Naming.DELETED).encode(),
     )
     draft.put(Table.DEAD, keys.id_key(number), DeadRecord(txn.at, event).encode())
+    # Its own counter is asked by nobody from now on, and with it go its repositories' counts.
+    draft.add(keys.NO_REGISTRY, negated(ONE_REGISTRY))
     history.append(draft, event, Kind.DELETE, act, txn.at, (), concerns=(number,))
     draft.write(txn)
 
@@ -119,7 +123,7 @@ def _sweep_some(txn: WriteTxn, number: int, limits: Limits) -> int:
 
 
 def _begin(txn: WriteTxn, number: int, dead: DeadRecord) -> None:
-    """From the first row on nothing of it can come back, and nothing of it counts."""
+    """From the first row on nothing of it can come back, and nothing that it had counts."""
     key = keys.id_key(number)
     record = names.repository_record(txn, number)
     gone = record._replace(version=record.version + 1, counts=NO_COUNTS)

@@ -25,7 +25,7 @@ digests = st.builds(Digest.of, st.binary(max_size=4), st.sampled_from(ALGORITHMS
     lambda digest: digest.key
 )
 hashes = st.binary(min_size=32, max_size=32)
-counts = st.tuples(signed, signed, signed, signed)
+counts = st.tuples(signed, signed, signed, signed, signed)
 others = st.builds(records.OtherSide, ids, texts)
 
 

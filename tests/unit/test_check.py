@@ -187,13 +187,13 @@ def test_names_log_is_found_under_its_bearer(damage: Damage) -> None:
 def test_name_is_there(damage: Damage) -> None:
     """A name that is gone, and that nobody gave up."""
     damage.delete(Table.NAMES, keys.name_key(0, "test"))
-    assert rules(damage) == {"name-is-there"}
+    assert rules(damage) == {"name-is-there", "counts-add-up"}
 
 
 # --- repositories -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("place", range(5))
 def test_counts_add_up(damage: Damage, place: int) -> None:
     key = keys.id_key(damage.dev)
     record = decoded(
@@ -209,9 +209,18 @@ def test_counts_add_up(damage: Damage, place: int) -> None:
 
 def test_counts_of_a_registry_add_up(damage: Damage) -> None:
     counter = keys.id_key(damage.id_of("dev"))
-    damage.store.write(lambda txn: txn.add(counter, (0, 0, 0, 1)))
+    damage.store.write(lambda txn: txn.add(counter, (0, 0, 0, 0, 1)))
     (finding,) = findings(damage)
     assert (finding.rule, finding.subject) == ("counts-add-up", "dev")
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_counts_of_the_store_add_up(damage: Damage, place: int) -> None:
+    """Registries, and what is stored; the others are counted where they are."""
+    delta = tuple(int(place == at) for at in range(5))
+    damage.store.write(lambda txn: txn.add(keys.id_key(keys.NO_REGISTRY), delta))
+    (finding,) = findings(damage)
+    assert (finding.rule, finding.subject) == ("counts-add-up", "the store")
 
 
 def test_tag_has_manifest(damage: Damage) -> None:
@@ -292,7 +301,7 @@ def test_link_has_record(damage: Damage) -> None:
     damage.delete(Table.MANIFESTS, damage.signature.digest.key)
     found = findings(damage)
     assert "link-has-record" in {finding.rule for finding in found}
-    assert {f.rule for f in found} <= {"link-has-record", "holder-has-reason"}
+    assert {f.rule for f in found} <= {"link-has-record", "holder-has-reason", "counts-add-up"}
 
 
 def test_link_has_readable_manifest(damage: Damage) -> None:

@@ -135,7 +135,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
 
     def write(txn: WriteTxn) -> None:
         txn.put_many(Table.TAGS, [(b"key", b"value")])
-        txn.add(b"counter", (1, 2, 3, -4))
+        txn.add(b"counter", (1, 2, 3, -4, 5))
         for _ in range(3):
             txn.next_id(Numbered.EVENT)
 
@@ -144,7 +144,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     clock.advance(-1000)
     store = LmdbMetadataStore(tmp_path, clock)
     assert get(store, b"key") == b"value"
-    assert store.read(lambda txn: txn.count(b"counter")) == (1, 2, 3, -4)
+    assert store.read(lambda txn: txn.count(b"counter")) == (1, 2, 3, -4, 5)
     assert store.write(lambda txn: (txn.next_id(Numbered.EVENT), txn.at)) == (
         4,
         clock.now + 1000,
@@ -556,7 +556,7 @@ def test_two_processes_write_at_once(
         "def step(txn):\n"
         "    n = int(txn.get(Table.TAGS, b'n') or b'0') + 1\n"
         "    txn.put_many(Table.TAGS, [(b'n', b'%d' % n)])\n"
-        "    txn.add(b'c', (1, 0, 0, 1))\n"
+        "    txn.add(b'c', (1, 0, 0, 1, 0))\n"
         "    return txn.next_id(Numbered.EVENT)\n"
         "wait()\n"
         f"say(' '.join(str(store.write(step)) for _ in range({count})))\n"
@@ -568,7 +568,7 @@ def test_two_processes_write_at_once(
     def step(txn: WriteTxn) -> int:
         number = int(txn.get(Table.TAGS, b"n") or b"0") + 1
         txn.put_many(Table.TAGS, [(b"n", b"%d" % number)])
-        txn.add(b"c", (1, 0, 0, 1))
+        txn.add(b"c", (1, 0, 0, 1, 0))
         return txn.next_id(Numbered.EVENT)
 
     own = [store.write(step) for _ in range(count)]
@@ -577,7 +577,7 @@ def test_two_processes_write_at_once(
         child.end()
     assert sorted(own + theirs) == list(range(1, 3 * count + 1))
     assert get(store, b"n") == b"%d" % (3 * count)
-    assert store.read(lambda txn: txn.count(b"c")) == (3 * count, 0, 0, 3 * count)
+    assert store.read(lambda txn: txn.count(b"c")) == (3 * count, 0, 0, 3 * count, 0)
 
 
 def test_opening_and_closing_at_one_instant_succeeds(tmp_path: Path, spawn: Spawn) -> None:

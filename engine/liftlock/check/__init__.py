@@ -15,7 +15,7 @@ from liftlock.blobs.contract import BlobStore
 from liftlock.check.names import check_names
 from liftlock.check.past import check_past
 from liftlock.check.repositories import check_repositories
-from liftlock.check.stored import check_files, check_stored
+from liftlock.check.stored import check_files, check_stored, check_totals
 from liftlock.metadata.contract import MetadataStore
 from liftlock.model import Finding
 
@@ -28,4 +28,5 @@ def check(store: MetadataStore, blobs: BlobStore, *, content: bool) -> Iterator[
     yield from check_repositories(store)
     yield from check_stored(store, blobs, content=content)
     yield from check_files(store, blobs)
+    yield from check_totals(store)
     yield from check_past(store)

@@ -155,10 +155,15 @@ def _sums(txn: ReadTxn) -> list[Finding]:
         if record is not None and not _is_dead(txn, keys.first_id(row[0])):
             so_far = sums.get(record.registry, NO_COUNTS)
             sums[record.registry] = added(so_far, record.counts)
-    for row in txn.scan(Table.COUNTERS):
-        readable(CountsRecord.decode, Table.COUNTERS, row, findings)
+    unreadable = {
+        row[0]
+        for row in txn.scan(Table.COUNTERS)
+        if readable(CountsRecord.decode, Table.COUNTERS, row, findings) is None
+    }
     for row in txn.scan(Table.REGISTRIES):
         registry = readable(RegistryRecord.decode, Table.REGISTRIES, row, findings)
+        if row[0] in unreadable:
+            continue
         number = keys.first_id(row[0])
         counted, summed = txn.count(row[0]), sums.get(number, NO_COUNTS)
         # A dead registry's repositories are swept one by one, and nobody counts any more.

@@ -14,7 +14,7 @@ from liftlock import links
 from liftlock.check.scan import BATCH_ROWS, damaged, error, readable, repository_ids
 from liftlock.errors import LiftlockError, RecordCorrupt
 from liftlock.metadata import keys
-from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.contract import NO_COUNTS, MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import (
     BareRecord,
     DeadRecord,
@@ -65,7 +65,9 @@ class _Repository:
         blobs, size = self.check_holders()
         self.check_referrers(referrers)
         self.check_sparse()
-        counted = (tags, manifests_, blobs, size)
+        # One that was swept has nothing, and does not even count itself.
+        itself = int(record.counts != NO_COUNTS)
+        counted = (itself, tags, manifests_, blobs, size)
         if counted != record.counts:
             self.fault("counts-add-up", f"it says {record.counts}, and has {counted}")
         return self.findings

@@ -15,7 +15,7 @@ from liftlock.check.scan import BATCH_ROWS, damaged, error, in_batches, readable
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
-from liftlock.metadata.records import BlobRecord
+from liftlock.metadata.records import BlobRecord, blob_size, decoded
 from liftlock.model import Finding, Severity
 from liftlock.oci.digest import Digest
 
@@ -43,6 +43,24 @@ def check_files(store: MetadataStore, blobs: BlobStore) -> Iterator[Finding]:
                 stored.locator,
                 f"{stored.size} bytes that no record names; a sweep will remove them",
             )
+
+
+def check_totals(store: MetadataStore) -> Iterator[Finding]:
+    """Recount what the store has as a whole; in one snapshot, since others go on adding to it."""
+    yield from store.read(_totals)
+
+
+def _totals(txn: ReadTxn) -> list[Finding]:
+    try:
+        said = txn.count(keys.id_key(keys.NO_REGISTRY))
+        sizes = [decoded(blob_size, Table.BLOBS, *row) for row in txn.scan(Table.BLOBS)]
+    except RecordCorrupt:  # found where the counters and the records are checked
+        return []
+    registries = txn.count_rows(Table.NAMES, keys.id_key(keys.NO_REGISTRY))
+    counted = (registries, 0, txn.count_rows(Table.MANIFESTS, b""), len(sizes), sum(sizes))
+    if said == counted:
+        return []
+    return [error("counts-add-up", "the store", f"it says {said}, and has {counted}")]
 
 
 def _manifests(txn: ReadTxn, rows: list[Row]) -> list[Finding]:

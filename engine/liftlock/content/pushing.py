@@ -60,7 +60,7 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
     pushed = Pushed(digest, manifest.subject.digest if manifest.subject else None, tags)
 
     draft = Draft()
-    links.put_body(draft, digest.key, body)
+    links.put_body(txn, draft, digest.key, body, is_linked=link is not None)
     is_new_here = link is None or link.media_type != manifest.media_type
     moving = [tag for tag in tags if there[tag] != digest.key]
     if found is not None and not is_new_here and not moving:

@@ -37,6 +37,7 @@ from liftlock.documents.requests import (
     read_request,
     read_undo,
 )
+from liftlock.documents.views import StatsDocument, stats_document
 
 __all__ = [
     "Asked",
@@ -48,6 +49,7 @@ __all__ = [
     "RepositoryDocument",
     "RequestDocument",
     "SettingsDocument",
+    "StatsDocument",
     "SummaryDocument",
     "TagDocument",
     "UndoDocument",
@@ -61,6 +63,7 @@ __all__ = [
     "registry_document",
     "repository_document",
     "settings_document",
+    "stats_document",
     "summary_document",
     "tag_document",
     "usage_document",

@@ -22,13 +22,14 @@ from liftlock.engine.machine import new_id, system_clock
 from liftlock.engine.promotions import PromotionEngine
 from liftlock.engine.registries import RegistryEngine
 from liftlock.engine.upkeep import UpkeepEngine
+from liftlock.engine.views import ViewEngine
 from liftlock.metadata.contract import Instant, MetadataStore
 from liftlock.points import Reach, nowhere
 
 _DEFAULTS: Final = Limits()
 
 
-class Engine(RegistryEngine, ContentEngine, BlobEngine, PromotionEngine, UpkeepEngine):
+class Engine(RegistryEngine, ContentEngine, BlobEngine, PromotionEngine, UpkeepEngine, ViewEngine):
     """A store in use. Close it, or use it as a context manager."""
 
     def __init__(

@@ -18,7 +18,14 @@ Invariants (docs/format.md):
 
 from __future__ import annotations
 
-from liftlock.links.blobs import bring_in, complete, count_blobs, discount_blobs, gain_blob
+from liftlock.links.blobs import (
+    bring_in,
+    complete,
+    count_blobs,
+    discount_blobs,
+    gain_blob,
+    put_blob,
+)
 from liftlock.links.holders import drop_hold, put_hold
 from liftlock.links.manifests import (
     NOTHING_ABSENT,
@@ -92,6 +99,7 @@ __all__ = [
     "parent_rows",
     "parents_of",
     "presence",
+    "put_blob",
     "put_body",
     "put_hold",
     "put_tag",

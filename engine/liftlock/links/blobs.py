@@ -12,7 +12,7 @@ from liftlock.links.sparse import forget_absent
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import FoundRepository, Kind
+from liftlock.metadata.records import BlobRecord, FoundRepository, Kind
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
 
@@ -44,6 +44,15 @@ def complete(draft: Draft, repository: int, blob: bytes, parent: bytes) -> None:
     put_holder(draft, repository, keys.BLOB, blob, keys.BY_PARENT + parent)
 
 
+def put_blob(draft: Draft, digest: bytes, record: BlobRecord, known: BlobRecord | None) -> None:
+    """Draft a blob's record, in place of the one that is known."""
+    draft.put(Table.BLOBS, digest, record.encode())
+    if known is None:
+        draft.add(keys.NO_REGISTRY, (0, 0, 0, 1, record.size))
+    elif record.size != known.size:
+        draft.add(keys.NO_REGISTRY, (0, 0, 0, 0, record.size - known.size))
+
+
 def gain_blob(
     txn: WriteTxn,
     draft: Draft,
@@ -72,10 +81,10 @@ def gain_blob(
 def count_blobs(draft: Draft, repository: FoundRepository, sizes: Sequence[int]) -> None:
     """Add blobs of these sizes, which the repository gains, to its counts."""
     if sizes:
-        draft.touch(repository.id, repository.record, (0, 0, len(sizes), sum(sizes)))
+        draft.touch(repository.id, repository.record, (0, 0, 0, len(sizes), sum(sizes)))
 
 
 def discount_blobs(draft: Draft, repository: FoundRepository, sizes: Sequence[int]) -> None:
     """Subtract blobs of these sizes, which the repository no longer has, from its counts."""
     if sizes:
-        draft.touch(repository.id, repository.record, (0, 0, -len(sizes), -sum(sizes)))
+        draft.touch(repository.id, repository.record, (0, 0, 0, -len(sizes), -sum(sizes)))

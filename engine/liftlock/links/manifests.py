@@ -15,7 +15,7 @@ from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import FoundRepository, LinkRecord, ManifestRecord
 from liftlock.oci.manifest import Edges
 
-ONE_MANIFEST: Final[Counts] = (0, 1, 0, 0)
+ONE_MANIFEST: Final[Counts] = (0, 0, 1, 0, 0)
 TYPE_BYTES: Final = 16
 """Of what stands for an artifact type."""
 _NO_TYPE: Final = bytes(TYPE_BYTES)
@@ -91,8 +91,18 @@ def join_subject(draft: Draft, repository: int, subject: bytes, referrer: bytes)
     put_holder(draft, repository, keys.MANIFEST, referrer, keys.BY_SUBJECT + subject)
 
 
-def put_body(draft: Draft, digest: bytes, body: bytes) -> None:
-    """Store a manifest's bytes. Harmless when repeated, and mends a damaged row."""
+def put_body(txn: ReadTxn, draft: Draft, digest: bytes, body: bytes, *, is_linked: bool) -> None:
+    """Store a manifest's bytes. Harmless when repeated, and mends a damaged row.
+
+    Args:
+        txn: the snapshot.
+        draft: gets the row.
+        digest: of the bytes.
+        body: the bytes.
+        is_linked: whether some repository is known to have it: then it is stored, and counted.
+    """
+    if not is_linked and txn.get(Table.MANIFESTS, digest) is None:
+        draft.add(keys.NO_REGISTRY, ONE_MANIFEST)
     encoding, packed = codec.pack(body)
     draft.put(Table.MANIFESTS, digest, ManifestRecord(encoding, 0, len(body), packed).encode())
 
@@ -140,7 +150,7 @@ def unlink_manifest(
     if edges.subject is not None:
         draft.delete(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
         drop_holder(draft, repository.id, keys.MANIFEST, digest, keys.BY_SUBJECT + edges.subject)
-    draft.touch(repository.id, repository.record, (0, -1, 0, 0))
+    draft.touch(repository.id, repository.record, (0, 0, -1, 0, 0))
     return lost
 
 

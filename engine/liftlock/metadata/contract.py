@@ -20,19 +20,29 @@ T = TypeVar("T")
 Row = tuple[bytes, bytes]
 Instant = int
 """Milliseconds since 1970-01-01 UTC."""
-Counts = tuple[int, int, int, int]
-"""Tags, manifests, blobs, bytes."""
-NO_COUNTS: Final[Counts] = (0, 0, 0, 0)
+Counts = tuple[int, int, int, int, int]
+"""Repositories, tags, manifests, blobs, bytes. A repository is one of the first."""
+NO_COUNTS: Final[Counts] = (0, 0, 0, 0, 0)
+ONE_REPOSITORY: Final[Counts] = (1, 0, 0, 0, 0)
+ONE_REGISTRY = ONE_REPOSITORY
+"""In the counter of the store as a whole, as registries' names stand in `names` under id 0."""
 
 
 def added(left: Counts, right: Counts) -> Counts:
     """Return the sums."""
-    return (left[0] + right[0], left[1] + right[1], left[2] + right[2], left[3] + right[3])
+    return (
+        left[0] + right[0],
+        left[1] + right[1],
+        left[2] + right[2],
+        left[3] + right[3],
+        left[4] + right[4],
+    )
 
 
 def negated(counts: Counts) -> Counts:
     """Return what takes `counts` away again."""
-    return (-counts[0], -counts[1], -counts[2], -counts[3])
+    repositories, tags, manifests, blobs, size = counts
+    return (-repositories, -tags, -manifests, -blobs, -size)
 
 
 class Table(StrEnum):

@@ -60,12 +60,12 @@ class Draft:
         self._repositories[number] = record, added(known[1], delta) if known else delta
 
     def add(self, registry: int, delta: Counts) -> None:
-        """Add to what a registry has, beside what `touch` adds."""
+        """Add to what a registry (or NO_REGISTRY) has, beside what `touch` adds."""
         self._counters[registry] = added(self._counters.get(registry, NO_COUNTS), delta)
 
     @property
     def records(self) -> int:
-        """How many rows this writes or deletes, a registry's counters among them."""
+        """How many rows this writes or deletes, counters among them."""
         changed = {record.registry for record, delta in self._repositories.values() if any(delta)}
         changed |= self._counters.keys()
         rows = sum(map(len, self._puts.values())) + sum(map(len, self._deletes.values()))

@@ -18,7 +18,8 @@ from blake3 import blake3
 from liftlock.oci.digest import key_length
 
 NO_REGISTRY: Final = 0
-"""In `names` and `names_log`: what stands here are the registries' own names."""
+"""In `names` and `names_log`: what stands here are the registries' own names. In `counters`: how
+many registries there are, and what is stored of content, each once."""
 
 MANIFEST: Final = b"m"
 BLOB: Final = b"b"

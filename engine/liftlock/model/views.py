@@ -13,7 +13,7 @@ from liftlock.oci.reference import RepositoryName
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How much a store has: from counters, so that asking costs the same whatever its size."""
+    """How much a store has: from counters, so that it costs a row a registry, whatever is there."""
 
     registries: int
     repositories: int

@@ -60,7 +60,7 @@ class Writing:
 
     def _copy(self, whole: Whole) -> None:
         source, counts = whole.source, whole.source.record.counts
-        made = names.draft_copy(
+        made = names.draft_repository(
             self.draft,
             whole.target_registry,
             whole.target_name.repository,

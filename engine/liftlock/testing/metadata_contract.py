@@ -321,33 +321,40 @@ class MetadataStoreContract(ABC):
 
     # --- counters and numbers ---------------------------------------------------------------
 
+    @pytest.mark.parametrize(("prefix", "rows"), [(b"", 4), (b"a", 2), (b"a2", 1), (b"c", 0)])
+    def test_rows_are_counted_by_prefix(
+        self, store: MetadataStore, prefix: bytes, rows: int
+    ) -> None:
+        put(store, (b"a1", b""), (b"a2", b""), (b"b", b""), (b"\xff", b""))
+        assert store.read(lambda txn: txn.count_rows(Table.TAGS, prefix)) == rows
+
     def test_a_counter_is_a_vector_that_begins_at_nothing(self, store: MetadataStore) -> None:
-        assert store.read(lambda txn: txn.count(b"c")) == (0, 0, 0, 0)
-        store.write(lambda txn: txn.add(b"c", (1, 2, 3, 4)))
-        store.write(lambda txn: txn.add(b"c", (10, -2, 0, 2**40)))
-        assert store.read(lambda txn: txn.count(b"c")) == (11, 0, 3, 4 + 2**40)
-        assert store.read(lambda txn: txn.count(b"d")) == (0, 0, 0, 0)
+        assert store.read(lambda txn: txn.count(b"c")) == (0, 0, 0, 0, 0)
+        store.write(lambda txn: txn.add(b"c", (1, 2, 3, 4, 5)))
+        store.write(lambda txn: txn.add(b"c", (10, -2, 0, 2**40, 0)))
+        assert store.read(lambda txn: txn.count(b"c")) == (11, 0, 3, 4 + 2**40, 5)
+        assert store.read(lambda txn: txn.count(b"d")) == (0, 0, 0, 0, 0)
 
     def test_a_count_is_seen_within_its_transaction(self, store: MetadataStore) -> None:
-        store.write(lambda txn: txn.add(b"c", (1, 1, 1, 1)))
+        store.write(lambda txn: txn.add(b"c", (1, 1, 1, 1, 1)))
 
         def add_and_look(txn: WriteTxn) -> object:
-            txn.add(b"c", (1, 0, 0, 0))
-            txn.add(b"c", (1, 0, 0, -1))
+            txn.add(b"c", (1, 0, 0, 0, 0))
+            txn.add(b"c", (1, 0, 0, -1, 0))
             return txn.count(b"c")
 
-        assert store.write(add_and_look) == (3, 1, 1, 0)
-        assert store.read(lambda txn: txn.count(b"c")) == (3, 1, 1, 0)
+        assert store.write(add_and_look) == (3, 1, 1, 0, 1)
+        assert store.read(lambda txn: txn.count(b"c")) == (3, 1, 1, 0, 1)
 
     def test_a_count_of_a_refused_operation_is_not_kept(self, store: MetadataStore) -> None:
         def add_and_refuse(txn: WriteTxn) -> None:
-            txn.add(b"c", (5, 5, 5, 5))
+            txn.add(b"c", (5, 5, 5, 5, 5))
             raise Refused
 
         with pytest.raises(Refused):
             store.write(add_and_refuse)
         put(store, (b"key", b""))
-        assert store.read(lambda txn: txn.count(b"c")) == (0, 0, 0, 0)
+        assert store.read(lambda txn: txn.count(b"c")) == (0, 0, 0, 0, 0)
 
     def test_a_number_is_never_given_again_once_committed(self, store: MetadataStore) -> None:
         given = [store.write(lambda txn: txn.next_id(Numbered.OBJECT)) for _ in range(5)]
@@ -435,7 +442,7 @@ class MetadataStoreContract(ABC):
 
     def test_a_reader_keeps_its_snapshot_while_a_writer_commits(self, store: MetadataStore) -> None:
         put(store, (b"a", b"old"), (b"b", b"old"))
-        store.write(lambda txn: txn.add(b"c", (1, 1, 1, 1)))
+        store.write(lambda txn: txn.add(b"c", (1, 1, 1, 1, 1)))
         begun, committed = Event(), Event()
 
         def look_twice(txn: ReadTxn) -> list[object]:
@@ -451,7 +458,7 @@ class MetadataStoreContract(ABC):
             txn.put_many(Table.TAGS, [(b"a", b"new"), (b"aa", b"new")])
             txn.delete_many(Table.TAGS, [b"b"])
             txn.put_many(Table.LINKS, [(b"key", b"")])
-            txn.add(b"c", (1, 1, 1, 1))
+            txn.add(b"c", (1, 1, 1, 1, 1))
 
         with ThreadPoolExecutor(1) as pool:
             seen = pool.submit(store.read, look_twice)
@@ -459,7 +466,7 @@ class MetadataStoreContract(ABC):
             store.write(change)
             committed.set()
             a, b = (b"a", b"old"), (b"b", b"old")
-            assert seen.result(WAIT_SECONDS) == [b"old", a, b, b"old", a, b, (1, 1, 1, 1), None]
+            assert seen.result(WAIT_SECONDS) == [b"old", a, b, b"old", a, b, (1, 1, 1, 1, 1), None]
         assert scan(store) == [(b"a", b"new"), (b"aa", b"new")]
 
     def test_a_reader_sees_nothing_of_a_write_under_way(self, store: MetadataStore) -> None:
@@ -468,7 +475,7 @@ class MetadataStoreContract(ABC):
 
         def write_and_wait(txn: WriteTxn) -> None:
             txn.put_many(Table.TAGS, [(b"a", b"new")])
-            txn.add(b"c", (1, 0, 0, 0))
+            txn.add(b"c", (1, 0, 0, 0, 0))
             written.set()
             assert looked.wait(WAIT_SECONDS)
 
@@ -476,7 +483,7 @@ class MetadataStoreContract(ABC):
             writing = pool.submit(store.write, write_and_wait)
             assert written.wait(WAIT_SECONDS)
             assert get(store, b"a") == b"old"
-            assert store.read(lambda txn: txn.count(b"c")) == (0, 0, 0, 0)
+            assert store.read(lambda txn: txn.count(b"c")) == (0, 0, 0, 0, 0)
             looked.set()
             writing.result(WAIT_SECONDS)
         assert get(store, b"a") == b"new"
@@ -690,7 +697,7 @@ class MetadataStoreContract(ABC):
         def write_and_refuse(txn: WriteTxn) -> None:
             txn.put_many(Table.TAGS, [(b"half", b"")])
             txn.next_id(Numbered.OBJECT)
-            txn.add(b"c", (1, 0, 0, 0))
+            txn.add(b"c", (1, 0, 0, 0, 0))
             raise Refused
 
         with blocked(store) as release:
@@ -707,7 +714,7 @@ class MetadataStoreContract(ABC):
         assert kinds == [type(None), Refused, type(None), Refused, type(None)]
         assert [future.result() for future in futures[::2]] == [1, 2, 3]
         assert scan(store) == [(b"number", b"3")]
-        assert store.read(lambda txn: txn.count(b"c")) == (0, 0, 0, 0)
+        assert store.read(lambda txn: txn.count(b"c")) == (0, 0, 0, 0, 0)
 
     def test_one_that_refuses_before_writing_costs_its_neighbours_no_commit(
         self, store: MetadataStore, commits: list[int]

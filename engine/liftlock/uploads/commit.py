@@ -11,7 +11,7 @@ from liftlock.blobs.contract import Locator, Publication, Session
 from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import StoreBusy, UploadUnknown
 from liftlock.history import Act
-from liftlock.metadata.contract import Instant, Table, WriteTxn
+from liftlock.metadata.contract import Instant, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import BlobRecord
 from liftlock.model import BlobContent
@@ -97,7 +97,7 @@ class Commit:
             recorded = Recorded(current, self._new.locator)
         else:
             recorded = Recorded(self._new, current.locator if current else "")
-            draft.put(Table.BLOBS, self._digest.key, self._new.encode())
+            links.put_blob(draft, self._digest.key, self._new, current)
         name, size = self._purpose.name, self._new.size
         links.gain_blob(txn, draft, name, self._digest, size, Act(self._by))
         draft.write(txn)

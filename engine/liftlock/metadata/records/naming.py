@@ -14,8 +14,8 @@ _Q = struct.Struct(">Q")
 _ID_AND_BYTE = struct.Struct(">QB")
 _REGISTRY = struct.Struct(">QH")
 _DEAD = struct.Struct(">QQ?")
-_COUNTS = struct.Struct(">qqqq")
-_REPOSITORY = struct.Struct(">QQQqqqq")
+_COUNTS = struct.Struct(">qqqqq")
+_REPOSITORY = struct.Struct(">QQQqqqqq")
 
 
 class IdRecord(NamedTuple):
@@ -58,6 +58,7 @@ class RepositoryRecord(NamedTuple):
     born: int
     """The event that made it; no row of it is older in effect."""
     counts: Counts
+    """Of repositories one, itself; none once the sweep of it has begun."""
     name: str
 
     def touched(self, delta: Counts) -> Self:
@@ -73,10 +74,9 @@ class RepositoryRecord(NamedTuple):
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        registry, version, born, *counts = _REPOSITORY.unpack_from(body)
-        tags, manifests, blobs, size = counts
+        registry, version, born, one, tags, manifests, blobs, size = _REPOSITORY.unpack_from(body)
         name = body[_REPOSITORY.size :].decode()
-        return cls(registry, version, born, (tags, manifests, blobs, size), name)
+        return cls(registry, version, born, (one, tags, manifests, blobs, size), name)
 
 
 class FoundRepository(NamedTuple):
@@ -134,7 +134,7 @@ class DeadRecord(NamedTuple):
 
 
 class CountsRecord(NamedTuple):
-    """`counters`: what a registry has."""
+    """`counters`: what a registry has; under id 0, what the store has of registries and content."""
 
     counts: Counts
 
