@@ -29,6 +29,10 @@ class Limits:
     """Tags or referrers in one answer; more come by cursor."""
     tagged_referrers_max: int = 10_000
     """Entries of a referrers tag's index that are looked at; each is read for each page."""
+    where_repositories_max: int = 1000
+    """Repositories that one call of `Engine.where` looks at; it goes on by cursor."""
+    reasons_listed_max: int = 100
+    """Tags, and parents, that `Engine.where` lists of what one repository has."""
     comment_characters_max: int = 1000
 
     closure_nesting_max: int = 8

@@ -37,7 +37,12 @@ from liftlock.documents.requests import (
     read_request,
     read_undo,
 )
-from liftlock.documents.views import StatsDocument, stats_document
+from liftlock.documents.views import (
+    StatsDocument,
+    WhereaboutsDocument,
+    stats_document,
+    whereabouts_document,
+)
 
 __all__ = [
     "Asked",
@@ -54,6 +59,7 @@ __all__ = [
     "TagDocument",
     "UndoDocument",
     "UsageDocument",
+    "WhereaboutsDocument",
     "history_document",
     "instant",
     "promotion_document",
@@ -67,4 +73,5 @@ __all__ = [
     "summary_document",
     "tag_document",
     "usage_document",
+    "whereabouts_document",
 ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from liftlock.model import Stats
+from liftlock.documents.form import instant, whole
+from liftlock.model import Stats, Whereabouts
 
 
 class StatsDocument(msgspec.Struct, kw_only=True):
@@ -18,6 +21,31 @@ class StatsDocument(msgspec.Struct, kw_only=True):
     bytes_logical: int
     bytes_stored: int
     dedup_ratio: float | None
+
+
+class WhereaboutsDocument(msgspec.Struct, kw_only=True):
+    """A repository that has some content, and why."""
+
+    repository: str
+    kind: Literal["manifest", "blob"]
+    tags: list[str]
+    parents: list[str]
+    subject: str | None
+    held_since: str | None
+    is_complete: bool
+
+
+def whereabouts_document(found: Whereabouts) -> WhereaboutsDocument:
+    """Say which repository has some content, and why."""
+    return WhereaboutsDocument(
+        repository=str(found.repository),
+        kind=found.kind.value,
+        tags=list(found.tags),
+        parents=[str(parent) for parent in found.parents],
+        subject=whole(found.subject),
+        held_since=instant(found.held_since) if found.held_since is not None else None,
+        is_complete=found.is_complete,
+    )
 
 
 def stats_document(stats: Stats) -> StatsDocument:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from liftlock import catalog
+from liftlock import catalog, whereabouts
+from liftlock.engine.asking import entries_of
 from liftlock.engine.opened import Opened
-from liftlock.model import Stats
+from liftlock.model import Found, Stats, Whereabouts
+from liftlock.oci.digest import Digest
 
 
 class ViewEngine(Opened):
@@ -17,3 +19,25 @@ class ViewEngine(Opened):
         is stored counts as long as it is, whether or not a repository still has it.
         """
         return self._store.read(catalog.stats)
+
+    def where(
+        self, digest: Digest, *, after: str = "", limit: int | None = None
+    ) -> Found[Whereabouts]:
+        """Return repositories that have a digest, as a manifest or as a blob, and why.
+
+        One call looks at a bounded number of repositories (`Limits.where_repositories_max`): it
+        may find nothing, and still not be done. Content that no repository has is nowhere, whether
+        or not its bytes are still stored.
+
+        Args:
+            digest: of the content.
+            after: the cursor of the call before.
+            limit: find it in so many repositories at most.
+
+        Raises:
+            PageInvalid: `limit` is negative.
+        """
+        most = entries_of(limit, self.limits)
+        return self._store.read(
+            lambda txn: whereabouts.where(txn, digest, after, most, self.limits)
+        )

@@ -18,6 +18,7 @@ Invariants (docs/format.md):
 
 from __future__ import annotations
 
+from liftlock.links.across import Reasons, granted_in, linked_in, reasons_in
 from liftlock.links.blobs import (
     bring_in,
     complete,
@@ -72,6 +73,7 @@ __all__ = [
     "TYPE_BYTES",
     "Absent",
     "Presence",
+    "Reasons",
     "awaited",
     "bring_in",
     "complete",
@@ -88,6 +90,7 @@ __all__ = [
     "find_tag",
     "find_tags",
     "gain_blob",
+    "granted_in",
     "grants",
     "held_at",
     "iter_absent",
@@ -96,6 +99,7 @@ __all__ = [
     "iter_tags",
     "join_subject",
     "link_manifest",
+    "linked_in",
     "parent_rows",
     "parents_of",
     "presence",
@@ -103,6 +107,7 @@ __all__ = [
     "put_body",
     "put_hold",
     "put_tag",
+    "reasons_in",
     "referrers_of",
     "remove_tag",
     "retype",

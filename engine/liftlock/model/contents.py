@@ -40,6 +40,18 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """What a search found in the bounded part of everything that one call looks at.
+
+    It may have found nothing there, and still go on.
+    """
+
+    entries: tuple[T, ...]
+    cursor: str | None
+    """From where the next call goes on; None: that was all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What a registry or repository has. A registry's bytes are the sum of its repositories'."""
 
