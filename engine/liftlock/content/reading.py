@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from liftlock import links, names
-from liftlock.errors import BlobUnknown, ManifestUnknown, NameInvalid
+from liftlock.errors import BlobUnknown
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import BlobRecord, TagRecord, decoded
@@ -21,19 +21,7 @@ def get_manifest(txn: ReadTxn, reference: Reference) -> ManifestContent:
             do not agree.
     """
     repository = names.get_id(txn, reference.name)
-    digest = reference.digest.key if reference.digest is not None else b""
-    if reference.tag is not None:
-        tag = links.find_tag(txn, repository, reference.tag)
-        if tag is None:
-            raise ManifestUnknown(str(reference.name), reference.tag)
-        if digest not in {b"", tag.digest}:
-            raise ManifestUnknown(str(reference.name), f"{reference.tag} at {reference.digest}")
-        digest = tag.digest
-    if not digest:
-        raise NameInvalid(str(reference), "it names neither a tag nor a digest")
-    link = links.find_link(txn, repository, digest)
-    if link is None:
-        raise ManifestUnknown(str(reference.name), str(Digest(digest)))
+    digest, link = links.find_manifest(txn, repository, reference)
     (body,) = links.find_bodies(txn, (digest,))
     assert body is not None, "a manifest link has a record"
     return ManifestContent(Digest(digest), link.media_type, body)

@@ -19,6 +19,7 @@ Invariants (docs/format.md):
 from __future__ import annotations
 
 from liftlock.links.across import Reasons, granted_in, linked_in, reasons_in
+from liftlock.links.attachments import attachment_tags, is_attachment
 from liftlock.links.blobs import (
     bring_in,
     complete,
@@ -63,6 +64,7 @@ from liftlock.links.reading import (
     tags_of,
     without_other_holder,
 )
+from liftlock.links.resolving import find_manifest
 from liftlock.links.sparse import awaited, fill_in, iter_absent, sparse_among
 from liftlock.links.tags import ONE_TAG, put_tag, remove_tag
 
@@ -74,6 +76,7 @@ __all__ = [
     "Absent",
     "Presence",
     "Reasons",
+    "attachment_tags",
     "awaited",
     "bring_in",
     "complete",
@@ -86,6 +89,7 @@ __all__ = [
     "find_link",
     "find_linked",
     "find_links",
+    "find_manifest",
     "find_sizes",
     "find_tag",
     "find_tags",
@@ -93,6 +97,7 @@ __all__ = [
     "granted_in",
     "grants",
     "held_at",
+    "is_attachment",
     "iter_absent",
     "iter_linked",
     "iter_loose_blobs",

@@ -7,7 +7,6 @@ look-ups a level, however many layers, children or tags there are.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -15,15 +14,10 @@ from typing import Final, NamedTuple
 from liftlock import links
 from liftlock.config import Limits
 from liftlock.errors import ManifestUnknown, PromotionInvalid
-from liftlock.metadata import keys
-from liftlock.metadata.contract import ReadTxn, Table
+from liftlock.metadata.contract import ReadTxn
 from liftlock.oci import manifest as manifests
-from liftlock.oci.digest import Digest, referrers_tag
+from liftlock.oci.digest import Digest
 from liftlock.oci.manifest import Edges
-
-_SUFFIXES: Final = ("", ".sig", ".att", ".sbom")
-"""What follows the referrers tag in attachment tags; it is one itself, the others are cosign's."""
-_ATTACHMENT: Final = re.compile(r"sha(?:256|512)-[0-9a-f]{64}(?:\.sig|\.att|\.sbom)?")
 
 
 class Member(NamedTuple):
@@ -117,7 +111,7 @@ def closure(
         digests = [member.digest for member in members]
         found.absent |= level.keys() - set(digests)
         referrers = links.referrers_of(txn, repository, digests, limit=most + 1)
-        attached = attachment_tags(txn, repository, digests)
+        attached = links.attachment_tags(txn, repository, digests)
         beyond: dict[bytes, _Step] = {}
         for member in members:
             found.members[member.digest] = member
@@ -163,33 +157,6 @@ def _refuse_too_many(found: Closure, images: Sequence[bytes], limits: Limits) ->
         raise PromotionInvalid(
             f"the image has more than {most} manifests with its referrers (closure_manifests_max)"
         )
-
-
-def attachment_tags(
-    txn: ReadTxn, repository: int, digests: Sequence[bytes]
-) -> dict[bytes, dict[str, bytes]]:
-    """Return the attachment tags of those manifests that have some, and where they point."""
-    stems = [referrers_tag(digest) for digest in digests]
-    # Most have none, which one seek tells; people may have other tags that begin like this.
-    rows = txn.first_many(Table.TAGS, [keys.tag_key(repository, stem) for stem in stems])
-    some = [(digest, stem) for digest, stem, row in zip(digests, stems, rows, strict=True) if row]
-    if not some:
-        return {}
-    tags = [stem + suffix for _, stem in some for suffix in _SUFFIXES]
-    records = zip(tags, links.find_tags(txn, repository, tags), strict=True)
-    found = {tag: record.digest for tag, record in records if record is not None}
-    attached = {
-        digest: {
-            stem + suffix: found[stem + suffix] for suffix in _SUFFIXES if stem + suffix in found
-        }
-        for digest, stem in some
-    }
-    return {digest: own for digest, own in attached.items() if own}
-
-
-def is_attachment(tag: str) -> bool:
-    """Tell whether a tag has the form of an attachment tag."""
-    return _ATTACHMENT.fullmatch(tag) is not None
 
 
 def _read_level(

@@ -16,7 +16,6 @@ from liftlock.metadata.records import FoundRepository
 from liftlock.model import ABSENT, ANYTHING, Mode
 from liftlock.oci.reference import parse_tag
 from liftlock.promotion.chaining import drop_done_chains
-from liftlock.promotion.closure import is_attachment
 from liftlock.promotion.forms import item_faults, retagged, size_fault, tag_filter
 from liftlock.promotion.repeating import (
     repeated_below,
@@ -159,7 +158,7 @@ class Selecting:
         """Take in tags; an attachment tag that a glob has found goes by its own name."""
         mains = []
         for tag, digest in found:
-            if isinstance(item.tags, str) and is_attachment(tag):
+            if isinstance(item.tags, str) and links.is_attachment(tag):
                 route.loose[tag] = digest
             else:
                 target_tag = retagged(item.retag, tag)

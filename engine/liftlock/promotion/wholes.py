@@ -17,7 +17,6 @@ from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import FoundRepository
-from liftlock.promotion.closure import is_attachment
 from liftlock.promotion.values import Pair, Route, Way, Whole
 
 COPIED_TABLES: Final = (
@@ -87,7 +86,7 @@ def merging_route(txn: ReadTxn, whole: Whole, limits: Limits) -> Route:
     while batch := list(islice(tags, limits.part_pairs_max)):
         mains = []
         for tag, record in batch:
-            if is_attachment(tag):
+            if links.is_attachment(tag):
                 route.loose[tag] = record.digest
             else:
                 mains.append((tag, record.digest))
