@@ -39,6 +39,9 @@ class Limits:
     """Levels of index within index that a promotion follows."""
     closure_manifests_max: int = 10_000
     """Manifests that one tag may bring along."""
+    inspected_configs_max: int = 100
+    """Configs that `Engine.inspect` reads, of images of which no index tells the platform."""
+    inspected_config_bytes_max: int = 1 * MIB
     absent_listed_max: int = 1000
     """Manifests and blobs that a sparse promotion, or its refusal, names as absent."""
     transaction_records_max: int = 2_000_000

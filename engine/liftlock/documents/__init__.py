@@ -38,15 +38,22 @@ from liftlock.documents.requests import (
     read_undo,
 )
 from liftlock.documents.views import (
+    AttachmentDocument,
+    DescriptorDocument,
+    InspectionDocument,
     StatsDocument,
     WhereaboutsDocument,
+    inspection_document,
     stats_document,
     whereabouts_document,
 )
 
 __all__ = [
     "Asked",
+    "AttachmentDocument",
+    "DescriptorDocument",
     "HistoryDocument",
+    "InspectionDocument",
     "ItemDocument",
     "PromotionDocument",
     "PromotionItemDocument",
@@ -61,6 +68,7 @@ __all__ = [
     "UsageDocument",
     "WhereaboutsDocument",
     "history_document",
+    "inspection_document",
     "instant",
     "promotion_document",
     "read_key",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from liftlock import catalog, whereabouts
+from liftlock import catalog, inspecting, whereabouts
 from liftlock.engine.asking import entries_of
 from liftlock.engine.opened import Opened
-from liftlock.model import Found, Stats, Whereabouts
+from liftlock.model import Found, Inspection, Stats, Whereabouts
 from liftlock.oci.digest import Digest
+from liftlock.oci.reference import Reference
 
 
 class ViewEngine(Opened):
@@ -19,6 +20,20 @@ class ViewEngine(Opened):
         is stored counts as long as it is, whether or not a repository still has it.
         """
         return self._store.read(catalog.stats)
+
+    def inspect(self, reference: Reference) -> Inspection:
+        """Return an image as a tree: what it names, and what is attached to it and to all that.
+
+        All of one snapshot, except the platform of a single image, which its config tells. What
+        is damaged, odd or beyond the limits is left out (`Inspection.is_complete`), never refused.
+
+        Raises:
+            NameInvalid: the reference has neither a tag nor a digest.
+            RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+        """
+        seen = self._store.read(lambda txn: inspecting.read_image(txn, reference, self.limits))
+        platforms = inspecting.find_platforms(seen, self._blobs, self.limits)
+        return inspecting.tree_of(seen, platforms, self.limits)
 
     def where(
         self, digest: Digest, *, after: str = "", limit: int | None = None

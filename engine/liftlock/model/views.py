@@ -69,11 +69,15 @@ class Attaching(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A manifest that belongs to another: a referrer of it, or what an attachment tag leads to."""
+    """A manifest that belongs to another.
+
+    A referrer of it, what an attachment tag of it leads to, or an attestation that its index
+    names beside it.
+    """
 
     purpose: Attaching
     tag: str | None
-    """The attachment tag; None of a referrer."""
+    """The attachment tag; None of others."""
     manifest: Inspection
 
 
@@ -94,13 +98,18 @@ class Inspection:
     is absent and what is attached does not count."""
     is_present: bool
     """False of a child that its index names and the repository lacks: little is known of it."""
+    is_complete: bool
+    """Whether all is shown: nothing of it, below it or attached to it is unreadable, or beyond
+    the limits on manifests (`closure_manifests_max`) and levels (twice `closure_nesting_max`)."""
     annotations: Mapping[str, str] | None
     subject: Digest | None
     blobs: tuple[Descriptor, ...]
     """Config and layers, in the document's order, each once."""
     children: tuple[Inspection, ...]
+    """What an index names, but for attestations of its other children, which are attached to
+    those. What is shown above is not shown again below it: an index may refer to its own child."""
     attachments: tuple[Attachment, ...]
-    """What is attached; nothing below a manifest that is already shown above it."""
+    """What is attached: signatures first, then attestations, SBOMs, and all else."""
 
     @property
     def is_signed(self) -> bool:
