@@ -156,7 +156,7 @@ def print_registry(found: Registry, form: Form) -> None:
                 [
                     ("registry", found.name),
                     ("created", f"{instant_text(found.created_at)} by {found.created_by}"),
-                    ("has", usage_text(found.usage)),
+                    ("has", f"{_repositories_text(found)}, {usage_text(found.usage)}"),
                     ("sparse content", allowed_text(found.settings.allow_sparse)),
                     ("deleting", allowed_text(found.settings.allow_delete)),
                 ]
@@ -165,6 +165,10 @@ def print_registry(found: Registry, form: Form) -> None:
             print_document(registry_document(found))
         case Form.NAME:
             print_line(found.name)
+
+
+def _repositories_text(registry: Registry) -> str:
+    return count_text(registry.repositories, "repository", "repositories")
 
 
 def usage_text(usage: Usage) -> str:

@@ -31,6 +31,7 @@ def allowed_text(is_allowed: bool) -> str:  # noqa: FBT001 - it is what it is ab
 REGISTRIES: Final[View[Registry]] = View(
     (
         Column("REGISTRY", lambda registry: registry.name),
+        Column("REPOSITORIES", lambda registry: str(registry.repositories), right=True),
         Column("TAGS", lambda registry: str(registry.usage.tags), right=True),
         Column("MANIFESTS", lambda registry: str(registry.usage.manifests), right=True),
         Column("BLOBS", lambda registry: str(registry.usage.blobs), right=True),

@@ -64,8 +64,8 @@ def list_repositories(txn: ReadTxn, registry: str, after: str, limit: int) -> Pa
 def _registry(txn: ReadTxn, number: int) -> Registry:
     record = names.registry_record(txn, number)
     born = history.get_event(txn, record.born).record
-    usage = _usage(txn.count(keys.id_key(number)))
-    return Registry(record.name, born.at, born.by, usage, record.settings)
+    counts = txn.count(keys.id_key(number))
+    return Registry(record.name, born.at, born.by, counts[0], _usage(counts), record.settings)
 
 
 def _repository(txn: ReadTxn, name: RepositoryName, number: int) -> Repository:

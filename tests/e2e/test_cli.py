@@ -197,6 +197,7 @@ def test_a_registry_is_created_shown_listed_and_deleted(empty):
     assert made["name"] == "prod"
     assert made["created_by"].startswith("os:")
     assert made["created_at"].endswith("Z")
+    assert made["repositories"] == 0
     assert made["usage"] == {"tags": 0, "manifests": 0, "blobs": 0, "bytes": 0}
     assert empty.json("registry", "show", "prod") == made
     assert "prod" in empty.out("registry", "show", "prod")
@@ -223,7 +224,7 @@ def test_a_registry_is_set_to_what_it_accepts(empty):
     assert changed == empty.json("registry", "show", "dev")
     assert empty.json("registry", "list") == [changed]
     (row,) = empty.out("registry", "list").splitlines()[1:]
-    assert row.split()[5:7] == ["allowed", "allowed"]
+    assert row.split()[6:8] == ["allowed", "allowed"]
     assert "deleting        refused" in empty.out("registry", "update", "dev", "--no-allow-delete")
     assert empty.out("registry", "update", "dev", "--allow-sparse", "-o", "name") == "dev\n"
     newest, before, first = empty.json("history", "dev")

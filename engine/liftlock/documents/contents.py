@@ -31,6 +31,7 @@ class RegistryDocument(msgspec.Struct, kw_only=True):
     name: str
     created_at: str
     created_by: str
+    repositories: int
     settings: SettingsDocument
     usage: UsageDocument
 
@@ -88,6 +89,7 @@ def registry_document(registry: Registry) -> RegistryDocument:
         name=registry.name,
         created_at=instant(registry.created_at),
         created_by=registry.created_by,
+        repositories=registry.repositories,
         settings=settings_document(registry.settings),
         usage=usage_document(registry.usage),
     )

@@ -99,6 +99,7 @@ class Registry:
     name: str
     created_at: int
     created_by: str
+    repositories: int
     usage: Usage
     settings: RegistrySettings
 
