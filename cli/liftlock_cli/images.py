@@ -10,7 +10,7 @@ from liftlock.documents import repository_document, tag_document
 from liftlock.engine import Engine
 from liftlock.model import Tag
 from liftlock.oci.reference import Reference, RepositoryName
-from liftlock_cli.inspection import inspect, print_inspection
+from liftlock_cli.inspection import inspect, print_image
 from liftlock_cli.names import Place, parse_place, parse_repository_place, parsed_by
 from liftlock_cli.opening import Settings, reading
 from liftlock_cli.output import (
@@ -63,14 +63,14 @@ def ls(settings: Settings, *, name: RepositoryName | str | None, form: Form) -> 
 def show(settings: Settings, *, reference: Place, form: Form) -> None:
     """Show an image, or what a repository or registry has.
 
-    REFERENCE is registry/repository:tag or registry/repository@digest: its manifest, what the
-    manifest names, who refers to it, and the last changes of the tag. For registry/repository and
-    registry: how much is there.
+    REFERENCE is registry/repository:tag or registry/repository@digest: what it is, the tree of what
+    it names and of what is attached to any of that (signatures, attestations, SBOMs), its blobs,
+    and the last changes of the tag. For registry/repository and registry: how much is there.
     """
     with reading(settings) as engine:
         match reference:
             case Reference():
-                print_inspection(inspect(engine, reference), form)
+                print_image(inspect(engine, reference), form)
             case RepositoryName():
                 _print_repository(engine, reference, form)
             case registry:

@@ -20,6 +20,8 @@ from liftlock_cli import (
     registries,
     renaming,
     stores,
+    totals,
+    whereabouts,
 )
 from liftlock_cli.opening import Settings
 from liftlock_cli.output import visible
@@ -90,6 +92,8 @@ liftlock.add_command(stores.serve)
 liftlock.add_command(registries.registry)
 liftlock.add_command(images.ls)
 liftlock.add_command(images.show)
+liftlock.add_command(whereabouts.where)
+liftlock.add_command(totals.stats)
 liftlock.add_command(promotions.promote)
 liftlock.add_command(promotions.undo)
 liftlock.add_command(renaming.retag)

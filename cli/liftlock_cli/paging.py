@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from liftlock.model import Page
+from liftlock.model import Found, Page
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -26,3 +26,12 @@ def every(fetch: Callable[[C], Page[T]], start: C, cursor: Callable[[T], C]) -> 
         if not page.more or not page.entries:
             return
         at = cursor(page.entries[-1])
+
+
+def every_found(search: Callable[[str], Found[T]]) -> Iterator[T]:
+    """Go through all that a search finds, which looks on from a cursor."""
+    after: str | None = ""
+    while after is not None:
+        found = search(after)
+        yield from found.entries
+        after = found.cursor

@@ -18,8 +18,10 @@ from shells import APP, ENV, OTHER, TOOL, push
 import liftlock
 from liftlock.engine import Engine
 from liftlock.errors import StoreBusy
+from liftlock.metadata.contract import Table
 from liftlock.oci.digest import Digest
 from liftlock.oci.mediatype import OCI_MANIFEST
+from liftlock.testing import images
 from liftlock_cli.demo.images import CONFIG, Content, Image
 from liftlock_cli.main import liftlock as command
 
@@ -119,6 +121,8 @@ def test_init_leaves_a_folder_with_other_things_alone(tmp_path):
         ("registry", "create", "dev"),
         ("registry", "list"),
         ("show", "dev/app:1"),
+        ("stats",),
+        ("where", str(NOWHERE)),
         ("promote", "dev/app:1", "--to", "prod"),
         ("promote", "dev/app", "--repository", "--to", "prod"),
         ("retag", "dev/app:1", "2"),
@@ -293,7 +297,8 @@ def test_show_prints_an_image(fixed):
     document = fixed.json("show", "dev/team/app:1.2")
     assert document["digest"] == str(APP.top.digest)
     assert document["size"] == len(APP.top.body)
-    assert document["platforms"] == ["linux/amd64"]
+    assert document["platform"] == "linux/amd64"
+    assert document["total_size"] == document["size"] + sum(len(b.body) for b in APP.blobs)
     assert {blob["digest"] for blob in document["blobs"]} == {str(b.digest) for b in APP.blobs}
     assert document["history"][0]["new_digest"] == str(APP.top.digest)
     pinned = f"dev/team/app@{APP.top.digest}"
@@ -304,14 +309,23 @@ def test_show_prints_an_image(fixed):
 def test_show_prints_an_index_with_its_images_and_referrers(fixed):
     out = fixed.out("show", "dev/team/tool:3.0")
     assert "linux/amd64, linux/arm64" in out
-    assert "application/spdx+json" in out
+    tree = out.split("\n\n")[1].splitlines()
+    assert [line.partition("  ")[0] for line in tree] == [
+        "dev/team/tool:3.0",
+        "|-- sbom",
+        "|-- linux/amd64",
+        "`-- linux/arm64",
+    ]
+    assert "application/spdx+json" in tree[1]
+    assert str(TOOL.referrers[0].digest) in tree[1]
     document = fixed.json("show", "dev/team/tool:3.0")
-    assert [child["digest"] for child in document["manifests"]] == [
+    assert [child["digest"] for child in document["children"]] == [
         str(child.digest) for child in TOOL.children
     ]
-    assert [referrer["digest"] for referrer in document["referrers"]] == [
-        str(TOOL.referrers[0].digest)
-    ]
+    (attached,) = document["attachments"]
+    assert attached["purpose"] == "sbom"
+    assert attached["manifest"]["digest"] == str(TOOL.referrers[0].digest)
+    assert document["is_signed"] is False
     bill = fixed.json("show", f"dev/team/tool@{TOOL.referrers[0].digest}")
     assert bill["subject"] == str(TOOL.top.digest)
     assert bill["artifact_type"] == "application/spdx+json"
@@ -325,7 +339,81 @@ def test_show_bears_any_config(empty, body):
     with liftlock.open(empty.root) as engine:
         manifest = Content(OCI_MANIFEST, json.dumps(document).encode())
         push(engine, "dev/app", Image("1", manifest, (), (), (config,)))
-    assert empty.json("show", "dev/app:1")["platforms"] == []
+    assert empty.json("show", "dev/app:1")["platform"] is None
+
+
+def test_show_tells_what_is_signed(empty):
+    empty.out("registry", "create", "dev")
+    with liftlock.open(empty.root) as engine:
+        multi = images.platforms(engine, "dev/app", "1")
+        images.attachment(engine, multi.children[0], "first")
+    out = empty.out("show", "dev/app:1")
+    assert "signed      no" in out
+    *_, first, below, second = out.split("\n\n")[1].splitlines()
+    assert first.endswith("  signed")
+    assert below.startswith("|   `-- signature  .sig tag  sha256:")
+    assert not second.endswith("  signed")
+
+
+def test_show_goes_on_where_something_is_damaged(empty):
+    """And says so, on stderr: a script that reads the tree must not read it there."""
+    empty.out("registry", "create", "dev")
+    with liftlock.open(empty.root) as engine:
+        multi = images.platforms(engine, "dev/app", "1")
+        row = multi.children[0].digest.key, b"broken"
+        engine._store.write(lambda txn: txn.put_many(Table.MANIFESTS, [row]))
+    result = empty("show", "dev/app:1")
+    assert result.exit_code == 0
+    assert "liftlock check" in result.stderr
+    assert str(multi.children[0].digest) in result.stdout
+    assert result.stdout.count("not all is shown") == 1
+
+
+def test_where_tells_which_repositories_have_something_and_why(shell):
+    shell.out("promote", "dev/team/app:1.2", "--to", "prod")
+    manifest, blob = str(APP.top.digest), str(APP.blobs[0].digest)
+    found = shell.json("where", manifest)
+    # In dev/team/tool it is a child of the index.
+    assert [(one["repository"], one["tags"], len(one["parents"])) for one in found] == [
+        ("dev/team/app", ["1.2"], 0),
+        ("dev/team/tool", [], 1),
+        ("prod/team/app", ["1.2"], 0),
+    ]
+    title, first, *_ = shell.out("where", manifest).splitlines()
+    assert title.split()[:3] == ["REPOSITORY", "KIND", "TAGS"]
+    assert first.split()[:3] == ["dev/team/app", "manifest", "1.2"]
+    names = shell.out("where", blob, "-o", "name").split()
+    assert names == [f"{one['repository']}@{blob}" for one in found]
+    assert {one["kind"] for one in shell.json("where", blob)} == {"blob"}
+
+
+def test_what_is_nowhere_is_no_error(fixed):
+    assert fixed.json("where", str(NOWHERE)) == []
+    assert fixed.out("where", str(NOWHERE), "-o", "name") == ""
+    result = fixed("where", str(NOWHERE))
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
+    assert str(NOWHERE) in result.stderr
+
+
+def test_stats_tell_how_much_there_is(shell):
+    before = shell.json("stats")
+    assert (before["registries"], before["repositories"], before["tags"]) == (2, 2, 3)
+    # dev/team/app has two of the images of dev/team/tool.
+    assert before["bytes_stored"] < before["bytes_logical"]
+    assert before["dedup_ratio"] == before["bytes_logical"] / before["bytes_stored"]
+    shell.out("promote", "dev/team/app", "--repository", "--to", "prod")
+    after = shell.json("stats")
+    assert (after["repositories"], after["tags"]) == (3, 5)
+    assert after["blobs"] == before["blobs"]
+    assert after["bytes_stored"] == before["bytes_stored"]
+    facts = dict(line.rsplit(maxsplit=1) for line in shell.out("stats").splitlines())
+    assert facts["bytes stored"] == str(after["bytes_stored"])
+    assert facts["dedup ratio"] == f"{after['dedup_ratio']:.2f}"
+
+
+def test_of_nothing_there_is_no_ratio(empty):
+    assert empty.json("stats")["dedup_ratio"] is None
+    assert empty.out("stats").splitlines()[-1].split() == ["dedup", "ratio", "-"]
 
 
 def test_show_prints_what_a_repository_or_registry_has(fixed):
@@ -628,6 +716,10 @@ def test_a_comment_cannot_steer_the_terminal(shell, words):
         ("show", "dev/app@sha256:12"),
         ("show", "dev/app@md5:d41d8cd98f00b204e9800998ecf8427e"),
         ("show", "dev/../etc:1"),
+        ("where",),
+        ("where", "sha256:12"),
+        ("where", "dev/app:1"),
+        ("stats", "-o", "name"),
         ("registry", "create", "a/b"),
         ("registry", "create", "UPPER"),
         ("registry", "create", "\x1b[31m"),
