@@ -673,3 +673,19 @@ def test_a_store_in_a_folder_is_checked_like_one_in_memory(
         path.write_bytes(bytes((content[0] ^ 1,)) + content[1:])
         (finding,) = engine.check(content=True)
         assert (finding.rule, finding.subject) == ("record-has-file", str(app.blobs[1]))
+
+
+def test_row_readable_of_a_counter(tmp_path: Path) -> None:
+    """L35: only a store on disk has it as a row. The others are recounted all the same."""
+    with liftlock.open(tmp_path, create=True) as engine:
+        for name in ("dev", "prod"):
+            engine.create_registry(name, by="me")
+            image(engine, RepositoryName(name, "app"), "1")
+        counters = engine._store.read(lambda txn: list(txn.scan(Table.COUNTERS)))
+        assert len(counters) == 3
+        for key, value in counters:
+            broken = value[:-1] + bytes((value[-1] ^ 1,))
+            for row in ((key, broken), (key, value)):
+                engine._store.write(lambda txn, row=row: txn.put_many(Table.COUNTERS, [row]))
+                found = [finding.rule for finding in engine.check()]
+                assert found == (["row-readable"] if row[1] == broken else [])

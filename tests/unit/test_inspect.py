@@ -190,6 +190,7 @@ SIG, ATT, SBOM, OTHER = Attaching
         ("application/vnd.dev.cosign.artifact.att.v1+json", {}, ATT),
         ("application/vnd.dev.cosign.artifact.sbom.v1+json", {}, SBOM),
         ("application/vnd.cncf.notary.signature", {}, SIG),
+        ("application/vnd.docker.attestation.manifest.v1+json", {}, ATT),
         ("application/vnd.in-toto+json", {}, ATT),
         ("application/vnd.dsse.envelope.v1+json", {}, ATT),
         ("application/vnd.in-toto.spdx+dsse", {}, ATT),
@@ -236,9 +237,11 @@ def test_without_an_artifact_type_the_layers_tell(
     assert attached(engine.inspect(app.reference)) == [(purpose, made.digest)]
 
 
-def attested(engine: Engine, apps: list[Built], *, of: str | None = None) -> tuple[Built, Built]:
+def attested(
+    engine: Engine, apps: list[Built], *, of: str | None = None, subject: Built | None = None
+) -> tuple[Built, Built]:
     """An index as BuildKit makes it: images, and beside them what attests the last of them."""
-    made = image(engine, DEV, seed="attestation", contents=[b"in-toto statement"])
+    made = image(engine, DEV, seed="attestation", contents=[b"in-toto statement"], subject=subject)
     entry: Json = made.descriptor | {
         "platform": {"os": "unknown", "architecture": "unknown"},
         "annotations": {
@@ -263,6 +266,33 @@ def test_an_attestation_beside_an_image_is_attached_to_it(engine: Engine) -> Non
     of_children = first.total_size + second.total_size
     of_attestation = second.attachments[0].manifest.total_size
     assert found.total_size == len(multi.body) + of_children + of_attestation
+
+
+def test_an_attestation_beside_an_image_may_refer_to_it_too(engine: Engine) -> None:
+    """As BuildKit makes it if it is asked for OCI artifacts: it is there once."""
+    app = image(engine, DEV, seed="a")
+    multi, attestation = attested(engine, [app], subject=app)
+    (child,) = engine.inspect(multi.reference).children
+    assert attached(child) == [(Attaching.ATTESTATION, attestation.digest)]
+    # By itself, only the subject tells of it.
+    assert [digest for _, digest in attached(engine.inspect(app.by_digest))] == [attestation.digest]
+
+
+def test_what_attests_and_names_the_same_image_ends_there(engine: Engine) -> None:
+    """An attestation that is an index of what it attests goes round in a circle."""
+    app = image(engine, DEV, seed="a")
+    circle = index(engine, DEV, None, [app])
+    entry = circle.descriptor | {
+        "annotations": {
+            "vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": str(app.digest),
+        }
+    }
+    document = {"schemaVersion": 2, "manifests": [entry, app.descriptor]}
+    multi = push(engine, DEV, "1", document, media_type=OCI_INDEX)
+    found = engine.inspect(multi.reference)
+    assert [each.digest for each in all_of(found)] == [multi.digest, app.digest, circle.digest]
+    assert found.is_complete
 
 
 @pytest.mark.parametrize("of", [str(Digest.of(b"another")), "nonsense"])
@@ -297,6 +327,9 @@ def test_absent_layers_are_named_and_do_not_count(engine: Engine) -> None:
     found = engine.inspect(app.reference)
     assert len(found.blobs) == 2
     assert found.total_size == len(app.body) + found.blobs[0].size
+    # Not even if another repository has them: this one does not.
+    upload(engine, "test/app", b"windows")
+    assert engine.inspect(app.reference) == found
 
 
 @pytest.mark.parametrize(
@@ -341,6 +374,16 @@ def test_a_child_without_a_platform_has_its_config_s(engine: Engine) -> None:
     assert engine.inspect(multi.reference).children[0].platform == "linux/amd64"
     few = limited(engine, inspected_configs_max=1)
     assert few.inspect(multi.reference).children[0].platform is None
+
+
+def test_only_configs_that_are_needed_are_read(engine: Engine) -> None:
+    """Those of children whose index does not tell."""
+    *told, untold = (image(engine, DEV, seed=str(number)) for number in range(4))
+    entries = [child.descriptor | {"platform": {"os": "plan9"}} for child in told]
+    document = {"schemaVersion": 2, "manifests": [*entries, untold.descriptor]}
+    multi = push(engine, DEV, "1", document, media_type=OCI_INDEX)
+    found = limited(engine, inspected_configs_max=2).inspect(multi.reference)
+    assert [child.platform for child in found.children] == ["plan9"] * 3 + ["linux/amd64"]
 
 
 @pytest.mark.parametrize("damage", ["lost", "flipped"])
@@ -454,6 +497,16 @@ def test_it_goes_down_no_further_than_it_may(
     found = limited(engine, closure_nesting_max=2).inspect(outer.reference)
     assert depth_of(found) == 5
     assert found.is_complete == is_complete
+
+
+def test_the_longest_way_is_cut_where_a_short_one_is_not(engine: Engine) -> None:
+    app = image(engine, DEV, seed="app")
+    inner = index(engine, DEV, None, [app])
+    middle = index(engine, DEV, None, [inner])
+    outer = index(engine, DEV, "1", [middle, inner, app])
+    found = limited(engine, closure_nesting_max=1).inspect(outer.reference)
+    assert [depth_of(child) for child in found.children] == [2, 2, 1]
+    assert [child.is_complete for child in found.children] == [False, True, True]
 
 
 @pytest.mark.parametrize(("most", "shown"), [(1, 1), (3, 3), (5, 5), (6, 5)])

@@ -145,6 +145,11 @@ def test_a_search_goes_on_by_cursor(
     assert names(everywhere(few, spread.digest, limit)) == WHERE
 
 
+def test_what_is_just_enough_is_all(engine: Engine, spread: Built) -> None:
+    assert engine.where(spread.digest, limit=len(WHERE)).cursor is None
+    assert engine.where(spread.digest, limit=len(WHERE) - 1).cursor == WHERE[-2]
+
+
 def test_one_call_looks_at_no_more_than_it_may(engine: Engine, spread: Built) -> None:
     """Also among registries that have no repository: it may find nothing, and go on."""
     few = limited(engine, where_repositories_max=2)

@@ -20,6 +20,7 @@ _BY_TYPE: Final = (
     ("vnd.dev.cosign.simplesigning.", Attaching.SIGNATURE),
     ("vnd.cncf.notary.", Attaching.SIGNATURE),
     ("vnd.dev.cosign.artifact.att.", Attaching.ATTESTATION),
+    ("vnd.docker.attestation.", Attaching.ATTESTATION),
     # Before the SBOMs, which may be what is attested.
     ("in-toto", Attaching.ATTESTATION),
     ("dsse", Attaching.ATTESTATION),

@@ -120,9 +120,10 @@ class _Growing:
             yield child
 
     def _attached(self, node: _Node, present: Present) -> Iterator[_Node]:
-        tagged = set(present.tags.values())
+        # What its index or a tag attaches to it may be a referrer, too.
+        known = {child.digest for _, _, child in node.attached} | set(present.tags.values())
         ways: list[tuple[str | None, bytes]] = [*present.tags.items()]
-        ways += [(None, digest) for digest in present.referrers if digest not in tagged]
+        ways += [(None, digest) for digest in present.referrers if digest not in known]
         for tag, digest in ways:
             child = self._added(node, digest, None)
             if child is not None:

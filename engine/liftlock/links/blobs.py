@@ -45,12 +45,10 @@ def complete(draft: Draft, repository: int, blob: bytes, parent: bytes) -> None:
 
 
 def put_blob(draft: Draft, digest: bytes, record: BlobRecord, known: BlobRecord | None) -> None:
-    """Draft a blob's record, in place of the one that is known."""
+    """Draft a blob's record, in place of the one that is known, which is of the same size."""
     draft.put(Table.BLOBS, digest, record.encode())
     if known is None:
         draft.add(keys.NO_REGISTRY, (0, 0, 0, 1, record.size))
-    elif record.size != known.size:
-        draft.add(keys.NO_REGISTRY, (0, 0, 0, 0, record.size - known.size))
 
 
 def gain_blob(
