@@ -82,7 +82,14 @@ class TestWhole:
         server.refused(commit(server, location, digest, CONTENT), 400, "DIGEST_INVALID")
         server.refused(server.http.put(location, content=CONTENT), 400, "BLOB_UPLOAD_INVALID")
         assert commit(server, location, tools.digest_of(CONTENT), CONTENT).status_code == 201
-        for query in ({"digest": digest}, {"mount": "x" + digest}, {"digest-algorithm": "md5"}):
+        unknown = {"digest-algorithm": "md5"}
+        for query in (
+            {"digest": digest},
+            {"mount": "x" + digest},
+            unknown,
+            unknown | {"digest": tools.digest_of(b"")},
+            unknown | {"mount": ABSENT},
+        ):
             answer = server.http.post(f"/v2/{repo}/blobs/uploads/", params=query)
             server.refused(answer, 400, "DIGEST_INVALID")
 

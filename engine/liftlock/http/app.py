@@ -94,7 +94,9 @@ class App:
             require_clear_headers(scope)
             reply = await find_handler(path, request)(request)
         except Exception as error:  # noqa: BLE001 - the boundary: each error has its answer
-            reply = await bridge.list(weight_of(error), say, error, request_id.decode())
+            reply = await bridge.list(
+                weight_of(error), say, error, request_id.decode(), request.other_methods
+            )
         try:
             await courier.deliver(await _finished(request, reply), bridge)
         except Exception as error:

@@ -13,7 +13,7 @@ from typing import Final
 
 from liftlock.http import blobs, catalog, manifests, promotions, referrers, tags, uploads
 from liftlock.http.answers import Answer, json_answer
-from liftlock.http.errors import RequestRefused
+from liftlock.http.errors import RequestRefused, allow_header
 from liftlock.http.request import Request, path_segments
 
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -65,6 +65,7 @@ def find_handler(raw_path: bytes, request: Request) -> Handler:
         handlers = _find_api(raw_path.decode("latin-1").split("/"), request)
     else:
         handlers = _find(path_segments(raw_path), request)
+    request.methods = handlers.keys()
     handler = handlers.get(request.method)
     if handler is None:
         allowed = ", ".join(sorted(handlers))
@@ -72,7 +73,7 @@ def find_handler(raw_path: bytes, request: Request) -> Handler:
             405,
             "UNSUPPORTED",
             f"{request.method:.20} is not supported here; use {allowed}.",
-            headers=[(b"allow", allowed.encode())],
+            headers=[allow_header(handlers)],
         )
     return handler
 

@@ -8,7 +8,7 @@ like corruption: with an id to look up in the log, and nothing of what happened.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -77,8 +77,6 @@ _RETRY_SECONDS: Final = b"1"
 _FOUND_BUT_FAILED: Final = 500
 _MAY_WORK_LATER: Final = frozenset({503, 507})
 _FACT_CHARACTERS_MAX: Final = 512
-# RFC 9110, 15.5.6: a 405 names the methods. What the engine will not do is a DELETE.
-_STILL_ALLOWED: Final = b"GET, HEAD"
 
 
 class RequestRefused(Exception):
@@ -135,13 +133,23 @@ def log_error(error: BaseException, request_id: str) -> None:
         log.warning("request %s refused: %s", request_id, error)
 
 
-def error_headers(error: LiftlockError) -> list[Header]:
-    """Return the headers that HTTP wants beside the error's status."""
+def error_headers(error: LiftlockError, methods: Iterable[str]) -> list[Header]:
+    """Return the headers that HTTP wants beside the error's status.
+
+    Args:
+        error: what is said.
+        methods: what may still be asked of the same path. RFC 9110, 15.5.6: a 405 names them.
+    """
     if said(error).status in _MAY_WORK_LATER:
         return [(b"retry-after", _RETRY_SECONDS)]
     if isinstance(error, errors.Unsupported):
-        return [(b"allow", _STILL_ALLOWED)]
+        return [allow_header(methods)]
     return []
+
+
+def allow_header(methods: Iterable[str]) -> Header:
+    """Name the methods that a path takes."""
+    return (b"allow", ", ".join(sorted(methods)).encode("ascii"))
 
 
 def facts_of(error: LiftlockError) -> dict[str, object]:
@@ -169,7 +177,7 @@ def _weight(error: LiftlockError) -> int:
     return 1
 
 
-def error_answer(error: Exception, request_id: str) -> Answer:
+def error_answer(error: Exception, request_id: str, methods: Iterable[str] = ()) -> Answer:
     """Say `error` in the spec's envelope, one entry per violation; log what is our failure."""
     if isinstance(error, RequestRefused):
         return _envelope(error.status, [_entry(error.code, str(error), {})], error.headers)
@@ -179,7 +187,7 @@ def error_answer(error: Exception, request_id: str) -> Answer:
         entry = _entry(code, failure_sentence(request_id), {"request": request_id})
         return _envelope(500, [entry], ())
     entries = [entry for violation in error.violations for entry in _entries(violation)]
-    return _envelope(status, entries, error_headers(error))
+    return _envelope(status, entries, error_headers(error, methods))
 
 
 def _entries(error: LiftlockError) -> Iterator[dict[str, object]]:

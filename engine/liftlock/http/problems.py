@@ -7,7 +7,7 @@ attributes. What only HTTP is at fault for has no type of its own, as the RFC wa
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
@@ -79,7 +79,7 @@ REMEDIES: Final[Mapping[type[LiftlockError], str]] = {
 _VIOLATIONS_MAX: Final = 10_000
 
 
-def problem_answer(error: Exception, request_id: str) -> Answer:
+def problem_answer(error: Exception, request_id: str, methods: Iterable[str] = ()) -> Answer:
     """Say `error` as a problem; log what is our failure."""
     if isinstance(error, RequestRefused):
         return _plain_problem(error.status, str(error), error.headers)
@@ -100,7 +100,7 @@ def problem_answer(error: Exception, request_id: str) -> Answer:
     outdated = next((each for each in violations if isinstance(each, PlanOutdated)), None)
     if outdated is not None and isinstance(outdated.promotion, Promotion):
         problem["promotion"] = promotion_document(outdated.promotion, dry_run=True)
-    return _problem(problem, _status_of(gravest), error_headers(gravest))
+    return _problem(problem, _status_of(gravest), error_headers(gravest, methods))
 
 
 def rule_of(error: LiftlockError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cached_property
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -60,6 +61,8 @@ class Request:
         """The repository's name as it stood in the path; see `name`."""
         self.argument = ""
         """What follows the noun: a reference, a digest, a session id."""
+        self.methods: Collection[str] = ()
+        """What the path takes, once it is found."""
         self._query: bytes = scope["query_string"]
         self._receive = receive
         self._settings = settings
@@ -70,6 +73,11 @@ class Request:
     def client(self) -> str | None:
         """Whom the request is counted for; None if the server does not say."""
         return client_of(self._peer[0]) if self._peer else None
+
+    @property
+    def other_methods(self) -> list[str]:
+        """What else may be asked of the same path."""
+        return [method for method in self.methods if method != self.method]
 
     def public(self, path: str) -> str:
         """Return what an answer says of a path of ours: it begins where the client's paths do.

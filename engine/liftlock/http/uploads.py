@@ -22,13 +22,15 @@ from liftlock.http.answers import Answer, Header, answer
 from liftlock.http.errors import RequestRefused, said
 from liftlock.http.openuploads import require_room
 from liftlock.http.request import Request
-from liftlock.oci.digest import SHA256, Digest
+from liftlock.oci.digest import SHA256, Digest, require_algorithm
 from liftlock.oci.reference import RepositoryName
 
 
 async def start(request: Request) -> Answer:
     """POST …/blobs/uploads/: mount a blob, take one whole, or open a session."""
     name, query = request.name, request.query
+    algorithm = query.get("digest-algorithm", SHA256)
+    require_algorithm(algorithm)  # whatever else is asked: who announces it counts on it
     mount = query.get("mount")
     if mount:
         digest = Digest.parse(mount)
@@ -44,7 +46,7 @@ async def start(request: Request) -> Answer:
     session = await request.bridge.brief(
         request.engine.start_upload,
         name,
-        algorithm=query.get("digest-algorithm", SHA256),
+        algorithm=algorithm,
         by=request.actor,
     )
     now = asyncio.get_running_loop().time()

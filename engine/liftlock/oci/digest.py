@@ -66,6 +66,16 @@ class Digest(NamedTuple):
         return f"{_NAMES[self.key[0]]}:{self.key[1:].hex()}"
 
 
+def require_algorithm(text: str) -> None:
+    """Require that content can be named by an algorithm.
+
+    Raises:
+        DigestInvalid: it is none, or none that is known here.
+    """
+    if text not in ALGORITHMS:
+        raise DigestInvalid(text, f"the algorithm is none of {', '.join(ALGORITHMS)}")
+
+
 def key_length(first_byte: int) -> int:
     """Say how long a digest key is that begins with this byte; KeyError if none does."""
     return _KEY_BYTES[first_byte]

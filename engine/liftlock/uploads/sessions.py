@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 
 from liftlock.blobs.hashing import ContentHash
-from liftlock.errors import DigestInvalid, UploadUnknown
-from liftlock.oci.digest import ALGORITHMS
+from liftlock.errors import UploadUnknown
+from liftlock.oci.digest import require_algorithm
 from liftlock.oci.reference import RepositoryName
 from liftlock.uploads.place import Place, is_recorded
 from liftlock.uploads.purpose import Purpose, home_of
@@ -23,8 +23,7 @@ def start(place: Place, name: RepositoryName, algorithm: str) -> str:
         DigestInvalid: blobs cannot be named by this algorithm.
         StoreFull: there is no room.
     """
-    if algorithm not in ALGORITHMS:
-        raise DigestInvalid(algorithm, f"the algorithm is none of {', '.join(ALGORITHMS)}")
+    require_algorithm(algorithm)
     registry, repository = place.store.read(lambda txn: home_of(txn, name))
     purpose = Purpose(name, registry, repository, algorithm)
     session_id = purpose.session_id(place.new_id())
