@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar, get_args, get_origin
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
 
 from liftlock.errors import LiftlockError, PromotionInvalid
 
 Form = TypeVar("Form", bound=msgspec.Struct)
+Invalid = Callable[[str], LiftlockError]
+"""The error that is made of a complaint."""
 
 _SHOWN_MAX: Final = 60
 _MUST_BE: Final[Mapping[str, str]] = {
@@ -20,6 +22,7 @@ _MUST_BE: Final[Mapping[str, str]] = {
     "expect_target": 'a digest, or "absent"',
 }
 """Of fields whose type does not say it well."""
+_NOT_SAID: Final = (type(None), msgspec.UnsetType)
 _TYPES: Final[Mapping[object, str]] = {str: "text", bool: "true or false"}
 
 
@@ -31,10 +34,27 @@ def of_item(error: LiftlockError, number: int) -> LiftlockError:
     return error
 
 
+def _of(error: LiftlockError, field: str) -> LiftlockError:
+    """Note of an error which field it is about."""
+    vars(error)["field"] = field
+    return error
+
+
 def read_form(
-    document: object, form: type[Form], what: str, found: list[LiftlockError]
+    document: object,
+    form: type[Form],
+    what: str,
+    found: list[LiftlockError],
+    invalid: Invalid = PromotionInvalid,
 ) -> Form | None:
     """Read what can be read, and add to `found` all that is wrong with the rest.
+
+    Args:
+        document: parsed JSON or YAML.
+        form: what it has to be.
+        what: what that is called in a sentence.
+        found: gets an error for each thing that is wrong.
+        invalid: makes them.
 
     Returns:
         What was read, with defaults for what could not be; None if that is required.
@@ -43,57 +63,61 @@ def read_form(
         return msgspec.convert(document, form)
     except msgspec.ValidationError:
         # It names one fault only, in words of its own.
-        return _read_fields(document, form, what, found)
+        return _read_fields(document, form, what, found, invalid)
 
 
 def _read_fields(
-    document: object, form: type[Form], what: str, found: list[LiftlockError]
+    document: object, form: type[Form], what: str, found: list[LiftlockError], invalid: Invalid
 ) -> Form | None:
     if not isinstance(document, Mapping):
-        found.append(
-            PromotionInvalid(f"{what} is an object with fields, and not {_shown(document)}")
-        )
+        found.append(invalid(f"{what} is an object with fields, and not {_shown(document)}"))
         return None
     fields = {field.name: field for field in msgspec.structs.fields(form)}
-    found += _strangers(document, fields, what)
+    found += [_of(invalid(reason), name) for name, reason in _strangers(document, fields, what)]
     read: dict[str, Any] = {}  # Any: a field's value
     for name, field in fields.items():
         if name not in document:
             if field.required:
-                found.append(PromotionInvalid(f"{what} lacks `{name}` ({_must_be(field)})"))
+                found.append(_of(invalid(f"{what} lacks `{name}` ({_must_be(field)})"), name))
+            continue
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            inner = read_form(document[name], field.type, f"`{name}`", found, invalid)
+            read |= {} if inner is None else {name: inner}
             continue
         try:
             read[name] = msgspec.convert(document[name], field.type)
         except msgspec.ValidationError:
             is_not = f"and not {_shown(document[name])}"
-            found.append(PromotionInvalid(f"`{name}` must be {_must_be(field)}, {is_not}"))
+            found.append(_of(invalid(f"`{name}` must be {_must_be(field)}, {is_not}"), name))
     is_whole = all(name in read for name, field in fields.items() if field.required)
     return form(**read) if is_whole else None
 
 
 def _strangers(
     document: Mapping[object, object], known: Mapping[str, object], what: str
-) -> Iterator[LiftlockError]:
+) -> Iterator[tuple[str, str]]:
     names = ", ".join(f"`{name}`" for name in known)
     for name in document:
         if name not in known:
-            reason = f"{what} has no field `{str(name)[:_SHOWN_MAX]}`; its fields are {names}"
-            yield PromotionInvalid(reason)
+            shown = str(name)[:_SHOWN_MAX]
+            yield shown, f"{what} has no field `{shown}`; its fields are {names}"
 
 
 def _must_be(field: msgspec.structs.FieldInfo) -> str:
     """Say what is allowed in a field."""
     if field.name in _MUST_BE:
         return _MUST_BE[field.name]
-    kinds = [kind for kind in get_args(field.type) or (field.type,) if kind is not type(None)]
-    words = [word for kind in kinds for word in _allowed(kind)]
-    return " or ".join(words)
+    return " or ".join(_allowed(field.type))
 
 
 def _allowed(kind: object) -> list[str]:
+    if kind in _NOT_SAID:
+        return []
     if isinstance(kind, str):
         return [f'"{kind}"']
-    if get_origin(kind) is not None:
+    if get_origin(kind) is Annotated:
+        return _allowed(get_args(kind)[0])
+    if get_args(kind):
         return [word for value in get_args(kind) for word in _allowed(value)]
     return [_TYPES.get(kind, str(kind))]
 

@@ -6,7 +6,8 @@ import pytest
 
 from liftlock import errors
 from liftlock.http.errors import TABLE, RequestRefused
-from liftlock.http.problems import REMEDIES, problem_answer
+from liftlock.http.problems import problem_answer
+from liftlock.http.remedies import REMEDIES
 from liftlock.model import Mode, Promotion
 
 PLAN = Promotion(None, 0, "x", Mode.COPY, "", (), 0, (), (), 0, changed=True, plan="new")
@@ -23,6 +24,8 @@ EXAMPLES = {
     errors.Unsupported: (("It is not done.",), 405, None),
     errors.PageInvalid: (("x",), 400, None),
     errors.TextInvalid: (("the comment", "it is long"), 422, None),
+    errors.ParameterInvalid: (("limit", "it is none"), 400, "limit"),
+    errors.DocumentInvalid: (("it is none",), 422, None),
     errors.PromotionInvalid: (("it is none",), 422, None),
     errors.KeyReused: (("k",), 422, "k"),
     errors.RegistryUnknown: (("dev",), 404, "dev"),

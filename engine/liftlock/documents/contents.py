@@ -1,12 +1,36 @@
-"""What there is: registries, repositories, tags, and what befell them."""
+"""What there is: registries, repositories, tags, referrers, and what befell them."""
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from liftlock.documents.form import instant, whole
-from liftlock.model import HistoryEntry, Registry, RegistrySettings, Repository, Tag, Usage
-from liftlock.oci.reference import RepositoryName
+import msgspec
+from msgspec import Meta
+
+from liftlock.documents.form import (
+    Bytes,
+    Comment,
+    Cursor,
+    DigestText,
+    ImageText,
+    Instant,
+    NameText,
+    RegistryText,
+    RepositoryText,
+    TagText,
+    instant,
+    whole,
+)
+from liftlock.model import (
+    HistoryEntry,
+    Referrer,
+    Registry,
+    RegistrySettings,
+    Repository,
+    Tag,
+    Usage,
+)
+from liftlock.oci.reference import Reference, RepositoryName
 
 
 class UsageDocument(msgspec.Struct, kw_only=True):
@@ -15,60 +39,122 @@ class UsageDocument(msgspec.Struct, kw_only=True):
     tags: int
     manifests: int
     blobs: int
-    bytes: int
+    bytes: Annotated[int, Meta(description="The sizes of its blobs, each once a repository.")]
 
 
 class SettingsDocument(msgspec.Struct, kw_only=True):
     """What a registry accepts."""
 
-    allow_sparse: bool
-    allow_delete: bool
+    allow_sparse: Annotated[
+        bool, Meta(description="Whether manifests may name what their repository lacks.")
+    ]
+    allow_delete: Annotated[
+        bool, Meta(description="Whether anything in it can be deleted, and moves can purge.")
+    ]
 
 
 class RegistryDocument(msgspec.Struct, kw_only=True):
     """A registry."""
 
-    name: str
-    created_at: str
+    name: RegistryText
+    created_at: Instant
     created_by: str
     repositories: int
     settings: SettingsDocument
     usage: UsageDocument
 
 
+class RegistriesDocument(msgspec.Struct, kw_only=True):
+    """A page of registries, by name."""
+
+    registries: list[RegistryDocument]
+    next: Cursor
+
+
 class RepositoryDocument(msgspec.Struct, kw_only=True):
     """A repository."""
 
-    name: str
-    version: int
-    created_at: str
+    name: RepositoryText
+    version: Annotated[
+        int, Meta(description="Rises with every change of its name, tags or content.")
+    ]
+    created_at: Instant
     usage: UsageDocument
 
 
-class TagDocument(msgspec.Struct, kw_only=True):
-    """A tag."""
+class RepositoriesDocument(msgspec.Struct, kw_only=True):
+    """A page of a registry's repositories, by name."""
 
-    name: str
-    tag: str
-    digest: str
+    repositories: list[RepositoryDocument]
+    next: Cursor
+
+
+class TagDocument(msgspec.Struct, kw_only=True):
+    """A tag, and where it is."""
+
+    name: Annotated[ImageText, Meta(description="`registry/repository:tag`.")]
+    tag: TagText
+    digest: DigestText
+
+
+class TagsDocument(msgspec.Struct, kw_only=True):
+    """A page of a repository's tags, in ascending byte order."""
+
+    tags: list[TagDocument]
+    next: Cursor
+
+
+class ReferrerDocument(msgspec.Struct, kw_only=True):
+    """A manifest whose subject is another one: a signature, an SBOM."""
+
+    name: Annotated[ImageText, Meta(description="`registry/repository@digest`.")]
+    digest: DigestText
+    media_type: str
+    size: Bytes
+    artifact_type: str | None
+    annotations: dict[str, str]
+
+
+class ReferrersDocument(msgspec.Struct, kw_only=True):
+    """A page of what refers to a manifest."""
+
+    referrers: list[ReferrerDocument]
+    next: Cursor
 
 
 class HistoryDocument(msgspec.Struct, kw_only=True):
     """One change."""
 
-    event: int
-    at: str
+    event: Annotated[int, Meta(description="Its number; several changes can be one event.")]
+    at: Instant
     by: str
-    kind: str
-    action: str
-    name: str
-    old_digest: str | None
-    new_digest: str | None
+    kind: Annotated[
+        str,
+        Meta(
+            description="What was asked for: `create`, `push`, `delete`, `promote`, `move`, `undo` "
+            "or `configure`."
+        ),
+    ]
+    action: Annotated[
+        str, Meta(description="What that meant for this name.", examples=["created", "updated"])
+    ]
+    name: NameText
+    old_digest: DigestText | None
+    new_digest: DigestText | None
     old_settings: SettingsDocument | None
     new_settings: SettingsDocument | None
-    other: str | None
-    comment: str
-    promotion: int | None
+    other: Annotated[
+        str | None, Meta(description="Of a promotion the other side: where from, or where to.")
+    ]
+    comment: Comment
+    promotion: Annotated[int | None, Meta(description="The promotion's number, if it was one.")]
+
+
+class HistoriesDocument(msgspec.Struct, kw_only=True):
+    """A page of a name's history, newest first."""
+
+    history: list[HistoryDocument]
+    next: Cursor
 
 
 def usage_document(usage: Usage) -> UsageDocument:
@@ -108,6 +194,18 @@ def repository_document(repository: Repository) -> RepositoryDocument:
 def tag_document(name: RepositoryName, tag: Tag) -> TagDocument:
     """Say where a tag of a repository points."""
     return TagDocument(name=f"{name}:{tag.name}", tag=tag.name, digest=str(tag.digest))
+
+
+def referrer_document(name: RepositoryName, referrer: Referrer) -> ReferrerDocument:
+    """Say what refers to a manifest of a repository."""
+    return ReferrerDocument(
+        name=str(Reference(name, digest=referrer.digest)),
+        digest=str(referrer.digest),
+        media_type=referrer.media_type,
+        size=referrer.size,
+        artifact_type=referrer.artifact_type,
+        annotations=dict(referrer.annotations or {}),
+    )
 
 
 def history_document(entry: HistoryEntry) -> HistoryDocument:

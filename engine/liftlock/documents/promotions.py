@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from liftlock.documents.form import instant, whole
+import msgspec
+from msgspec import Meta
+
+from liftlock.documents.form import Comment, Cursor, DigestText, Instant, NameText, instant, whole
 from liftlock.model import Promotion, PromotionItem, PromotionSummary, Tally
 
 
 class CountsDocument(msgspec.Struct, kw_only=True):
-    """What became of a whole repository."""
+    """What became of a whole repository: how many tags and manifests it is about."""
 
     tags: int
     created: int
@@ -22,50 +25,86 @@ class CountsDocument(msgspec.Struct, kw_only=True):
 class PromotionItemDocument(msgspec.Struct, kw_only=True):
     """One tag or digest of a promotion, or a whole repository."""
 
-    source: str
-    target: str
-    digest: str | None
-    previous_digest: str | None
-    action: str
-    attachment: bool
-    taken: bool
-    counts: CountsDocument | msgspec.UnsetType = msgspec.UNSET
+    source: NameText
+    target: NameText
+    digest: Annotated[
+        DigestText | None, Meta(description="What the target is now; null if it is gone.")
+    ]
+    previous_digest: Annotated[
+        DigestText | None, Meta(description="What it was before; null if it was not there.")
+    ]
+    action: Annotated[
+        str,
+        Meta(
+            description="`create`, `overwrite`, `extend` (the tag stays, what came since is "
+            "added), `unchanged`, or in an undo `remove`.",
+            examples=["create"],
+        ),
+    ]
+    attachment: Annotated[bool, Meta(description="Whether it is a tag that came along by itself.")]
+    taken: Annotated[bool, Meta(description="Whether a move took it from its source.")]
+    counts: Annotated[
+        CountsDocument | msgspec.UnsetType,
+        Meta(description="Of a whole repository, which has no digests."),
+    ] = msgspec.UNSET
 
 
 class PromotionDocument(msgspec.Struct, kw_only=True):
     """A promotion or an undo."""
 
-    id: int | None
-    at: str
+    id: Annotated[
+        int | None,
+        Meta(description="Its number; null for a dry run, and where nothing had been recorded."),
+    ]
+    at: Instant
     by: str
-    mode: str
-    comment: str
+    mode: Annotated[str, Meta(description="`copy` or `move`.", examples=["copy"])]
+    comment: Comment
     dry_run: bool
-    changed: bool
-    plan: str | None
+    changed: Annotated[bool, Meta(description="False if everything already was as asked.")]
+    plan: Annotated[
+        str | None, Meta(description="The plan's hash, in a dry run and where one was asked for.")
+    ]
     items: list[PromotionItemDocument]
-    linked: int
-    manifests: list[str]
-    referrers: list[str]
-    purged: int
-    absent: list[str]
-    absent_more: bool
-    warnings: list[str]
-    records: int
-    undoes: int | None
+    linked: Annotated[
+        int, Meta(description="How many manifests are new in the target; of an undo: taken back.")
+    ]
+    manifests: Annotated[
+        list[DigestText],
+        Meta(description="Which; only right after, and of images that were named."),
+    ]
+    referrers: Annotated[
+        list[DigestText], Meta(description="Those of them that came along as referrers.")
+    ]
+    purged: Annotated[int, Meta(description="How many manifests a move unlinked at its source.")]
+    absent: Annotated[
+        list[DigestText],
+        Meta(description="What promoted manifests name and the target lacks; only right after."),
+    ]
+    absent_more: Annotated[bool, Meta(description="Whether it lacks others besides.")]
+    warnings: Annotated[list[str], Meta(description="What may not be what was meant.")]
+    records: Annotated[int, Meta(description="Rows written, or that would be.")]
+    undoes: Annotated[int | None, Meta(description="The promotion that this one undid.")]
 
 
 class SummaryDocument(msgspec.Struct, kw_only=True):
     """A promotion in a list."""
 
     id: int
-    at: str
+    at: Instant
     by: str
-    mode: str
-    comment: str
-    items: int
+    mode: Annotated[str, Meta(description="`copy` or `move`.", examples=["copy"])]
+    comment: Comment
+    items: Annotated[int, Meta(description="How many changes the history has of it.")]
     records: int
-    undoes: int | None
+    undoes: Annotated[int | None, Meta(description="The promotion that this one undid.")]
+
+
+class PromotionsDocument(msgspec.Struct, kw_only=True):
+    """A page of promotions and undos, newest first."""
+
+    promotions: list[SummaryDocument]
+    next: Cursor
 
 
 def promotion_document(promotion: Promotion, *, dry_run: bool = False) -> PromotionDocument:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from liftlock.complaints import of_item, read_form
 from liftlock.config import Limits
+from liftlock.documents.form import Comment
 from liftlock.engine.asking import require_comment
 from liftlock.errors import LiftlockError, PromotionInvalid, TextInvalid
 from liftlock.model import (
@@ -34,32 +36,83 @@ _DEFAULTS: Final = Limits()
 class ItemDocument(msgspec.Struct, forbid_unknown_fields=True):
     """One item of a request; see `RequestItem`."""
 
-    source: str
-    target: str
-    tags: str | list[str] | None = None
-    retag: str | None = None
-    expect_source: str | None = None
-    expect_target: str | None = None
+    source: Annotated[
+        str,
+        Meta(
+            description="`registry/repository:tag`, `…@digest` or both, which must agree; without "
+            "either the whole repository; a registry alone, or `…/**`: all repositories of it, or "
+            "below a path.",
+            examples=["dev/team/app:1.2"],
+        ),
+    ]
+    target: Annotated[
+        str,
+        Meta(
+            description="`registry[/repository][:tag]`: what it leaves out is the source's.",
+            examples=["prod"],
+        ),
+    ]
+    tags: Annotated[
+        str | list[str] | None,
+        Meta(
+            description="Of a source without a tag: a glob (`*`: all) or a list of tags; null: the "
+            "repository with all that it has."
+        ),
+    ] = None
+    retag: Annotated[
+        str | None, Meta(description="A template for the target's tags: `{tag}` is the source's.")
+    ] = None
+    expect_source: Annotated[
+        str | None,
+        Meta(description="Where the source's tag was seen: a digest, or `absent`. Else 412."),
+    ] = None
+    expect_target: Annotated[
+        str | None, Meta(description="The same, of the target's tag.", examples=["absent"])
+    ] = None
 
 
 class RequestDocument(msgspec.Struct, forbid_unknown_fields=True):
-    """A promotion, as it is asked for."""
+    """A promotion, as it is asked for: all of it or nothing, judged against one snapshot."""
 
-    items: list[Any]  # Any: each is read by itself, as an ItemDocument
-    mode: Literal["copy", "move"] = "copy"
-    comment: str = ""
-    dry_run: bool = False
-    plan: str | None = None
-    purge: bool = False
-    allow_sparse: bool = False
-    attachments: Literal["source", "target"] | None = None
+    # Any: each is read by itself, as an ItemDocument
+    items: Annotated[
+        list[Any],
+        Meta(
+            extra_json_schema={
+                "items": {"$ref": "#/components/schemas/ItemDocument"},
+                "minItems": 1,
+                "maxItems": _DEFAULTS.promotion_items_max,
+            }
+        ),
+    ]
+    mode: Annotated[
+        Literal["copy", "move"],
+        Meta(description="`move`: the source's tags are taken away in the same transaction."),
+    ] = "copy"
+    comment: Comment = ""
+    dry_run: Annotated[bool, Meta(description="Only say what would be done.")] = False
+    plan: Annotated[
+        str | None,
+        Meta(description="The `plan` of a dry run: 412 if the request means something else now."),
+    ] = None
+    purge: Annotated[
+        bool,
+        Meta(description="With a move: unlink at once what nothing at the source needs any more."),
+    ] = False
+    allow_sparse: Annotated[
+        bool, Meta(description="That manifests may name what the target lacks; else 409.")
+    ] = False
+    attachments: Annotated[
+        Literal["source", "target"] | None,
+        Meta(description="Whose attachment tags count where each side has what the other lacks."),
+    ] = None
 
 
 class UndoDocument(msgspec.Struct, forbid_unknown_fields=True):
     """What is said about an undo."""
 
-    comment: str = ""
-    dry_run: bool = False
+    comment: Comment = ""
+    dry_run: Annotated[bool, Meta(description="Only say what would be done.")] = False
 
 
 class Asked(NamedTuple):

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-from liftlock.documents.form import instant, whole
+from liftlock.documents.form import (
+    Bytes,
+    Cursor,
+    DigestText,
+    Instant,
+    RepositoryText,
+    TagText,
+    instant,
+    whole,
+)
 from liftlock.model import Inspection, Stats, Whereabouts
 
 
@@ -16,57 +26,97 @@ class StatsDocument(msgspec.Struct, kw_only=True):
     registries: int
     repositories: int
     tags: int
-    manifests: int
-    blobs: int
-    bytes_logical: int
-    bytes_stored: int
-    dedup_ratio: float | None
+    manifests: Annotated[int, Meta(description="Stored manifests, each once.")]
+    blobs: Annotated[int, Meta(description="Stored blobs, each once.")]
+    bytes_logical: Annotated[
+        int, Meta(description="The sizes of the blobs of all repositories, each once a repository.")
+    ]
+    bytes_stored: Annotated[int, Meta(description="The sizes of the stored blobs, each once.")]
+    dedup_ratio: Annotated[
+        float | None,
+        Meta(description="`bytes_logical` / `bytes_stored`; null where nothing is stored."),
+    ]
 
 
 class WhereaboutsDocument(msgspec.Struct, kw_only=True):
     """A repository that has some content, and why."""
 
-    repository: str
+    repository: RepositoryText
     kind: Literal["manifest", "blob"]
-    tags: list[str]
-    parents: list[str]
-    subject: str | None
-    held_since: str | None
-    is_complete: bool
+    tags: list[TagText]
+    parents: Annotated[list[DigestText], Meta(description="Manifests there that name it.")]
+    subject: Annotated[DigestText | None, Meta(description="The manifest there it refers to.")]
+    held_since: Annotated[
+        Instant | None,
+        Meta(description="Since when it is held, for the hold time; null if it is not."),
+    ]
+    is_complete: Annotated[bool, Meta(description="Whether all tags and parents are listed.")]
+
+
+class WhereDocument(msgspec.Struct, kw_only=True):
+    """A page of the repositories that have some content. It may be empty and yet have a `next`."""
+
+    repositories: list[WhereaboutsDocument]
+    next: Cursor
 
 
 class DescriptorDocument(msgspec.Struct, kw_only=True):
     """Content that a manifest names."""
 
     media_type: str
-    digest: str
-    size: int
+    digest: DigestText
+    size: Bytes
 
 
 class InspectionDocument(msgspec.Struct, kw_only=True):
     """A manifest, with all that it names and all that is attached to it."""
 
-    digest: str
+    digest: DigestText
     media_type: str
-    artifact_type: str | None
-    platform: str | None
-    size: int
-    total_size: int
-    is_present: bool
-    is_complete: bool
-    is_signed: bool
-    subject: str | None
+    artifact_type: Annotated[
+        str | None, Meta(description="What kind of artifact it is; null of a container image.")
+    ]
+    platform: Annotated[
+        str | None,
+        Meta(description="`os/architecture[/variant]`, if known.", examples=["linux/arm64/v8"]),
+    ]
+    size: Annotated[int, Meta(description="The manifest's own bytes.")]
+    total_size: Annotated[
+        int,
+        Meta(
+            description="Its bytes, those of its blobs and those of the manifests below it, each "
+            "digest once; what is absent or attached does not count."
+        ),
+    ]
+    is_present: Annotated[
+        bool, Meta(description="False of a child that its index names and the repository lacks.")
+    ]
+    is_complete: Annotated[
+        bool, Meta(description="Whether all is told: what is damaged or too much is left out.")
+    ]
+    is_signed: Annotated[
+        bool,
+        Meta(description="Whether a signature is attached to this very manifest; not verified."),
+    ]
+    subject: Annotated[DigestText | None, Meta(description="The manifest that it refers to.")]
     annotations: dict[str, str]
-    blobs: list[DescriptorDocument]
-    children: list[InspectionDocument]
-    attachments: list[AttachmentDocument]
+    blobs: Annotated[
+        list[DescriptorDocument], Meta(description="Config and layers, in the document's order.")
+    ]
+    children: Annotated[list[InspectionDocument], Meta(description="Of an index: what it names.")]
+    attachments: Annotated[
+        list[AttachmentDocument],
+        Meta(description="Nothing below a manifest that is already shown above it."),
+    ]
 
 
 class AttachmentDocument(msgspec.Struct, kw_only=True):
     """A manifest that belongs to another."""
 
     purpose: Literal["signature", "attestation", "sbom", "other"]
-    tag: str | None
+    tag: Annotated[
+        TagText | None, Meta(description="The tag that attaches it; null of a referrer.")
+    ]
     manifest: InspectionDocument
 
 

@@ -112,6 +112,23 @@ class TextInvalid(Invalid):
         self.reason = reason
 
 
+class ParameterInvalid(Invalid):
+    """A parameter of a query is unknown, comes twice, or is not what it has to be."""
+
+    def __init__(self, parameter: str, reason: str) -> None:
+        super().__init__(f"Query parameter {shown(parameter)} is refused: {reason}.")
+        self.parameter = parameter
+        self.reason = reason
+
+
+class DocumentInvalid(Invalid):
+    """What was sent does not have the form that is asked for."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The request is refused: {reason}.")
+        self.reason = reason
+
+
 class PromotionInvalid(Invalid):
     """A promotion's references, tags or names do not fit together."""
 

@@ -42,6 +42,8 @@ TABLE: Final[Mapping[type[LiftlockError], Said]] = {
     errors.Unsupported: Said(405, "UNSUPPORTED"),
     errors.PageInvalid: Said(400, "UNSUPPORTED"),
     errors.TextInvalid: Said(400, "UNSUPPORTED"),
+    errors.ParameterInvalid: Said(400, "UNSUPPORTED"),
+    errors.DocumentInvalid: Said(422, "UNSUPPORTED"),
     errors.PromotionInvalid: Said(422, "UNSUPPORTED"),
     errors.KeyReused: Said(422, "UNSUPPORTED"),
     errors.RegistryUnknown: Said(404, "NAME_UNKNOWN"),
@@ -104,20 +106,20 @@ class TooMany(RequestRefused):
         )
 
 
-def kind_of(error: BaseException) -> type[LiftlockError] | None:
-    """Return the class in the table that speaks for `error`; None for a failure of ours."""
-    return next((cls for cls in type(error).__mro__ if cls in TABLE), None)
+def kind_of(raised: type[BaseException]) -> type[LiftlockError] | None:
+    """Return the class in the table that speaks for what was raised; None for our failures."""
+    return next((cls for cls in raised.__mro__ if cls in TABLE), None)
 
 
-def said(error: BaseException) -> Said:
-    """Look up how `error` is said; what stands nowhere in the table is a failure of ours."""
-    kind = kind_of(error)
+def said(raised: type[BaseException]) -> Said:
+    """Look up how an error is said; what stands nowhere in the table is a failure of ours."""
+    kind = kind_of(raised)
     return Said(_FOUND_BUT_FAILED, "UNKNOWN") if kind is None else TABLE[kind]
 
 
 def is_failure(error: BaseException) -> bool:
     """Whether nothing may be told of `error` but where to look for it."""
-    return said(error).status == _FOUND_BUT_FAILED
+    return said(type(error)).status == _FOUND_BUT_FAILED
 
 
 def failure_sentence(request_id: str) -> str:
@@ -140,7 +142,7 @@ def error_headers(error: LiftlockError, methods: Iterable[str]) -> list[Header]:
         error: what is said.
         methods: what may still be asked of the same path. RFC 9110, 15.5.6: a 405 names them.
     """
-    if said(error).status in _MAY_WORK_LATER:
+    if said(type(error)).status in _MAY_WORK_LATER:
         return [(b"retry-after", _RETRY_SECONDS)]
     if isinstance(error, errors.Unsupported):
         return [allow_header(methods)]
@@ -152,7 +154,7 @@ def allow_header(methods: Iterable[str]) -> Header:
     return (b"allow", ", ".join(sorted(methods)).encode("ascii"))
 
 
-def facts_of(error: LiftlockError) -> dict[str, object]:
+def facts_of(error: LiftlockError) -> dict[str, str | int]:
     """Return the error's facts, as far as they are plain and no part of its sentence already.
 
     What a client sent is cut: it may be as long as its request was.
@@ -182,7 +184,7 @@ def error_answer(error: Exception, request_id: str, methods: Iterable[str] = ())
     if isinstance(error, RequestRefused):
         return _envelope(error.status, [_entry(error.code, str(error), {})], error.headers)
     log_error(error, request_id)
-    status, code = said(error)
+    status, code = said(type(error))
     if is_failure(error) or not isinstance(error, LiftlockError):
         entry = _entry(code, failure_sentence(request_id), {"request": request_id})
         return _envelope(500, [entry], ())
@@ -191,7 +193,7 @@ def error_answer(error: Exception, request_id: str, methods: Iterable[str] = ())
 
 
 def _entries(error: LiftlockError) -> Iterator[dict[str, object]]:
-    code = said(error).code
+    code = said(type(error)).code
     if isinstance(error, ManifestBlobUnknown):
         for digest in error.missing:
             yield _entry(code, f"{error.repository} does not have {digest}.", {"digest": digest})

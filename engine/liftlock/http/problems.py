@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from liftlock import errors
-from liftlock.documents import promotion_document
+from liftlock.documents import ProblemDocument, ViolationDocument, promotion_document
 from liftlock.errors import LiftlockError, PlanOutdated
 from liftlock.http.answers import Answer, Header, json_answer
 from liftlock.http.errors import (
@@ -28,6 +29,7 @@ from liftlock.http.errors import (
     log_error,
     said,
 )
+from liftlock.http.remedies import REMEDIES
 from liftlock.model import Promotion
 
 PROBLEM_JSON: Final = b"application/problem+json"
@@ -53,28 +55,10 @@ _OBJECTS: Final = (
     "digest",
     "number",
     "key",
+    "parameter",
+    "field",
 )
 """The facts that can say what an error is about; the first that it has does."""
-
-REMEDIES: Final[Mapping[type[LiftlockError], str]] = {
-    errors.TagMoved: "Look at the tag, then ask again, expecting what you saw.",
-    errors.PlanOutdated: "Look at the new plan in `promotion`, then send its hash as `plan`.",
-    errors.AttachmentsDiffer: (
-        'Say whose attachment tags count: "attachments": "source" or "attachments": "target".'
-    ),
-    errors.SparseManifest: 'Push what is missing to the source, or send "allow_sparse": true.',
-    errors.SparseRefused: "Push what is missing, or let the registry allow sparse manifests.",
-    errors.PurgeRefused: "Leave `purge` out, or let the source's registry allow deleting.",
-    errors.TargetsCollide: "Give each source a target of its own.",
-    errors.KeyReused: "Send a new request under a new Idempotency-Key.",
-    errors.RegistryUnknown: "Create the registry, or correct its name.",
-    errors.RepositoryUnknown: "Push to the repository first, or correct its name.",
-    errors.ManifestUnknown: "Push the image first, or correct the tag or digest.",
-    errors.NothingSelected: "Look at what the source has, then select some of it.",
-    errors.StoreBusy: "Send the same request again, under the same Idempotency-Key.",
-    errors.StoreFull: "Free space on the server's disk, then send the same request again.",
-}
-"""What a client can do about it, in this API's words; an error's own sentence may say the CLI's."""
 
 _VIOLATIONS_MAX: Final = 10_000
 
@@ -88,29 +72,38 @@ def problem_answer(error: Exception, request_id: str, methods: Iterable[str] = (
         return _plain_problem(500, failure_sentence(request_id), (), request=request_id)
     violations = error.violations
     gravest = min(violations, key=_gravity)
-    problem: dict[str, object] = {
-        "type": f"urn:liftlock:error:{rule_of(gravest)}",
-        "title": rule_of(gravest).replace("-", " ").capitalize(),
-        "status": _status_of(gravest),
-        "detail": _detail(gravest, violations),
-        "violations": [_violation(each) for each in islice(violations, _VIOLATIONS_MAX)],
-    }
+    problem = ProblemDocument(
+        type=f"urn:liftlock:error:{rule_of(gravest)}",
+        title=rule_of(gravest).replace("-", " ").capitalize(),
+        status=_status_of(gravest),
+        detail=_detail(gravest, violations),
+        violations=[_violation(each) for each in islice(violations, _VIOLATIONS_MAX)],
+    )
     if len(violations) > _VIOLATIONS_MAX:
-        problem["violations_left_out"] = len(violations) - _VIOLATIONS_MAX
+        problem.violations_left_out = len(violations) - _VIOLATIONS_MAX
     outdated = next((each for each in violations if isinstance(each, PlanOutdated)), None)
     if outdated is not None and isinstance(outdated.promotion, Promotion):
-        problem["promotion"] = promotion_document(outdated.promotion, dry_run=True)
-    return _problem(problem, _status_of(gravest), error_headers(gravest, methods))
+        problem.promotion = promotion_document(outdated.promotion, dry_run=True)
+    return _problem(problem, error_headers(gravest, methods))
 
 
 def rule_of(error: LiftlockError) -> str:
     """Return the stable name of what `error` says was broken: its class's, with dashes."""
-    name = (kind_of(error) or type(error)).__name__
-    return "-".join(re.findall("[A-Z][a-z]*", name)).lower()
+    return rule_named(kind_of(type(error)) or type(error))
+
+
+def rule_named(kind: type[LiftlockError]) -> str:
+    """Return the stable name of the rule that errors of a class are about."""
+    return "-".join(re.findall("[A-Z][a-z]*", kind.__name__)).lower()
+
+
+def status_of(kind: type[LiftlockError]) -> int:
+    """Return the status with which an error of this class is answered below /api/."""
+    return _UNPROCESSABLE if issubclass(kind, _OF_A_DOCUMENT) else said(kind).status
 
 
 def _status_of(error: LiftlockError) -> int:
-    return _UNPROCESSABLE if isinstance(error, _OF_A_DOCUMENT) else said(error).status
+    return status_of(type(error))
 
 
 def _gravity(error: LiftlockError) -> int:
@@ -124,23 +117,21 @@ def _detail(gravest: LiftlockError, violations: Sequence[LiftlockError]) -> str:
     return f"{len(violations)} rules are broken. {gravest}"
 
 
-def _violation(error: LiftlockError) -> dict[str, object]:
+def _violation(error: LiftlockError) -> ViolationDocument:
     facts = facts_of(error)
-    violation: dict[str, object] = {
-        "rule": rule_of(error),
-        "object": _object(facts),
-        "detail": str(error),
-        "facts": facts,
-    }
+    violation = ViolationDocument(
+        rule=rule_of(error),
+        object=_object(facts),
+        detail=str(error),
+        facts=facts,
+        remedy=REMEDIES.get(kind_of(type(error)) or type(error), UNSET),
+    )
     if isinstance(error, errors.SparseManifest | errors.SparseRefused):
-        violation["missing"] = error.missing
-    remedy = REMEDIES.get(kind_of(error) or type(error))
-    if remedy is not None:
-        violation["remedy"] = remedy
+        violation.missing = list(error.missing)
     return violation
 
 
-def _object(facts: Mapping[str, object]) -> str | None:
+def _object(facts: Mapping[str, str | int]) -> str | None:
     repository, reference = facts.get("repository"), facts.get("reference")
     if reference is not None:
         return f"{repository}{'@' if ':' in str(reference) else ':'}{reference}"
@@ -148,13 +139,19 @@ def _object(facts: Mapping[str, object]) -> str | None:
 
 
 def _plain_problem(
-    status: int, sentence: str, headers: Sequence[Header], **others: object
+    status: int,
+    sentence: str,
+    headers: Sequence[Header],
+    *,
+    request: str | UnsetType = UNSET,
 ) -> Answer:
     title = HTTPStatus(status).phrase
-    problem = {"type": "about:blank", "title": title, "status": status, "detail": sentence}
-    return _problem(problem | others, status, headers)
+    problem = ProblemDocument(
+        type="about:blank", title=title, status=status, detail=sentence, request=request
+    )
+    return _problem(problem, headers)
 
 
-def _problem(problem: Mapping[str, Any], status: int, headers: Sequence[Header]) -> Answer:
+def _problem(problem: ProblemDocument, headers: Sequence[Header]) -> Answer:
     body = msgspec.json.encode(problem)
-    return json_answer(status, body, headers=headers, content_type=PROBLEM_JSON)
+    return json_answer(problem.status, body, headers=headers, content_type=PROBLEM_JSON)

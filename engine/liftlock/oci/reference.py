@@ -18,10 +18,11 @@ NAME_CHARACTERS_MAX: Final = 255
 TAG_CHARACTERS_MAX: Final = 128
 
 # distribution-spec, "Pulling manifests": <name> and <reference>.
-_COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REGISTRY: Final = re.compile(_COMPONENT)
-_PATH: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+COMPONENT_PATTERN: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+TAG_PATTERN: Final = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+_REGISTRY: Final = re.compile(COMPONENT_PATTERN)
+_PATH: Final = re.compile(rf"{COMPONENT_PATTERN}(?:/{COMPONENT_PATTERN})*")
+_TAG: Final = re.compile(TAG_PATTERN)
 _GRAMMAR: Final = "lower-case letters and digits, joined by single . or _, by __ or by dashes"
 
 
