@@ -199,6 +199,13 @@ def test_a_client_that_follows_what_it_is_told_stays_below_the_prefix(
         answer = client.post(f"{base}/api/v1/promotions", json={"items": [item]})
         made = follow(answer, 201, answer.headers["location"])
         assert client.get(made).json()["items"][0]["action"] == "create"
+        # Names have slashes in our own paths, and generated clients encode them.
+        for name in (f"{repository}:stable", f"{repository.replace('/', '%2F')}%3Astable"):
+            shown = client.get(f"{base}/api/v1/tags/{name}").json()
+            assert shown["name"] == f"{repository}:stable"
+        answer = client.get(f"{base}/api/v1/tags/{repository}", params={"limit": 2})
+        rest = follow(answer, 200, answer.links["next"]["url"])
+        assert [tag["tag"] for tag in client.get(rest).json()["tags"]] == ["3", "stable"]
 
 
 def test_a_real_client_pushes_and_pulls_where_tls_ends_at_the_proxy(

@@ -10,6 +10,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,11 +20,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx2
+import jsonschema
 import pytest
 
 import liftlock
+from liftlock.http.api.openapi import document_of
+from liftlock.http.api.table import ENDPOINTS
 from liftlock.model import Severity
 from liftlock.oci.reference import RepositoryName
 
@@ -140,6 +145,65 @@ def lines(port: int, workers: int) -> list[Line]:
     return list(found.values())
 
 
+class Description:
+    """The API's description, held against answers: none may be outside it."""
+
+    def __init__(self) -> None:
+        self.document = document_of(ENDPOINTS)
+        self.paths = [
+            (re.compile(re.sub(r"\\{\w+\\}", "(.+)", re.escape(path))), operations)
+            for path, operations in self.document["paths"].items()
+        ]
+        self.seen: set[tuple[str, int]] = set()
+        """Operations, and how they were answered."""
+
+    def check(self, response: httpx2.Response) -> None:
+        """Hold one answer against what is said of its operation."""
+        path = unquote(response.request.url.path)
+        if not path.startswith("/api/v1/"):
+            return
+        response.read()
+        operation = self.operation(response.request.method, path)
+        if operation is None:  # 404 or 405: no operation at all
+            assert response.status_code in {404, 405, 422}, path
+            self.fits(response.json(), "ProblemDocument")
+            return
+        status = response.status_code
+        self.seen.add((operation["operationId"], status))
+        said = operation["responses"][str(status)]
+        said = self.find(said["$ref"]) if "$ref" in said else said
+        assert {name for name in ("Link", "Location", "ETag") if name in response.headers} <= (
+            said["headers"].keys()
+        )
+        if "content" not in said:
+            assert response.content == b""
+            return
+        (content,) = said["content"].items()
+        assert response.headers["content-type"] == content[0]
+        if response.request.method != "HEAD" and "$ref" in content[1]["schema"]:
+            self.fits(response.json(), content[1]["schema"]["$ref"].rpartition("/")[2])
+
+    def operation(self, method: str, path: str) -> dict | None:
+        method = "get" if method == "HEAD" else method.lower()
+        found = [operations for form, operations in self.paths if form.fullmatch(path)]
+        # A tag's path is one of a repository, too, to whom a colon is nothing special.
+        return found[-1].get(method) if found else None
+
+    def find(self, reference: str) -> dict:
+        found = self.document
+        for name in reference.removeprefix("#/").split("/"):
+            found = found[name]
+        return found
+
+    def fits(self, body: object, name: str) -> None:
+        schema = {"$ref": f"#/components/schemas/{name}"}
+        schema["components"] = self.document["components"]
+        jsonschema.Draft202012Validator(schema).validate(body)
+
+
+DESCRIPTION = Description()
+
+
 class Server:
     """A running server, seen from outside (`http`, `raw`) and from inside (`engine`)."""
 
@@ -150,7 +214,12 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         # With several workers, each request shall have the chance to come to another one.
         kept = httpx2.Limits(max_keepalive_connections=0 if workers > 1 else None)
-        self.http = httpx2.Client(base_url=self.url, timeout=WAIT_SECONDS, limits=kept)
+        self.http = httpx2.Client(
+            base_url=self.url,
+            timeout=WAIT_SECONDS,
+            limits=kept,
+            event_hooks={"response": [DESCRIPTION.check]},
+        )
         self.engine = liftlock.open(root)
         for line in lines(port, workers):
             line.close()
@@ -362,6 +431,12 @@ def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
 
 
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server of this test alone, which may change or delete whatever it likes."""
+    yield from _running(tmp_path / "liftlock")
+
+
 _numbers = count(1)
 
 
@@ -395,6 +470,7 @@ class Tools:
     stop = staticmethod(stop)
     becomes = staticmethod(becomes)
     name = staticmethod(RepositoryName.parse)
+    description = DESCRIPTION
     lines, Line = staticmethod(lines), Line
     OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG = OCI_MANIFEST, OCI_INDEX, LAYER, CONFIG
     WAIT_SECONDS = WAIT_SECONDS

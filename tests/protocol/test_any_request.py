@@ -35,11 +35,14 @@ PARAMETERS = (
     "n",
     "last",
     "artifactType",
+    "limit",
+    "after",
     "mount",
     "from",
     "digest-algorithm",
     "x",
 )
+IMAGES = ("tags", "manifests", "referrers", "history")
 METHODS = {
     "manifests": ("GET", "HEAD", "PUT", "DELETE"),
     "blobs": ("GET", "HEAD", "DELETE"),
@@ -84,6 +87,10 @@ class Requests:
             "posts": self.one(f"/v2/{name}/blobs/uploads/", "/api/v1/promotions"),
             "lists": self.one(
                 *(f"/v2/{name}/tags/list", "/v2/_catalog", "/v2/", "/api/v1/promotions"),
+                *(f"/api/v1/{noun}/{name}" for noun in ("tags", "repositories", "history")),
+                f"/api/v1/{self.one(*IMAGES)}/{name}:{self.one(*TAGS)}",
+                f"/api/v1/{self.one(*IMAGES)}/{name}@{self.draw(self.digests)}",
+                f"/api/v1/where/{self.draw(self.digests)}",
                 f"/v2/{name}/referrers/{self.draw(self.digests)}",
             ),
         }

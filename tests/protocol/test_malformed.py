@@ -186,7 +186,8 @@ def test_a_query_that_says_two_things_is_refused(server, repo, method, target, n
 
 
 def test_a_query_of_ours_below_api_says_one_thing(server):
-    server.problem(server.get("/api/v1/promotions?before=1&before=2"), 400)
+    for query in ("after=1&after=2", "limit=1&limit=1", "before=1"):
+        server.problem(server.get(f"/api/v1/promotions?{query}"), 400, "parameter-invalid")
 
 
 def test_an_older_client_is_served_and_its_connection_ends(server):

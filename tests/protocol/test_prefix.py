@@ -70,7 +70,10 @@ def promote(paths, repo):
     body = {"items": [{"source": f"{repo}:1", "target": "prod"}]}
     made = paths.send("promoted", 201, "POST", "/api/v1/promotions", content=json.dumps(body))
     paths.send("undone", 201, "POST", f"{made}/undo")
-    paths.send("promotions", 200, "GET", "/api/v1/promotions", params={"n": 1})
+    paths.send("promotions", 200, "GET", "/api/v1/promotions", params={"limit": 1})
+    paths.send("our tags", 200, "GET", f"/api/v1/tags/{repo}", params={"limit": 1})
+    name = repo.replace("/", "-")
+    paths.send("a registry", 201, "POST", "/api/v1/registries", json={"name": name})
 
 
 @pytest.mark.parametrize("below", ["", PREFIX], ids=["stripped", "passed on"])
@@ -81,7 +84,7 @@ def test_every_path_that_an_answer_names_has_the_prefix(prefixed, repo, tools, b
     upload(paths, repo, tools)
     page(paths, repo, push(paths, repo, tools))
     promote(paths, repo)
-    assert len(paths.named) == 15
+    assert len(paths.named) == 17
     assert {path for path in paths.named.values() if not path.startswith(f"{PREFIX}/")} == set()
     ended = {"start", "show", "append", "out of order", "not mounted"}
     for name, path in paths.named.items():

@@ -419,23 +419,24 @@ class TestEndpoints:
     @pytest.mark.parametrize(
         "path",
         [
-            "/api",
-            "/api/",
+            "/api/x",
             "/api/v1",
             "/api/v2/promotions",
             "/api/v1/promotions/",
             "/api/v1/promotions//undo",
             "/api/v1/promotions/1/redo",
             "/api/v1/promotions/1/undo/",
-            "/api/v1/%70romotions",
-            "/api/v1/%ff",
+            "/api/v1/%70romotions/x/y",
             "/api/v1/%2f",
-            "/api/v1/\xc3\xbf",
         ],
     )
     @pytest.mark.parametrize("method", ["GET", "POST"])
     def test_what_is_no_endpoint_is_404(self, server, method, path):
         server.problem(server.get(path, method=method), 404)
+
+    @pytest.mark.parametrize("path", ["/api/v1/%ff", "/api/v1/tags/\xc3\xbf", "/api/v1/tags/%80"])
+    def test_what_cannot_be_decoded_is_422(self, server, path):
+        server.problem(server.get(path), 422, "name-invalid")
 
     @pytest.mark.parametrize(
         ("method", "path", "allowed"),
@@ -459,19 +460,21 @@ class TestEndpoints:
         server.problem(server.get(f"{PATH}?{'x' * 9000}"), 414)
 
     @pytest.mark.parametrize(
-        "number", ["0", "-1", "1.0", "x", "01", "9" * 19, "9" * 5000, "%31", "1%20"]
+        "number", ["0", "-1", "1.0", "x", "01", "9" * 19, "9" * 5000, "%D9%A1", "1%20"]
     )
     def test_what_is_no_number_is_404(self, server, number):
         server.problem(server.get(f"{PATH}/{number}"), 404)
         server.problem(server.get(f"{PATH}/{number}/undo", method="POST"), 404)
 
     def test_a_cursor_that_is_none_is_400(self, server):
-        for before in ("", "0", "-1", "x", "9" * 19):
-            server.problem(server.get(f"{PATH}?before={before}"), 400)
+        for after in ("0", "-1", "x", "9" * 19):
+            answer = server.get(f"{PATH}?after={after}")
+            server.problem(answer, 400, "parameter-invalid")
 
     def test_a_count_that_is_none_is_400(self, server):
-        for count in ("-1", "x", "1.5"):
-            server.problem(server.get(f"{PATH}?n={count}"), 400, "page-invalid")
+        for count in ("0", "-1", "x", "1.5", "1001", "", "01", "%D9%A1", "9" * 5000):
+            answer = server.get(f"{PATH}?limit={count}")
+            server.problem(answer, 400, "parameter-invalid")
 
 
 class TestUndo:

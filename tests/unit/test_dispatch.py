@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftlock.errors import NameInvalid
-from liftlock.http import blobs, catalog, manifests, promotions, referrers, tags, uploads
+from liftlock.http import blobs, catalog, manifests, referrers, tags, uploads
 from liftlock.http.dispatch import find_handler
 from liftlock.http.errors import RequestRefused
 
@@ -19,6 +19,8 @@ class Asked:
     def __init__(self, method):
         self.method = method
         self.name_text = self.argument = ""
+        self.path = {}
+        self.methods = ()
 
 
 def find(method, path):
@@ -59,15 +61,48 @@ def test_a_path_is_read_from_the_right(method, path, found):
 @pytest.mark.parametrize(
     ("method", "path", "found"),
     [
-        ("GET", "promotions", (promotions.list_promotions, "", "")),
-        ("POST", "promotions", (promotions.promote, "", "")),
-        ("HEAD", "promotions/7", (promotions.show, "", "7")),
-        ("POST", "promotions/7/undo", (promotions.undo, "", "7")),
-        ("POST", "promotions/%37/undo", (promotions.undo, "", "%37")),
+        ("GET", "promotions", "listPromotions"),
+        ("POST", "promotions", "promote"),
+        ("HEAD", "promotions/7", "showPromotion number=7"),
+        ("POST", "promotions/7/undo", "undoPromotion number=7"),
+        ("POST", "promotions/%37/undo", "undoPromotion number=7"),
+        ("GET", "promotions/undo", "showPromotion number=undo"),
+        ("GET", "registries/dev", "showRegistry registry=dev"),
+        ("GET", "registries/repositories", "showRegistry registry=repositories"),
+        ("GET", "registries/repositories/repositories", "listRepositories registry=repositories"),
+        ("GET", "registries/a%2Frepositories", "showRegistry registry=a/repositories"),
+        ("GET", "repositories/dev/team/app", "showRepository repository=dev/team/app"),
+        ("GET", "repositories/dev%2Fteam%2fapp", "showRepository repository=dev/team/app"),
+        ("GET", "tags/dev/tags/tags", "listTags repository=dev/tags/tags"),
+        ("GET", "tags/dev/app:1.2", "showTag repository=dev/app tag=1.2"),
+        ("GET", "tags/dev%2Fapp%3A1.2", "showTag repository=dev/app tag=1.2"),
+        ("GET", "tags/dev/app:", "showTag repository=dev/app tag="),
+        ("DELETE", "manifests/dev/app@sha256:1", "deleteManifest reference=dev/app@sha256:1"),
+        ("GET", "history/dev", "listHistory name=dev"),
+        ("GET", "history/dev/undo", "listHistory name=dev/undo"),
+        ("GET", "where/sha256:1", "listWhereabouts digest=sha256:1"),
     ],
 )
-def test_a_path_of_our_own_has_one_form(method, path, found):
-    assert find(method, f"/api/v1/{path}") == found
+def test_a_path_of_our_own_is_a_noun_and_a_name(method, path, found):
+    asked = Asked(method)
+    endpoint = find_handler(f"/api/v1/{path}".encode(), asked).args[0]
+    parts = [f"{name}={text}" for name, text in asked.path.items()]
+    assert " ".join([endpoint.name, *parts]) == found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "v1", "v1/", "v2/registries", "v1/registries/", "v1/registries/a/b", "v1/nothing/a"),
+        *("v1/registries/a/b/repositories", "v1/registries//repositories", "v1/stats/x"),
+        *("v1/promotions/1/undo/", "v1/promotions//undo", "v1//registries", "v1/tags", "v1/tags/"),
+        *("v1/tags%2Fdev", "v1/promotions/1%2Fundo/undo/undo", "v1/where/a/b"),
+    ],
+)
+def test_what_is_no_path_of_our_own_is_refused(path):
+    with pytest.raises(RequestRefused) as caught:
+        find("GET", f"/api/{path}" if path else "/api1/x")
+    assert caught.value.status == 404
 
 
 @pytest.mark.parametrize(
@@ -100,11 +135,13 @@ def test_no_path_raises_anything_unforeseen(raw):
 
 @given(st.binary())
 def test_no_path_of_our_own_raises_anything_but_a_refusal(raw):
-    with suppress(RequestRefused):
+    with suppress(RequestRefused, NameInvalid):
         find_handler(b"/api/v1/promotions" + raw, Asked("GET"))
+    with suppress(RequestRefused, NameInvalid):
+        find_handler(b"/api/v1/tags/" + raw, Asked("GET"))
 
 
-@pytest.mark.parametrize("path", [b"/v2/dev/team/app/manifests/1.0", b"/api/v1/promotions/7"])
+@pytest.mark.parametrize("path", [b"/v2/dev/team/app/manifests/1.0", b"/api/v1/tags/dev/app:1"])
 def test_a_look_up_is_a_matter_of_microseconds(path):
     """It takes about 3; the bound leaves room for a slow machine, not for a list of patterns."""
     asked = Asked("GET")

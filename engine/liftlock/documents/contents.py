@@ -8,12 +8,14 @@ import msgspec
 from msgspec import Meta
 
 from liftlock.documents.form import (
+    Actor,
     Bytes,
     Comment,
     Cursor,
     DigestText,
     ImageText,
     Instant,
+    MediaType,
     NameText,
     RegistryText,
     RepositoryText,
@@ -58,7 +60,7 @@ class RegistryDocument(msgspec.Struct, kw_only=True):
 
     name: RegistryText
     created_at: Instant
-    created_by: str
+    created_by: Actor
     repositories: int
     settings: SettingsDocument
     usage: UsageDocument
@@ -109,9 +111,9 @@ class ReferrerDocument(msgspec.Struct, kw_only=True):
 
     name: Annotated[ImageText, Meta(description="`registry/repository@digest`.")]
     digest: DigestText
-    media_type: str
+    media_type: MediaType
     size: Bytes
-    artifact_type: str | None
+    artifact_type: Annotated[str | None, Meta(examples=["application/spdx+json"])]
     annotations: dict[str, str]
 
 
@@ -127,24 +129,27 @@ class HistoryDocument(msgspec.Struct, kw_only=True):
 
     event: Annotated[int, Meta(description="Its number; several changes can be one event.")]
     at: Instant
-    by: str
+    by: Actor
     kind: Annotated[
         str,
         Meta(
             description="What was asked for: `create`, `push`, `delete`, `promote`, `move`, `undo` "
-            "or `configure`."
+            "or `configure`.",
+            examples=["push"],
         ),
     ]
-    action: Annotated[
-        str, Meta(description="What that meant for this name.", examples=["created", "updated"])
-    ]
+    action: Annotated[str, Meta(description="What that meant for this name.", examples=["created"])]
     name: NameText
     old_digest: DigestText | None
     new_digest: DigestText | None
     old_settings: SettingsDocument | None
     new_settings: SettingsDocument | None
     other: Annotated[
-        str | None, Meta(description="Of a promotion the other side: where from, or where to.")
+        str | None,
+        Meta(
+            description="Of a promotion the other side: where from, or where to.",
+            examples=["prod/team/app:1.2"],
+        ),
     ]
     comment: Comment
     promotion: Annotated[int | None, Meta(description="The promotion's number, if it was one.")]

@@ -102,6 +102,10 @@ Comment = Annotated[
         extra_json_schema={"maxLength": Limits().comment_characters_max},
     ),
 ]
+Actor = Annotated[str, Meta(description="Who did it.", examples=["anonymous"])]
+MediaType = Annotated[
+    str, Meta(description="A media type.", examples=["application/vnd.oci.image.manifest.v1+json"])
+]
 Bytes = Annotated[int, Meta(description="Bytes.", examples=[1048576])]
 Cursor = Annotated[
     str | None,

@@ -23,7 +23,8 @@ class ViolationDocument(msgspec.Struct, kw_only=True):
     ]
     detail: Annotated[str, Meta(description="What was asked for, and what was found.")]
     facts: Annotated[
-        dict[str, str | int], Meta(description="The same, in parts; `item` is a place, from 1.")
+        dict[str, str | int | bool],
+        Meta(description="The same, in parts; `item` is a place, from 1."),
     ]
     missing: Annotated[
         list[str] | UnsetType, Meta(description="Of sparse manifests: what the target would lack.")

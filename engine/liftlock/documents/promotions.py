@@ -7,7 +7,16 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from liftlock.documents.form import Comment, Cursor, DigestText, Instant, NameText, instant, whole
+from liftlock.documents.form import (
+    Actor,
+    Comment,
+    Cursor,
+    DigestText,
+    Instant,
+    NameText,
+    instant,
+    whole,
+)
 from liftlock.model import Promotion, PromotionItem, PromotionSummary, Tally
 
 
@@ -57,7 +66,7 @@ class PromotionDocument(msgspec.Struct, kw_only=True):
         Meta(description="Its number; null for a dry run, and where nothing had been recorded."),
     ]
     at: Instant
-    by: str
+    by: Actor
     mode: Annotated[str, Meta(description="`copy` or `move`.", examples=["copy"])]
     comment: Comment
     dry_run: bool
@@ -92,7 +101,7 @@ class SummaryDocument(msgspec.Struct, kw_only=True):
 
     id: int
     at: Instant
-    by: str
+    by: Actor
     mode: Annotated[str, Meta(description="`copy` or `move`.", examples=["copy"])]
     comment: Comment
     items: Annotated[int, Meta(description="How many changes the history has of it.")]

@@ -12,6 +12,7 @@ from liftlock.documents.form import (
     Cursor,
     DigestText,
     Instant,
+    MediaType,
     RepositoryText,
     TagText,
     instant,
@@ -63,7 +64,7 @@ class WhereDocument(msgspec.Struct, kw_only=True):
 class DescriptorDocument(msgspec.Struct, kw_only=True):
     """Content that a manifest names."""
 
-    media_type: str
+    media_type: MediaType
     digest: DigestText
     size: Bytes
 
@@ -72,7 +73,7 @@ class InspectionDocument(msgspec.Struct, kw_only=True):
     """A manifest, with all that it names and all that is attached to it."""
 
     digest: DigestText
-    media_type: str
+    media_type: MediaType
     artifact_type: Annotated[
         str | None, Meta(description="What kind of artifact it is; null of a container image.")
     ]

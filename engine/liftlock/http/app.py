@@ -25,14 +25,10 @@ from liftlock.http.clients import Clients, peer_of
 from liftlock.http.connections import close_excess_connections
 from liftlock.http.dispatch import find_handler, is_api
 from liftlock.http.errors import error_answer, weight_of
+from liftlock.http.heads import request_id_of, require_clear_headers, require_short_head
 from liftlock.http.limits import HttpLimits
 from liftlock.http.problems import problem_answer
-from liftlock.http.request import (
-    Request,
-    request_id_of,
-    require_clear_headers,
-    require_short_head,
-)
+from liftlock.http.request import Request
 from liftlock.http.settings import HttpSettings
 from liftlock.http.worker import drop_stalled_readers, stop_with, take_signals
 

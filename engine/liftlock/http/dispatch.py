@@ -3,16 +3,20 @@
 Repository names contain slashes, and any component of them may be called `blobs` or `tags`. So a
 path is read from the right, where its form is fixed: `…/<noun>/<argument>`, `…/tags/list`,
 `…/blobs/uploads/[<session>]`. What is left of that is the name. One look-up costs 3 µs;
-matching a list of path patterns cost 18. Paths below /api/ have no names in them.
+matching a list of path patterns cost 18. Paths below /api/ have routes of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
-from liftlock.http import blobs, catalog, manifests, promotions, referrers, tags, uploads
+from liftlock.http import blobs, catalog, manifests, referrers, tags, uploads
 from liftlock.http.answers import Answer, json_answer
+from liftlock.http.api.endpoint import ROOT
+from liftlock.http.api.routing import Routes, run
+from liftlock.http.api.table import ENDPOINTS, show_page
 from liftlock.http.errors import RequestRefused, allow_header
 from liftlock.http.request import Request, path_segments
 
@@ -25,6 +29,9 @@ async def base(_request: Request) -> Answer:
 
 
 _BASE: Final = json_answer(200, b"{}")
+
+
+_API: Final = ROOT.encode()
 
 
 def _methods(**handlers: Handler) -> Mapping[str, Handler]:
@@ -43,9 +50,8 @@ _NOUNS: Final = {
     "manifests": _methods(GET=manifests.get, PUT=manifests.put, DELETE=manifests.delete),
     "referrers": _methods(GET=referrers.list_referrers),
 }
-_PROMOTIONS: Final = _methods(GET=promotions.list_promotions, POST=promotions.promote)
-_PROMOTION: Final = _methods(GET=promotions.show)
-_UNDO: Final = _methods(POST=promotions.undo)
+_PAGE: Final = _methods(GET=show_page)
+_ROUTES: Final = Routes(ENDPOINTS)
 
 
 def is_api(raw_path: bytes) -> bool:
@@ -61,8 +67,7 @@ def find_handler(raw_path: bytes, request: Request) -> Handler:
         RequestRefused: 404 for a path that is none of ours, 405 with Allow for a method.
     """
     if is_api(raw_path):
-        # Nothing there needs percent-encoding, so that nothing is decoded.
-        handlers = _find_api(raw_path.decode("latin-1").split("/"), request)
+        handlers = _find_api(raw_path, request)
     else:
         handlers = _find(path_segments(raw_path), request)
     request.methods = handlers.keys()
@@ -99,19 +104,14 @@ def _find(segments: list[str], request: Request) -> Mapping[str, Handler]:
     return found
 
 
-def _find_api(segments: list[str], request: Request) -> Mapping[str, Handler]:
-    match segments:
-        case ["", "api", "v1", "promotions"]:
-            return _PROMOTIONS
-        case ["", "api", "v1", "promotions", number] if number:
-            found = _PROMOTION
-        case ["", "api", "v1", "promotions", number, "undo"] if number:
-            found = _UNDO
-        case _:
-            raise _no_endpoint()
-    request.argument = number
-    return found
+def _find_api(raw_path: bytes, request: Request) -> Mapping[str, Handler]:
+    if raw_path in {b"/api", b"/api/"}:
+        return _PAGE
+    found = _ROUTES.find(raw_path, request) if raw_path.startswith(_API) else None
+    if found is None:
+        raise _no_endpoint("There is no such endpoint here; GET /api shows those that there are.")
+    return {method: partial(run, endpoint) for method, endpoint in found.items()}
 
 
-def _no_endpoint() -> RequestRefused:
-    return RequestRefused(404, "NAME_UNKNOWN", "There is no such endpoint here.")
+def _no_endpoint(sentence: str = "There is no such endpoint here.") -> RequestRefused:
+    return RequestRefused(404, "NAME_UNKNOWN", sentence)

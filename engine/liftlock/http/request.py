@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -17,30 +17,17 @@ from liftlock.http.body import Body
 from liftlock.http.bridge import Bridge
 from liftlock.http.clients import Clients, client_of, peer_of
 from liftlock.http.errors import RequestRefused
-from liftlock.http.limits import HttpLimits
 from liftlock.http.settings import HttpSettings
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference, RepositoryName, parse_tag
 
 ANONYMOUS: Final = "anonymous"
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _COUNT: Final = re.compile(r"[0-9]{1,19}")  # as many digits as any blob's size can have
 
-_NEVER_TWICE: Final = frozenset({b"host", b"transfer-encoding"})
-_ONE_HEADER: Final = _NEVER_TWICE | {
-    b"authorization",
-    b"content-length",
-    b"content-range",
-    b"content-type",
-    b"expect",
-    b"if-range",
-    b"range",
-}
-"""Headers that have one value; said again they must say the same."""
 _ONE_PARAMETER: Final = frozenset(
-    {"artifactType", "before", "digest", "digest-algorithm", "from", "last", "mount", "n"}
+    {"artifactType", "digest", "digest-algorithm", "from", "last", "mount", "n"}
 )
-"""Likewise, of the query."""
+"""Parameters of a query that have one value; said again they must say the same."""
 
 
 class Request:
@@ -61,6 +48,8 @@ class Request:
         """The repository's name as it stood in the path; see `name`."""
         self.argument = ""
         """What follows the noun: a reference, a digest, a session id."""
+        self.path: Mapping[str, str] = {}
+        """Below /api/v1/, the parameters of the path."""
         self.methods: Collection[str] = ()
         """What the path takes, once it is found."""
         self._query: bytes = scope["query_string"]
@@ -96,17 +85,23 @@ class Request:
         """Who asks. Nobody can say who they are yet, so everyone is the same."""
         return ANONYMOUS
 
-    @cached_property
-    def query(self) -> QueryParams:
-        """The query's parameters, percent-decoded.
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query's parameters as they came, percent-decoded.
 
         A plus is a plus, as in any part of a URL (RFC 3986), and not a blank, as in a form: media
         types are full of the one and have none of the other.
+        """
+        return QueryParams(self._query.replace(b"+", b"%2B")).multi_items()
+
+    @cached_property
+    def query(self) -> QueryParams:
+        """The query's parameters, where unknown ones do no harm.
 
         Raises:
             RequestRefused: one that can mean one thing comes twice, and means two.
         """
-        parameters = QueryParams(self._query.replace(b"+", b"%2B"))
+        parameters = QueryParams(self.pairs)
         for name, value in parameters.multi_items():
             if name in _ONE_PARAMETER and parameters[name] != value:
                 sentence = f"The query has `{name}` twice, with different values."
@@ -172,6 +167,20 @@ def path_segments(raw_path: bytes) -> list[str]:
     Raises:
         NameInvalid: a segment holds an encoded slash, or is not UTF-8.
     """
+    segments = decoded_segments(raw_path)
+    if b"%2F" in raw_path.upper():
+        for segment in segments:
+            if "/" in segment:
+                raise NameInvalid(segment, "it hides a slash in its percent-encoding")
+    return segments
+
+
+def decoded_segments(raw_path: bytes) -> list[str]:
+    """Split a path at its slashes, then decode each segment, once; it can have slashes then.
+
+    Raises:
+        NameInvalid: a segment is not UTF-8.
+    """
     if b"%" not in raw_path:
         try:
             return raw_path.decode("ascii").split("/")
@@ -184,59 +193,6 @@ def path_segments(raw_path: bytes) -> list[str]:
 
 def _segment(raw: bytes) -> str:
     try:
-        text = unquote_to_bytes(raw).decode("utf-8")
+        return unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError as error:
         raise NameInvalid(raw.decode("latin-1"), "its percent-encoding is not UTF-8") from error
-    if "/" in text:
-        raise NameInvalid(raw.decode("latin-1"), "it hides a slash in its percent-encoding")
-    return text
-
-
-def require_short_head(scope: Scope, limits: HttpLimits) -> None:
-    """Refuse a long path and query, or long header fields, before anything parses them."""
-    most = limits.target_bytes_max
-    if len(scope["raw_path"]) + len(scope["query_string"]) > most:
-        raise RequestRefused(
-            414, "NAME_INVALID", f"Path and query are longer than {most} bytes (target_bytes_max)."
-        )
-    most = limits.header_bytes_max
-    if sum(len(name) + len(value) for name, value in scope["headers"]) > most:
-        raise RequestRefused(
-            431,
-            "SIZE_INVALID",
-            f"The header fields have more than {most} bytes (header_bytes_max).",
-        )
-
-
-def require_clear_headers(scope: Scope) -> None:
-    """Refuse a request that two readers, a proxy and we, could take for two different ones.
-
-    What is wrong with lengths and chunks, the server below has refused already.
-    """
-    found: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name not in _ONE_HEADER:
-            continue
-        if name in found and (found[name] != value or name in _NEVER_TWICE):
-            raise _unclear(f"It has the header {name.decode()} more than once.")
-        found[name] = value
-    # RFC 9112, 3.2. The server gives an empty one to whoever has none.
-    if not found.get(b"host") and scope.get("http_version") == "1.1":
-        raise _unclear("It has no Host header, as HTTP/1.1 wants it.")
-
-
-def _unclear(sentence: str) -> RequestRefused:
-    return RequestRefused(
-        400,
-        "UNSUPPORTED",
-        f"The request is not clear. {sentence}",
-        headers=[(b"connection", b"close")],  # nobody knows what a proxy takes the rest for
-    )
-
-
-def request_id_of(headers: list[tuple[bytes, bytes]]) -> bytes | None:
-    """Return the client's own X-Request-Id, if it is harmless in a header and in a log."""
-    for name, value in headers:
-        if name == b"x-request-id":
-            return value if _REQUEST_ID.fullmatch(value) else None
-    return None
