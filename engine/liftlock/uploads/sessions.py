@@ -12,7 +12,7 @@ from liftlock.oci.digest import require_algorithm
 from liftlock.oci.reference import RepositoryName
 from liftlock.uploads.place import Place, is_recorded
 from liftlock.uploads.purpose import Purpose, home_of
-from liftlock.uploads.upload import Upload
+from liftlock.uploads.upload import HeldUpload
 
 
 def start(place: Place, name: RepositoryName, algorithm: str) -> str:
@@ -46,7 +46,7 @@ def size(place: Place, name: RepositoryName, session_id: str) -> int:
 
 
 @contextmanager
-def hold(place: Place, name: RepositoryName, session_id: str) -> Iterator[Upload]:
+def hold(place: Place, name: RepositoryName, session_id: str) -> Iterator[HeldUpload]:
     """Give a session to one caller until the context ends.
 
     Raises:
@@ -57,7 +57,7 @@ def hold(place: Place, name: RepositoryName, session_id: str) -> Iterator[Upload
     with place.blobs.hold_session(session_id, partial(is_recorded, place.store)) as session:
         if place.store.read(purpose.is_outdated):
             raise UploadUnknown(session_id)
-        upload = Upload(place, session, purpose)
+        upload = HeldUpload(place, session, purpose)
         try:
             yield upload
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from liftlock.blobs.contract import Session
 from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import ChunkOutOfOrder, DigestInvalid, SizeInvalid
@@ -12,8 +14,60 @@ from liftlock.uploads.place import Place
 from liftlock.uploads.purpose import Purpose
 
 
-class Upload:
-    """A session in the hands of one request. Its methods block: disk and hashing."""
+class Upload(Protocol):
+    """A session in the hands of one caller, for one thread at a time. Its methods block."""
+
+    @property
+    def size(self) -> int:
+        """Bytes received so far."""
+        ...
+
+    def append(self, data: bytes | memoryview, *, at: int | None = None) -> None:
+        """Take `data` in at the end; on return it survives a crash of the process.
+
+        What it survives less: a power cut may shorten the session, or end it.
+
+        Args:
+            data: the next bytes, of any number; kept nowhere but on the disk.
+            at: where they must begin, in bytes from 0, if that was said.
+
+        Raises:
+            ChunkOutOfOrder: the session does not end there; nothing was taken in.
+            SizeInvalid: the blob would be larger than `Limits.blob_bytes_max`.
+            StoreFull: there is no room; what came before `data` stays.
+
+        Source: distribution-spec, end-5 and "Pushing a blob in chunks".
+        """
+        ...
+
+    def commit(self, digest: Digest, *, by: str) -> BlobContent:
+        """Make the received bytes a blob of the repository, if they are `digest`.
+
+        On return the blob is durable and the session has ended. If the content is another, the
+        session has ended too and nothing is left; on every other error it goes on as it was.
+
+        Args:
+            digest: of all bytes since the session's start.
+            by: who pushes.
+
+        Raises:
+            DigestInvalid: the bytes have another digest.
+            RegistryUnknown: the registry was deleted meanwhile.
+            UploadUnknown: the repository was deleted, or bears another name now.
+            StoreFull: there is no room; try again when there is.
+            StoreBusy: not now; try again.
+
+        Source: distribution-spec, end-6.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Forget the session and its bytes; harmless when it has ended."""
+        ...
+
+
+class HeldUpload:
+    """An `Upload`, and what else its holder needs: to commit it with others, and to let go."""
 
     def __init__(self, place: Place, session: Session, purpose: Purpose) -> None:
         self._place = place
@@ -24,21 +78,11 @@ class Upload:
 
     @property
     def size(self) -> int:
-        """Bytes received so far."""
+        """As in `Upload`."""
         return self._session.size
 
     def append(self, data: bytes | memoryview, *, at: int | None = None) -> None:
-        """Take `data` in at the end; on return it survives a crash of the process.
-
-        Args:
-            data: the next bytes.
-            at: where they must begin, if that was said.
-
-        Raises:
-            ChunkOutOfOrder: the session does not end there; nothing was taken in.
-            SizeInvalid: the blob would be larger than `Limits.blob_bytes_max`.
-            StoreFull: there is no room; what came before `data` stays.
-        """
+        """As in `Upload`."""
         if at is not None and at != self.size:
             raise ChunkOutOfOrder(self._session.session_id, self.size, at)
         if not data:
@@ -51,16 +95,7 @@ class Upload:
         content_hash.update(data)
 
     def commit(self, digest: Digest, *, by: str) -> BlobContent:
-        """Make the received bytes a blob of the repository, if they are `digest`.
-
-        On return the blob is durable and the session has ended. If the content is another, the
-        session has ended too and nothing is left; on every other error it goes on as it was.
-
-        Raises:
-            DigestInvalid: the bytes have another digest.
-            RegistryUnknown, UploadUnknown: the registry was deleted meanwhile.
-            StoreFull, StoreBusy: not now; try again.
-        """
+        """As in `Upload`."""
         commit = self.begin_commit(digest, by=by)
         session, digest, unique = commit.publication
         commit.published(session.publish(digest, unique))
@@ -77,7 +112,7 @@ class Upload:
         return Commit(self._place, self._session, self._purpose, digest, content_hash, by, self.end)
 
     def cancel(self) -> None:
-        """Forget the session and its bytes."""
+        """As in `Upload`."""
         self.end()
 
     def rest(self) -> None:
