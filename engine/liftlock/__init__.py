@@ -5,34 +5,66 @@
     with liftlock.open("/srv/images", create=True) as engine:
         engine.create_registry("prod", by="me")
 
-Everything public stands here and in `liftlock.model`, `liftlock.errors`, `liftlock.config` and
-`liftlock.oci`.
+Everything public stands here and in `liftlock.model` (what the engine takes and hands out),
+`liftlock.errors`, `liftlock.config` and `liftlock.oci`; and in `liftlock.http`, how errors are said
+over HTTP. docs/embedding.md shows how to use it.
 """
 
 from __future__ import annotations
 
+from liftlock import config, errors, model, oci
+from liftlock.blobs.contract import Pieces
 from liftlock.config import Limits
-from liftlock.engine import Engine, PromotionRequest, RequestItem, init, open  # noqa: A004 - liftlock.open, as in gzip.open
+from liftlock.engine import (
+    Engine,
+    LastChunk,
+    PromotionRequest,
+    RequestItem,
+    SizeDiffers,
+    Upload,
+    in_memory,
+    init,
+    open,  # noqa: A004 - liftlock.open, as in gzip.open
+)
 from liftlock.errors import LiftlockError
-from liftlock.model import ABSENT, ANYTHING, Mode, Side
-from liftlock.oci.digest import Digest
-from liftlock.oci.reference import Reference, RepositoryName, Selection, Target
+from liftlock.model import (
+    ABSENT,
+    ANYTHING,
+    Expectation,
+    Mode,
+    RegistrySettings,
+    SettingsChange,
+    Side,
+)
+from liftlock.oci import Digest, Reference, RepositoryName, Selection, Target
 
 __all__ = [
     "ABSENT",
     "ANYTHING",
     "Digest",
     "Engine",
+    "Expectation",
+    "LastChunk",
     "LiftlockError",
     "Limits",
     "Mode",
+    "Pieces",
     "PromotionRequest",
     "Reference",
+    "RegistrySettings",
     "RepositoryName",
     "RequestItem",
     "Selection",
+    "SettingsChange",
     "Side",
+    "SizeDiffers",
     "Target",
+    "Upload",
+    "config",
+    "errors",
+    "in_memory",
     "init",
+    "model",
+    "oci",
     "open",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+__all__ = ["DAY_MS", "HOUR_MS", "KIB", "MIB", "MINUTE_MS", "TIB", "Limits"]
+
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 TIB: Final = 1024 * 1024 * MIB

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from liftlock.engine.facade import Engine
 from liftlock.engine.machine import new_id, system_clock
-from liftlock.engine.opening import init, open  # noqa: A004 - liftlock.open, as in gzip.open
+from liftlock.engine.opening import in_memory, init, open  # noqa: A004 - liftlock.open, as in gzip.open
 from liftlock.promotion import PromotionRequest, RequestItem
 from liftlock.uploads import LastChunk, SizeDiffers, Upload
 
@@ -18,6 +18,7 @@ __all__ = [
     "RequestItem",
     "SizeDiffers",
     "Upload",
+    "in_memory",
     "init",
     "new_id",
     "open",

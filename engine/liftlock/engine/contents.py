@@ -21,6 +21,8 @@ class ContentEngine(Opened):
 
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
+
+        Source: distribution-spec, end-3.
         """
         return self._store.read(lambda txn: content.get_manifest(txn, reference))
 
@@ -36,7 +38,8 @@ class ContentEngine(Opened):
     ) -> Pushed:
         """Push a manifest under tags or under its digest; the repository may come to be by it.
 
-        All tags are set in one transaction, and are one event; on error none is.
+        All tags are set in one transaction, and are one event; on return they are durable, on
+        error none is set. Pushing the same again changes nothing.
 
         Args:
             reference: with a tag or a digest; if both, the body must have the digest.
@@ -53,7 +56,10 @@ class ContentEngine(Opened):
             DigestInvalid: the body has another digest than the reference.
             RegistryUnknown: there is no such registry.
             TagMoved: it is not where it was expected.
-            ManifestBlobUnknown: it names content that the repository does not have.
+            ManifestBlobUnknown: it names content that the repository does not have; tells all.
+            TextInvalid: `by` cannot be stored.
+
+        Source: distribution-spec, end-7a and end-7b; image-spec, manifest.md and image-index.md.
         """
         act = act_of(by, "", self.limits)
         push = push_of(reference, body, media_type, tags, expect, self.limits)
@@ -74,6 +80,9 @@ class ContentEngine(Opened):
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
             Unsupported: its registry does not allow deleting.
             TagMoved: it is not where it was expected.
+            TextInvalid: `by` or `comment` cannot be stored.
+
+        Source: distribution-spec, end-9.
         """
         act = act_of(by, comment, self.limits)
         return self._store.write(lambda txn: content.delete_tag(txn, name, tag, act, expect))
@@ -93,6 +102,9 @@ class ContentEngine(Opened):
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
             Unsupported: an index needs it, or its registry does not allow deleting.
             TagMoved: it was expected not to be there.
+            TextInvalid: `by` or `comment` cannot be stored.
+
+        Source: distribution-spec, end-9.
         """
         act = act_of(by, comment, self.limits)
         self._store.write(lambda txn: content.delete_manifest(txn, name, digest, act, expect))
@@ -102,8 +114,16 @@ class ContentEngine(Opened):
     ) -> Page[Tag]:
         """Return tags beyond `after` (which need not exist), in ascending byte order.
 
+        Args:
+            name: the repository.
+            after: the last tag of the page before; empty: from the first on.
+            limit: so many at most; None, or more: `Limits.page_entries_max`.
+
         Raises:
             RegistryUnknown, RepositoryUnknown: the repository is not there.
+            PageInvalid: `limit` is negative.
+
+        Source: distribution-spec, end-8a and end-8b.
         """
         most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: content.list_tags(txn, name, after, most))
@@ -119,9 +139,21 @@ class ContentEngine(Opened):
     ) -> Page[Referrer]:
         """Return the manifests that refer to `subject`, which need not be there itself.
 
+        Those that clients listed in a referrers tag (`sha256-<hex>`) are among them, if the
+        repository has them.
+
+        Args:
+            name: the repository.
+            subject: what they refer to.
+            artifact_type: only those of this type; None: all.
+            after: `Referrer.position` of the last one of the page before; empty: from the first.
+            limit: so many at most; None, or more: `Limits.page_entries_max`.
+
         Raises:
             RegistryUnknown, RepositoryUnknown: the repository is not there.
-            PageInvalid: `after` is no `Referrer.position`.
+            PageInvalid: `after` is no `Referrer.position`, or `limit` is negative.
+
+        Source: distribution-spec, end-12a and end-12b, and "Referrers Tag Schema".
         """
         most = entries_of(limit, self.limits)
         return self._store.read(

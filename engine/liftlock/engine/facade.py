@@ -30,7 +30,13 @@ _DEFAULTS: Final = Limits()
 
 
 class Engine(RegistryEngine, ContentEngine, BlobEngine, PromotionEngine, UpkeepEngine, ViewEngine):
-    """A store in use. Close it, or use it as a context manager."""
+    """A store in use. Close it, or use it as a context manager.
+
+    `open` makes one, and `in_memory`. Any thread may call any method at any time.
+
+    Attributes:
+        limits: what it accepts, and how long it keeps things; never changed.
+    """
 
     def __init__(
         self,
@@ -74,7 +80,11 @@ class Engine(RegistryEngine, ContentEngine, BlobEngine, PromotionEngine, UpkeepE
         self.close()
 
     def close(self) -> None:
-        """Finish what is queued, then let go of the store. Harmless when repeated."""
+        """Finish what is queued, then let go of the store. Harmless when repeated.
+
+        Nobody else may be using the engine then; what is called later fails. Without it nothing
+        is lost that was acknowledged: the next one to open the store finds all of it.
+        """
         self._store.close()
         self._blobs.close()
         if self._part is not None:

@@ -11,12 +11,14 @@ from typing import Final
 from liftlock import folder, seals
 from liftlock.blobs.disk import PLAIN_DISK, Disk
 from liftlock.blobs.files import FileBlobStore
+from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import Limits
 from liftlock.engine.facade import Engine
 from liftlock.engine.machine import system_clock
 from liftlock.errors import StoreExists
 from liftlock.metadata.contract import Instant
 from liftlock.metadata.lmdb import FILE_FORMAT, LmdbMetadataStore
+from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.points import Reach, nowhere
 
 _DEFAULTS: Final = Limits()
@@ -46,21 +48,27 @@ def open(  # noqa: A001 - liftlock.open, as one says gzip.open
     disk: Disk = PLAIN_DISK,
     reach: Reach = nowhere,
 ) -> Engine:
-    """Open the store in the folder `root`.
+    """Open the store in the folder `root`; several processes may have it open.
+
+    They must be on one machine and in one PID namespace. One process opens it once: open it after
+    a fork, and share the engine between threads.
 
     Args:
         root: where `init` made it.
         create: make it if it is absent.
         limits: what to accept, and how long to keep things.
-        clock: the time of day in ms since 1970 UTC.
+        clock: the time of day in ms since 1970 UTC. What it says is never before the last commit:
+            one that is set back stands still.
         disk: how files are written; another one only in tests.
         reach: told of each named point of a write; listened to only in tests.
 
     Raises:
-        StoreUnknown: there is none, and `create` is false.
+        StoreUnknown: there is none, and `create` is false, or other files are there; nothing was
+            touched.
         FormatUnknown: it was written by another version; it was not touched.
         StoreDamaged: a part of it is missing; it was not touched.
-        StoreBusy: it cannot be opened from here right now.
+        StoreBusy: it cannot be opened from here right now, or this process has it open already.
+        StoreFull: `create`, and there is no room.
     """
     root = Path(root)
     if create and not folder.exists(root):
@@ -79,3 +87,17 @@ def open(  # noqa: A001 - liftlock.open, as one says gzip.open
         os.close(part)
         raise
     return Engine(store, blobs, limits=limits, clock=clock, reach=reach, part=part)
+
+
+def in_memory(*, limits: Limits = _DEFAULTS, clock: Callable[[], Instant] = system_clock) -> Engine:
+    """Make an engine without a folder, for tests of programs that embed one.
+
+    It does all that one on disk does, and holds to the same contracts; nothing outlives it, and
+    no other process sees it.
+
+    Args:
+        limits: as in `open`.
+        clock: as in `open`.
+    """
+    store = MemoryMetadataStore(clock, seals.seal, limits)
+    return Engine(store, MemoryBlobStore(limits, clock), limits=limits, clock=clock)

@@ -57,7 +57,7 @@ class PromotionEngine(Opened):
             key: as in `promote_all`.
 
         Raises:
-            LiftlockError: as `promote_all`.
+            LiftlockError: as `promote_all`, with the classes that stand there.
         """
         selection = source if isinstance(source, Selection) else Selection.of(source)
         item = RequestItem(
@@ -94,10 +94,11 @@ class PromotionEngine(Opened):
         Args:
             request: what, where to, and what is taken for granted.
             by: who promotes.
-            comment: why.
-            dry_run: only say what would be done.
+            comment: why; at most `Limits.comment_characters_max` characters.
+            dry_run: only say what would be done; nothing is written.
             plan: the hash of a plan (`Promotion.plan` of a dry run): refuse if this one differs.
-            key: an idempotency key: for a day, the same call again answers what the first did.
+            key: an idempotency key, of any length: for `Limits.answer_keep_ms` (a day), the same
+                call by the same actor answers what the first did, and does nothing.
 
         Raises:
             NameInvalid, PromotionInvalid: the request does not fit together, or is too big.
@@ -108,6 +109,10 @@ class PromotionEngine(Opened):
             TargetsCollide: several sources would be one target.
             AttachmentsDiffer: somebody must say whose attachments count.
             SparseManifest, SparseRefused, PurgeRefused: a setting, or nothing said, is against it.
+            StoreFull, StoreBusy: not now; try again.
+            TextInvalid: `by` or `comment` cannot be stored.
+
+        Whatever refuses, `LiftlockError.violations` has all that is wrong.
         """
         asked = Asked(request, act_of(by, comment, self.limits), plan, key)
         if dry_run:
@@ -129,7 +134,14 @@ class PromotionEngine(Opened):
 
         For requests that are small (`PromotionRequest.is_small`). What is queued together shares
         commits, and does so best if one thread queues it all: a thread for each promotion costs
-        more than the promotion (docs/decisions/0003). It cannot be withdrawn.
+        more than the promotion (docs/decisions/0003). It cannot be withdrawn: `Future.cancel`
+        keeps nothing from being done.
+
+        Returns:
+            What has the promotion when it is durable; or raises what `promote_all` raises.
+
+        Raises:
+            TextInvalid: `by` or `comment` cannot be stored.
         """
         asked = Asked(request, act_of(by, comment, self.limits), plan, key)
         return self._store.submit(Promoting(asked, self.limits))
@@ -153,7 +165,15 @@ class PromotionEngine(Opened):
     def list_promotions(
         self, *, before: int | None = None, limit: int | None = None
     ) -> Page[PromotionSummary]:
-        """Return promotions (and undos) with numbers below `before`, newest first."""
+        """Return promotions (and undos) with numbers below `before`, newest first.
+
+        Args:
+            before: the number of the last one of the page before; None: from the newest on.
+            limit: so many at most; None, or more: `Limits.page_entries_max`.
+
+        Raises:
+            PageInvalid: `limit` is negative.
+        """
         most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: promotion.listed(txn, before, most))
 
@@ -164,10 +184,17 @@ class PromotionEngine(Opened):
         linked and nothing else needs is unlinked; in one transaction, with an entry of its own in
         the history. Done again, it changes nothing.
 
+        Args:
+            number: `Promotion.id` of what is to be undone; an undo can be undone, too.
+            by: who undoes.
+            comment: why.
+            dry_run: only say what would be done; nothing is written.
+
         Raises:
             PromotionUnknown: there is no such promotion.
             UndoRefused: something changed since; says what.
             PromotionInvalid: it would take more records than one transaction may.
+            TextInvalid: `by` or `comment` cannot be stored.
         """
         act, limits = act_of(by, comment, self.limits), self.limits
         if dry_run:

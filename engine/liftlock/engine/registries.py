@@ -24,6 +24,7 @@ class RegistryEngine(Opened):
         Raises:
             NameInvalid: the name breaks the grammar or its limit.
             NameTaken: there is one of this name.
+            TextInvalid: `by` or `comment` cannot be stored.
         """
         act = act_of(by, comment, self.limits)
         parse_registry(name)
@@ -35,8 +36,11 @@ class RegistryEngine(Opened):
     ) -> Registry:
         """Change a registry's settings; what was accepted before stays, and so does the rest.
 
+        It holds from the next transaction on, in every process, and is in the registry's history.
+
         Raises:
             RegistryUnknown: there is none of this name.
+            TextInvalid: `by` or `comment` cannot be stored.
         """
         act = act_of(by, comment, self.limits)
         self._store.write(lambda txn: registries.update_registry(txn, name, change, act))
@@ -45,12 +49,13 @@ class RegistryEngine(Opened):
     def delete_registry(
         self, name: str, *, by: str, comment: str = "", force: bool = False
     ) -> None:
-        """Delete a registry; with `force`, with all that it has. Its history stays.
+        """Delete a registry; with `force`, with all that it has, at once. Its history stays.
 
         Raises:
             RegistryUnknown: there is none of this name.
             RegistryNotEmpty: it has repositories, and `force` is false.
             Unsupported: it has repositories, and does not allow deleting.
+            TextInvalid: `by` or `comment` cannot be stored.
         """
         act = act_of(by, comment, self.limits)
         self._store.write(lambda txn: removal.delete_registry(txn, name, act, force=force))
@@ -64,7 +69,15 @@ class RegistryEngine(Opened):
         return self._store.read(lambda txn: catalog.get_registry(txn, name))
 
     def list_registries(self, *, after: str = "", limit: int | None = None) -> Page[Registry]:
-        """Return registries beyond `after`, by name."""
+        """Return registries beyond `after`, by name.
+
+        Args:
+            after: the last name of the page before; empty: from the first on.
+            limit: so many at most; None, or more: `Limits.page_entries_max`.
+
+        Raises:
+            PageInvalid: `limit` is negative.
+        """
         most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: catalog.list_registries(txn, after, most))
 
@@ -84,6 +97,7 @@ class RegistryEngine(Opened):
         Raises:
             RegistryUnknown, RepositoryUnknown: it is not there.
             Unsupported: its registry does not allow deleting.
+            TextInvalid: `by` or `comment` cannot be stored.
         """
         act = act_of(by, comment, self.limits)
         self._store.write(lambda txn: removal.delete_repository(txn, name, act))
@@ -93,8 +107,17 @@ class RegistryEngine(Opened):
     ) -> Page[Repository]:
         """Return a registry's repositories beyond `after`, by name.
 
+        Args:
+            registry: the registry's name.
+            after: `RepositoryName.repository` of the last one of the page before; empty: from
+                the first on.
+            limit: so many at most; None, or more: `Limits.page_entries_max`.
+
         Raises:
             RegistryUnknown: there is no such registry.
+            PageInvalid: `limit` is negative.
+
+        Source: distribution (CNCF), "Listing Repositories"; the specification has no catalog.
         """
         most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: catalog.list_repositories(txn, registry, after, most))

@@ -28,21 +28,30 @@ class UpkeepEngine(Opened):
         Args:
             of: an image (by tag, else by digest), a repository, or a registry's name. What bore
                 the name earlier and was deleted since is part of it.
-            before: only events before this number: the cursor for the next page.
-            limit: so many entries, rounded up to whole events.
+            before: only events before this number: `HistoryEntry.event` of the last entry of the
+                page before. None: from the newest on.
+            limit: so many entries, rounded up to whole events; None, or more:
+                `Limits.page_entries_max`.
 
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: nothing ever bore this name.
+            PageInvalid: `limit` is negative.
         """
         most = entries_of(limit, self.limits)
         return self._store.read(lambda txn: timeline.timeline(txn, of, before, most))
 
     def verify_history(self) -> Iterator[Finding]:
-        """Check the history alone: events, items, seals, and that replaying it gives the tags."""
+        """Check the history alone: events, items, seals, and that replaying it gives the tags.
+
+        It yields what is wrong, while it goes on looking; nothing: the history is whole.
+        """
         return checking.check_past(self._store)
 
     def check(self, *, content: bool = False) -> Iterator[Finding]:
         """Cross-check everything that is stored; yield what is found. Others may go on working.
+
+        A sound store yields nothing, or remarks alone (`Severity.REMARK`). `Finding.rule` is one
+        of the names in docs/format.md. Nothing is mended.
 
         Args:
             content: also read every blob and hash it.
@@ -52,8 +61,14 @@ class UpkeepEngine(Opened):
     def sweep(self) -> Swept:
         """Remove what is over, and return how much.
 
-        Upload sessions that idled too long, old files without a record, rows of what was deleted
-        longer ago than the hold time, answers that were kept for long enough.
+        Upload sessions that idled too long (`Limits.upload_idle_ms`), old files without a record
+        (`orphan_grace_ms`), rows of what was deleted longer ago than the hold time (`hold_ms`),
+        answers that were kept for long enough (`answer_keep_ms`). Nothing that a repository has,
+        or that can be undone, goes. An engine does not sweep by itself: call it now and then, in
+        one process or in several.
+
+        Raises:
+            StoreBusy: another process writes; try again.
         """
         rows = removal.sweep(self._store, self._clock, self.limits)
         rows += idempotency.sweep(self._store, self._clock, self.limits)

@@ -22,10 +22,12 @@ log = logging.getLogger("liftlock.http")
 
 
 class Said(NamedTuple):
-    """How an error class is said over HTTP: status, and a code of the distribution spec."""
+    """How an error is said over HTTP."""
 
     status: int
+    """The answer's status code."""
     code: str
+    """For `code` in the answer's envelope: one of the specification's below 500."""
 
 
 # On 4xx only the spec's 14 codes. It has none for 5xx: UNAVAILABLE and UNKNOWN are the CNCF
@@ -111,15 +113,25 @@ def kind_of(raised: type[BaseException]) -> type[LiftlockError] | None:
     return next((cls for cls in raised.__mro__ if cls in TABLE), None)
 
 
-def said(raised: type[BaseException]) -> Said:
-    """Look up how an error is said; what stands nowhere in the table is a failure of ours."""
+def said(error: BaseException) -> Said:
+    """Return how `error` is said to a client of the distribution API.
+
+    What was not foreseen is status 500 and `UNKNOWN`: tell the log why, and the client nothing.
+
+    Source: distribution-spec, "Error Codes" and "Endpoints"; RFC 9110, section 15.
+    """
+    return said_of(type(error))
+
+
+def said_of(raised: type[BaseException]) -> Said:
+    """Look up how errors of a class are said; see `said`."""
     kind = kind_of(raised)
     return Said(_FOUND_BUT_FAILED, "UNKNOWN") if kind is None else TABLE[kind]
 
 
 def is_failure(error: BaseException) -> bool:
     """Whether nothing may be told of `error` but where to look for it."""
-    return said(type(error)).status == _FOUND_BUT_FAILED
+    return said(error).status == _FOUND_BUT_FAILED
 
 
 def failure_sentence(request_id: str) -> str:
@@ -142,7 +154,7 @@ def error_headers(error: LiftlockError, methods: Iterable[str]) -> list[Header]:
         error: what is said.
         methods: what may still be asked of the same path. RFC 9110, 15.5.6: a 405 names them.
     """
-    if said(type(error)).status in _MAY_WORK_LATER:
+    if said(error).status in _MAY_WORK_LATER:
         return [(b"retry-after", _RETRY_SECONDS)]
     if isinstance(error, errors.Unsupported):
         return [allow_header(methods)]
@@ -184,7 +196,7 @@ def error_answer(error: Exception, request_id: str, methods: Iterable[str] = ())
     if isinstance(error, RequestRefused):
         return _envelope(error.status, [_entry(error.code, str(error), {})], error.headers)
     log_error(error, request_id)
-    status, code = said(type(error))
+    status, code = said(error)
     if is_failure(error) or not isinstance(error, LiftlockError):
         entry = _entry(code, failure_sentence(request_id), {"request": request_id})
         return _envelope(500, [entry], ())
@@ -193,7 +205,7 @@ def error_answer(error: Exception, request_id: str, methods: Iterable[str] = ())
 
 
 def _entries(error: LiftlockError) -> Iterator[dict[str, object]]:
-    code = said(type(error)).code
+    code = said(error).code
     if isinstance(error, ManifestBlobUnknown):
         for digest in error.missing:
             yield _entry(code, f"{error.repository} does not have {digest}.", {"digest": digest})

@@ -27,7 +27,7 @@ from liftlock.http.errors import (
     is_failure,
     kind_of,
     log_error,
-    said,
+    said_of,
 )
 from liftlock.http.remedies import REMEDIES
 from liftlock.model import Promotion
@@ -99,7 +99,7 @@ def rule_named(kind: type[LiftlockError]) -> str:
 
 def status_of(kind: type[LiftlockError]) -> int:
     """Return the status with which an error of this class is answered below /api/."""
-    return _UNPROCESSABLE if issubclass(kind, _OF_A_DOCUMENT) else said(kind).status
+    return _UNPROCESSABLE if issubclass(kind, _OF_A_DOCUMENT) else said_of(kind).status
 
 
 def _status_of(error: LiftlockError) -> int:

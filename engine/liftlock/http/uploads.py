@@ -128,7 +128,7 @@ def _out_of_order(request: Request) -> Iterator[None]:
         yield
     except ChunkOutOfOrder as error:
         headers = _session_headers(request, error.session_id, error.offset)
-        raise RequestRefused(*said(type(error)), str(error), headers=headers) from error
+        raise RequestRefused(*said(error), str(error), headers=headers) from error
 
 
 def _created(request: Request, digest: Digest) -> Answer:
