@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test campaign engines conformance lint bench
+.PHONY: help demo serve test campaign engines conformance lint api bench
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -35,6 +35,9 @@ lint: $(VENV)/.for-work ## Check form, types, spelling and layers
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/lint-imports
+
+api: $(VENV)/.for-work ## Write down what is public, after it was changed on purpose
+	@$(BIN)/python tests/unit/public_api.py
 
 bench: $(VENV)/.for-work ## Run the benchmarks; BENCH=name says which
 	@$(BIN)/python benchmarks/run.py $(BENCH)

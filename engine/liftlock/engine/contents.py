@@ -76,6 +76,13 @@ class ContentEngine(Opened):
     ) -> Digest:
         """Remove a tag, and return where it was; its manifest stays for the hold time.
 
+        Args:
+            name: the repository.
+            tag: what to remove.
+            by: who deletes.
+            comment: why.
+            expect: where the caller saw the tag.
+
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
             Unsupported: its registry does not allow deleting.
@@ -96,7 +103,14 @@ class ContentEngine(Opened):
         comment: str = "",
         expect: Condition = ANYTHING,
     ) -> None:
-        """Remove a manifest and every tag of it from the repository.
+        """Remove a manifest and every tag of it from the repository; others keep it.
+
+        Args:
+            name: the repository.
+            digest: the manifest's.
+            by: who deletes.
+            comment: why.
+            expect: whether the caller saw it there.
 
         Raises:
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.

@@ -137,6 +137,13 @@ class PromotionEngine(Opened):
         more than the promotion (docs/decisions/0003). It cannot be withdrawn: `Future.cancel`
         keeps nothing from being done.
 
+        Args:
+            request: as in `promote_all`, and small.
+            by: who promotes.
+            comment: why.
+            plan: as in `promote_all`.
+            key: as in `promote_all`.
+
         Returns:
             What has the promotion when it is durable; or raises what `promote_all` raises.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from liftlock.errors.base import LiftlockError, shown
 
@@ -63,7 +64,7 @@ class SparseManifest(Conflict):
 
     def __init__(self, target: str, missing: Iterable[str], *, more: bool = False) -> None:
         self.target = target
-        self.missing = tuple(missing)
+        self.missing: tuple[str, ...] = tuple(missing)
         """The first of the digests that the target would lack."""
         self.more = more
         super().__init__(
@@ -80,7 +81,7 @@ class SparseRefused(Conflict):
     ) -> None:
         self.registry = registry
         self.target = target
-        self.missing = tuple(missing)
+        self.missing: tuple[str, ...] = tuple(missing)
         """The first of the digests that the target would lack."""
         self.more = more
         super().__init__(
@@ -107,7 +108,7 @@ class TargetsCollide(Conflict):
 
     def __init__(self, target: str, sources: Iterable[str]) -> None:
         self.target = target
-        self.sources = tuple(sources)
+        self.sources: tuple[str, ...] = tuple(sources)
         super().__init__(
             f"{target} would be made of {len(self.sources)} sources: {', '.join(self.sources)}. "
             "Give each a target of its own."
@@ -124,7 +125,7 @@ class PlanOutdated(Conflict):
         )
         self.expected = expected
         self.found = found
-        self.promotion = promotion
+        self.promotion: Any = promotion  # Any: the model stands above the errors
         """The new plan, as the `Promotion` of a dry run."""
 
 

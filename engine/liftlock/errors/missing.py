@@ -71,7 +71,7 @@ class ManifestBlobUnknown(NotFound):
 
     def __init__(self, repository: str, missing: Iterable[str]) -> None:
         self.repository = repository
-        self.missing = tuple(missing)
+        self.missing: tuple[str, ...] = tuple(missing)
         super().__init__(
             f"The manifest names {len(self.missing)} digest(s) that {repository} does not have: "
             f"{', '.join(self.missing)}. Push them first."

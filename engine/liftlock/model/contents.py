@@ -53,12 +53,16 @@ class Found(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a registry or repository has. A registry's bytes are the sum of its repositories'."""
+    """What a registry or repository has; a registry's numbers are the sums of its repositories'."""
 
     tags: int
+    """How many there are."""
     manifests: int
+    """How many it has, each once a repository."""
     blobs: int
+    """How many it has, each once a repository."""
     bytes: int
+    """The sizes of these blobs, whoever else has them; manifests do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,23 +98,27 @@ class SettingsChange:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A registry; `created_at` in ms since 1970."""
+    """A registry, when it was asked for."""
 
     name: str
     created_at: int
+    """In ms since 1970 UTC."""
     created_by: str
     repositories: int
+    """How many it has."""
     usage: Usage
     settings: RegistrySettings
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository; `version` rises with every change of its tags or content."""
+    """A repository, when it was asked for."""
 
     name: RepositoryName
     version: int
+    """Rises, by any amount, with every change of its name, tags or content."""
     created_at: int
+    """In ms since 1970 UTC."""
     usage: Usage
 
 
@@ -133,11 +141,13 @@ class ManifestContent:
 
 @dataclass(frozen=True, slots=True)
 class BlobContent:
-    """A stored blob: its size in bytes, and the locator that `Engine.read_blob` takes."""
+    """A stored blob, for `Engine.read_blob`."""
 
     digest: Digest
     size: int
+    """In bytes."""
     locator: str
+    """Where its bytes are: a name that is never used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +168,7 @@ class Referrer:
     digest: Digest
     media_type: str
     size: int
+    """Of the manifest itself, in bytes."""
     artifact_type: str | None
     annotations: Mapping[str, str] | None
     position: str

@@ -36,14 +36,20 @@ class Outcome(StrEnum):
 
 
 class Tally(NamedTuple):
-    """What became of a whole repository: how many tags and manifests it is about."""
+    """What became of a whole repository."""
 
     tags: int
+    """All its tags; the four that follow say what became of them."""
     created: int
+    """Tags that the target did not have."""
     overwritten: int
+    """Tags that were elsewhere."""
     extended: int
+    """Tags that stayed, and got referrers or content that came since."""
     unchanged: int
+    """Tags that were right already."""
     manifests: int
+    """Manifests that the target lacked and has now."""
 
 
 class PromotionItem(NamedTuple):
@@ -71,7 +77,7 @@ class Promotion(NamedTuple):
     id: int | None
     """Its number; None for a dry run, and where nothing changed and nothing had been recorded."""
     at: int
-    """Milliseconds since 1970."""
+    """In ms since 1970 UTC."""
     by: str
     mode: Mode
     comment: str
@@ -107,11 +113,15 @@ class PromotionSummary:
     """A promotion, as a list of them shows it."""
 
     id: int
+    """Its number, as `Engine.undo` takes it."""
     at: int
+    """In ms since 1970 UTC."""
     by: str
     mode: Mode
     comment: str
     undoes: int | None
+    """The number of the promotion that this one undid."""
     items: int
     """How many items it has; a whole repository may count as one."""
     records: int
+    """Metadata rows that it wrote."""

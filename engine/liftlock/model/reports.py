@@ -14,7 +14,9 @@ class HistoryEntry:
     """One change of one tag; or of an untagged manifest, a repository, or a registry's settings."""
 
     event: int
+    """Its number: the cursor for older ones. Entries of one event were one transaction."""
     at: int
+    """In ms since 1970 UTC."""
     by: str
     kind: str
     """`create`, `push`, `delete`, `promote`, `move`, `undo` or `configure`."""
@@ -30,6 +32,7 @@ class HistoryEntry:
     """The other side of a promotion: where it came from, or went to."""
     comment: str
     promotion: int | None
+    """The number of the promotion that it was part of."""
     old_settings: RegistrySettings | None = None
     """Of a registry that was configured: before; None of one that was created."""
     new_settings: RegistrySettings | None = None
@@ -61,7 +64,10 @@ class Swept:
     """What a sweep removed."""
 
     sessions: int
+    """Upload sessions that nobody went on with."""
     orphans: int
+    """Files that no record named."""
     bytes: int
+    """The sizes of both."""
     rows: int = 0
-    """Of repositories that were deleted, and of answers kept long enough."""
+    """Metadata rows of repositories that were deleted, and of answers kept long enough."""

@@ -16,8 +16,11 @@ class Stats:
     """How much a store has: from counters, so that it costs a row a registry, whatever is there."""
 
     registries: int
+    """How many there are."""
     repositories: int
+    """How many there are, in all registries."""
     tags: int
+    """How many there are, in all repositories."""
     manifests: int
     """Stored manifests, each once, however many repositories have it."""
     blobs: int

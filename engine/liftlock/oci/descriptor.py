@@ -16,6 +16,7 @@ class Descriptor:
     media_type: str
     digest: Digest
     size: int
+    """In bytes."""
     artifact_type: str | None = None
     platform: str | None = None
     """`os/architecture[/variant]`, where the descriptor has one."""

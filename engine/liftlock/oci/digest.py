@@ -30,6 +30,7 @@ class Digest(NamedTuple):
     """The name of immutable content: an algorithm and its hash."""
 
     key: bytes
+    """One byte for the algorithm (1: SHA-256, 2: SHA-512), then the raw hash: 33 or 65 bytes."""
 
     @classmethod
     def parse(cls, text: str) -> Digest:
@@ -44,12 +45,12 @@ class Digest(NamedTuple):
 
     @classmethod
     def of(cls, content: bytes, algorithm: str = SHA256) -> Digest:
-        """Hash `content`."""
+        """Return the digest of `content`; `algorithm` is `sha256` or `sha512`."""
         return cls(PREFIXES[algorithm] + hashlib.new(algorithm, content).digest())
 
     @classmethod
     def of_hash(cls, algorithm: str, raw: bytes) -> Digest:
-        """Wrap a finished hash."""
+        """Return the digest of which `raw` is the finished hash: 32 or 64 bytes."""
         return cls(PREFIXES[algorithm] + raw)
 
     @property
