@@ -15,6 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from shells import APP, ENV, push
+
+import liftlock
 
 ROOT = Path(__file__).parents[2]
 TREE = ("Makefile", "pyproject.toml", "README.md", "LICENSE", "engine", "cli")
@@ -71,6 +74,21 @@ def port() -> str:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return str(listener.getsockname()[1])
+
+
+def test_the_python_of_the_readme_promotes(tmp_path: Path):
+    text = (ROOT / "README.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    root = tmp_path / "images"
+    with liftlock.open(root, create=True) as engine:
+        engine.create_registry("dev", by="tests")
+        push(engine, "dev/team/app", APP, "1.2")
+    assert program.count("/srv/images") == 1
+    program = program.replace("/srv/images", str(root))
+    subprocess.run([sys.executable, "-W", "error", "-c", program], env=ENV, check=True)
+    with liftlock.open(root) as engine:
+        (done,) = engine.list_promotions().entries
+        assert (done.by, done.comment) == ("release-bot", "Ready for testing")
 
 
 @pytest.mark.clients
