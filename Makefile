@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test campaign engines conformance lint api bench
+.PHONY: help demo serve test campaign engines conformance lint docs api bench
 .DELETE_ON_ERROR:
 
 help: ## Say what there is
@@ -36,6 +36,10 @@ lint: $(VENV)/.for-work ## Check form, types, spelling and layers
 	$(BIN)/codespell
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.for-docs ## Build the site into build/site; a broken link is an error
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	@echo build/site/index.html
+
 api: $(VENV)/.for-work ## Write down what is public, after it was changed on purpose
 	@$(BIN)/python tests/unit/public_api.py
 
@@ -48,6 +52,10 @@ $(VENV)/.for-use: pyproject.toml
 
 $(VENV)/.for-work: pyproject.toml
 	@$(call install,--editable . --group dev)
+	@touch $@ $(VENV)/.for-use
+
+$(VENV)/.for-docs: pyproject.toml
+	@$(call install,--editable . --group docs)
 	@touch $@ $(VENV)/.for-use
 
 # pip knows --group since 25.1, and a new virtual environment may have an older one.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from liftlock import uploads
 from liftlock.blobs.contract import BlobStore
@@ -25,8 +25,6 @@ from liftlock.engine.upkeep import UpkeepEngine
 from liftlock.engine.views import ViewEngine
 from liftlock.metadata.contract import Instant, MetadataStore
 from liftlock.points import Reach, nowhere
-
-_DEFAULTS: Final = Limits()
 
 
 class Engine(RegistryEngine, ContentEngine, BlobEngine, PromotionEngine, UpkeepEngine, ViewEngine):
@@ -43,7 +41,7 @@ class Engine(RegistryEngine, ContentEngine, BlobEngine, PromotionEngine, UpkeepE
         store: MetadataStore,
         blobs: BlobStore,
         *,
-        limits: Limits = _DEFAULTS,
+        limits: Limits = Limits(),
         clock: Callable[[], Instant] = system_clock,
         reach: Reach = nowhere,
         part: int | None = None,

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from liftlock import folder, seals
 from liftlock.blobs.disk import PLAIN_DISK, Disk
@@ -20,8 +19,6 @@ from liftlock.metadata.contract import Instant
 from liftlock.metadata.lmdb import FILE_FORMAT, LmdbMetadataStore
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.points import Reach, nowhere
-
-_DEFAULTS: Final = Limits()
 
 
 def init(root: Path | str, *, disk: Disk = PLAIN_DISK) -> None:
@@ -43,7 +40,7 @@ def open(  # noqa: A001 - liftlock.open, as one says gzip.open
     root: Path | str,
     *,
     create: bool = False,
-    limits: Limits = _DEFAULTS,
+    limits: Limits = Limits(),
     clock: Callable[[], Instant] = system_clock,
     disk: Disk = PLAIN_DISK,
     reach: Reach = nowhere,
@@ -89,7 +86,7 @@ def open(  # noqa: A001 - liftlock.open, as one says gzip.open
     return Engine(store, blobs, limits=limits, clock=clock, reach=reach, part=part)
 
 
-def in_memory(*, limits: Limits = _DEFAULTS, clock: Callable[[], Instant] = system_clock) -> Engine:
+def in_memory(*, limits: Limits = Limits(), clock: Callable[[], Instant] = system_clock) -> Engine:
     """Make an engine without a folder, for tests of programs that embed one.
 
     It does all that one on disk does, and holds to the same contracts; nothing outlives it, and

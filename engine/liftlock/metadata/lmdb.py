@@ -46,7 +46,7 @@ class LmdbMetadataStore:
         folder: Path,
         clock: Callable[[], Instant],
         before_commit: Callable[[WriteTxn], None] = seal_nothing,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
         reach: Reach = nowhere,
         *,
         create: bool = True,

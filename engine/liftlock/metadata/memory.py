@@ -39,7 +39,7 @@ class MemoryMetadataStore:
         self,
         clock: Callable[[], Instant],
         before_commit: Callable[[WriteTxn], None] = seal_nothing,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
         reach: Reach = nowhere,
     ) -> None:
         self._clock = clock
