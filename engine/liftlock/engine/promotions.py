@@ -192,7 +192,7 @@ class PromotionEngine(Opened):
         the history. Done again, it changes nothing.
 
         Args:
-            number: `Promotion.id` of what is to be undone; an undo can be undone, too.
+            number: `Promotion.id` of what is to be undone. An undo cannot be: promote again.
             by: who undoes.
             comment: why.
             dry_run: only say what would be done; nothing is written.
