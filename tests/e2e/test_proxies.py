@@ -30,6 +30,10 @@ WAIT_SECONDS = 10
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONTENT = bytes(number % 251 for number in range(3_000_000))
 
+OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+ADVISED = OPERATIONS.partition("```nginx\n")[2].partition("```")[0]
+"""The lines for nginx that docs/operations.md has."""
+
 # nginx has a slash behind the address where it is to take the path off.
 CONFIG = """
 pid {folder}/nginx.pid;
@@ -49,7 +53,7 @@ http {{
     scgi_temp_path {folder}/scgi;
     server {{
         listen 127.0.0.1:{passing};
-        location /registry/ {{ proxy_pass http://{prefixed}; }}
+        {advised}
     }}
     server {{
         listen 127.0.0.1:{stripping};
@@ -130,7 +134,9 @@ def proxies(
     )
     ports = dict(zip(("passing", "stripping", "secure"), free_ports(3), strict=True))
     config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, **served, **ports))
+    assert ADVISED.count("127.0.0.1:5000") == 1
+    advised = ADVISED.replace("127.0.0.1:5000", served["prefixed"])
+    config.write_text(CONFIG.format(folder=folder, advised=advised, **served, **ports))
     process = subprocess.Popen(
         [nginx, "-p", str(folder), "-c", str(config), "-g", "daemon off;"],
         stderr=subprocess.PIPE,

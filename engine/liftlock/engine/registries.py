@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from liftlock import catalog, registries, removal
 from liftlock.engine.asking import act_of, entries_of
 from liftlock.engine.opened import Opened
 from liftlock.model import Page, Registry, RegistrySettings, Repository, SettingsChange
 from liftlock.oci.reference import RepositoryName, parse_registry
 
-_USUAL: Final = RegistrySettings()
-
 
 class RegistryEngine(Opened):
     """What `Engine` can do with registries and repositories."""
 
     def create_registry(
-        self, name: str, settings: RegistrySettings = _USUAL, *, by: str, comment: str = ""
+        self,
+        name: str,
+        settings: RegistrySettings = RegistrySettings(),
+        *,
+        by: str,
+        comment: str = "",
     ) -> Registry:
         """Make a registry.
 
