@@ -150,3 +150,49 @@ def test_every_other_block_runs(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "There is no registry 'dev'" in done.stdout
+
+
+def test_an_engine_belongs_to_the_process_that_opened_it(tmp_path: Path) -> None:
+    program = """
+import os, sys, liftlock
+with liftlock.open(sys.argv[1], create=True) as engine:
+    try:
+        liftlock.open(sys.argv[1])
+    except liftlock.errors.StoreBusy:
+        print("open already", flush=True)
+    if os.fork() == 0:
+        try:
+            engine.create_registry("dev", by="child")
+        except RuntimeError as error:
+            print(error, flush=True)
+        os._exit(0)
+    os.wait()
+    engine.create_registry("dev", by="parent")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "store")],
+        env=ENV, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == "open already"
+    assert "opened before a fork" in done.stdout
+
+
+@pytest.mark.parametrize("way", ["open", "in_memory"])
+def test_put_blob_leaves_nothing_behind_when_it_fails(tmp_path: Path, way: str) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"the beginning"
+        raise OSError("the line broke")
+
+    name, digest = RepositoryName.parse("dev/app"), Digest.of(b"all")
+    root = tmp_path / "store"
+    with liftlock.open(root, create=True) if way == "open" else liftlock.in_memory() as engine:
+        engine.create_registry("dev", by="tests")
+        with pytest.raises(OSError, match="the line broke"):
+            engine.put_blob(name, digest, broken(), by="tests")
+        with pytest.raises(liftlock.errors.DigestInvalid):
+            engine.put_blob(name, digest, b"other", by="tests")
+        assert way == "in_memory" or list((root / "uploads").iterdir()) == []
+        assert list(engine.check(content=True)) == []
+        blob = engine.put_blob(name, digest, [b"a", b"ll"], by="tests")
+        assert b"".join(engine.read_blob(blob)) == b"all"
