@@ -32,7 +32,9 @@ from liftlock.http import Said, said
 from liftlock.model import (
     BlobContent,
     Finding,
+    Found,
     HistoryEntry,
+    Inspection,
     ManifestContent,
     Page,
     Promotion,
@@ -42,8 +44,10 @@ from liftlock.model import (
     RegistrySettings,
     Repository,
     SettingsChange,
+    Stats,
     Swept,
     Tag,
+    Whereabouts,
 )
 
 
@@ -101,6 +105,12 @@ def promotions(engine: Engine) -> None:
     assert_type(engine.promote_all(request, by="me", key="7"), Promotion)
     assert_type(engine.submit_promotion(request, by="me"), Future[Promotion])
     engine.promote("dev/app:1", target, by="me")  # type: ignore[arg-type]  # parsed at the edge
+
+
+def views(engine: Engine, reference: Reference, digest: Digest) -> None:
+    assert_type(engine.stats(), Stats)
+    assert_type(engine.inspect(reference), Inspection)
+    assert_type(engine.where(digest, after="cursor"), Found[Whereabouts])
 
 
 def past_and_upkeep(engine: Engine, reference: Reference) -> None:
