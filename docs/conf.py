@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -52,6 +54,9 @@ def setup(app: Sphinx) -> None:
 def _convert(
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
+    if what == "exception" and isinstance(obj, type) and "__init__" in vars(obj):
+        facts = re.findall(r"self\.([a-z]\w*)(?:: [^=\n]+)? =", inspect.getsource(obj))
+        lines += ["", f"Facts: {', '.join(f'`{fact}`' for fact in facts)}.", ""] if facts else []
     # An attribute's colon would be taken for the end of its type.
     if what not in {"attribute", "property", "data"}:
         lines[:] = GoogleDocstring(lines, Config(), app, what, name, obj, options).lines()

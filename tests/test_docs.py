@@ -158,3 +158,6 @@ def test_the_site_has_every_public_name(site: Path) -> None:
     api = (site / "api.html").read_text()
     for name in ("Engine.promote_all", "Upload.append", "TagMoved", "Limits.blob_bytes_max"):
         assert re.search(rf'id="liftlock[\w.]*\.{re.escape(name)}"', api), name
+    moved = api.partition('id="liftlock.errors.TagMoved"')[2].partition("</dd>")[0]
+    facts = re.sub("<[^>]*>", "", moved.partition("Facts:")[2])
+    assert facts.split() == ["tag,", "expected,", "found."]
