@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from blake3 import blake3
 
+import liftlock
 from liftlock.metadata import keys
 from liftlock.metadata.checksum import SCOPED
 from liftlock.metadata.contract import Table
@@ -21,6 +23,7 @@ from liftlock.oci import (
     REGISTRY_CHARACTERS_MAX,
     TAG_CHARACTERS_MAX,
     Digest,
+    RepositoryName,
 )
 
 # Tests are no package (importlib mode), so this folder must be named.
@@ -30,6 +33,7 @@ from disk_rows import CHECKSUM, LONG, SHORT, Drawn, rows
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "format.md").read_text()
+BLOB_PATH = "<algorithm>/<2 hex>/<hex>.<unique>"
 FIELD = re.compile(r'(key|value|) +(\d+)(\*?) +(\S.*?) {2,}("[^"]*"|"\S*|[0-9a-f]+)')
 
 
@@ -152,6 +156,33 @@ def test_bounds_of_keys_are_as_told() -> None:
         f"together {NAME_CHARACTERS_MAX}, and a tag {TAG_CHARACTERS_MAX}."
     )
     assert said in prose
+
+
+def test_the_folder_has_what_the_page_lists(tmp_path: Path) -> None:
+    root, name = tmp_path / "store", RepositoryName.parse("dev/app")
+    with liftlock.open(root, create=True) as engine:
+        engine.create_registry("dev", by="tests")
+        engine.put_blob(name, Digest.of(b""), b"", by="tests")
+        session = engine.start_upload(name, by="tests")
+    found = {shape(str(path.relative_to(root))) for path in root.rglob("*") if path.is_file()}
+    table = PAGE.partition("| path | what it is |\n")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
+    listed = {path for cell in cells for path in re.findall(r"`([^`]+)`", cell)}
+    assert found == listed - {"uploads/<id>.trace"}
+    assert (root / "liftlock.json").read_text().strip() in PAGE
+    assert len(list((root / "blobs").glob("*/*"))) == 512
+    # A session's id: random, algorithm, ids of registry and repository, hash of the name.
+    told = bytes.fromhex(session)[16:]
+    hashed = blake3(b"dev/app").digest(8)
+    assert told == b"\0" + (1).to_bytes(8, "big") + (2).to_bytes(8, "big") + hashed
+    assert "hex of 41 bytes" in PAGE
+    assert len(session) == 2 * 41
+
+
+def shape(path: str) -> str:
+    """A path with its variable parts as the page has them."""
+    path = re.sub(r"sha\d+/[0-9a-f]{2}/[0-9a-f]{64}\.[0-9a-f]{32}", BLOB_PATH, path)
+    return re.sub(r"^uploads/[0-9a-f]+$", "uploads/<id>", path)
 
 
 def rules_of_the_page() -> set[str]:

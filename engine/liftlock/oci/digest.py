@@ -38,6 +38,8 @@ class Digest(NamedTuple):
 
         Raises:
             DigestInvalid: with what is wrong with it.
+
+        Source: image-spec, descriptor.md, "Digests" and "Registered Algorithms".
         """
         if not _WELL_FORMED.fullmatch(text):
             raise DigestInvalid(text, _fault(text))

@@ -39,6 +39,9 @@ class RepositoryName(NamedTuple):
         Raises:
             NameInvalid: it breaks the grammar or a length limit.
             NameIncomplete: it is a registry's name alone.
+
+        Source: distribution-spec, "Pulling manifests"; that the first component is the registry,
+        and the limits, are ours.
         """
         if len(text) > NAME_CHARACTERS_MAX:
             raise NameInvalid(text, f"it is longer than {NAME_CHARACTERS_MAX} characters")
@@ -70,6 +73,8 @@ class Reference:
         Raises:
             NameInvalid, NameIncomplete: the name or the tag is at fault.
             DigestInvalid: the digest is.
+
+        Source: distribution-spec, "Pulling manifests".
         """
         path, at, digest = text.partition("@")
         name, tag = _split_tag(path)
@@ -163,7 +168,11 @@ class Target:
 
 
 def parse_registry(text: str) -> str:
-    """Return `text` if it can name a registry, else raise NameInvalid."""
+    """Return `text` if it can name a registry.
+
+    Raises:
+        NameInvalid: it is no path component, or has more than `REGISTRY_CHARACTERS_MAX`.
+    """
     if len(text) > REGISTRY_CHARACTERS_MAX:
         raise NameInvalid(text, f"a registry has at most {REGISTRY_CHARACTERS_MAX} characters")
     if not _REGISTRY.fullmatch(text):
@@ -172,7 +181,13 @@ def parse_registry(text: str) -> str:
 
 
 def parse_tag(text: str) -> str:
-    """Return `text` if it can be a tag, else raise NameInvalid."""
+    """Return `text` if it can be a tag.
+
+    Raises:
+        NameInvalid: it breaks the grammar, or has more than `TAG_CHARACTERS_MAX`.
+
+    Source: distribution-spec, "Pulling manifests".
+    """
     if len(text) > TAG_CHARACTERS_MAX:
         raise NameInvalid(text, f"a tag has at most {TAG_CHARACTERS_MAX} characters")
     if not _TAG.fullmatch(text):
