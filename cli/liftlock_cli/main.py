@@ -61,6 +61,9 @@ class Boundary(click.Group):
     help="The store's folder.",
 )
 @click.option(
+    "-q", "--quiet", is_flag=True, help="Print only results and errors: no progress, no notes."
+)
+@click.option(
     "--version",
     is_flag=True,
     is_eager=True,
@@ -69,7 +72,7 @@ class Boundary(click.Group):
     help="Print the version and exit.",
 )
 @click.pass_context
-def liftlock(context: click.Context, root: Path) -> None:
+def liftlock(context: click.Context, *, root: Path, quiet: bool) -> None:
     """Promote container images between registries without moving a byte.
 
     Results go to stdout, everything else to stderr.
@@ -84,7 +87,7 @@ def liftlock(context: click.Context, root: Path) -> None:
       6  the store cannot do it now
       7  what is stored is damaged
     """  # noqa: D301 - click's mark for "do not rewrap" is the character, not its name
-    context.obj = Settings(root)
+    context.obj = Settings(root, quiet)
 
 
 liftlock.add_command(stores.init)

@@ -19,8 +19,13 @@ dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Tell what would happen, and change nothing."
 )
 quiet_option = click.option(
-    "-q", "--quiet", is_flag=True, help="Show no progress on the terminal while it takes long."
+    "-q",
+    "--quiet",
+    is_flag=True,
+    callback=lambda context, _, value: value or context.obj.quiet,
+    help="Print only results and errors: no progress, no notes.",
 )
+"""For commands that take long; all of them heed the same option before the command."""
 _OPTIONS: Final = (
     comment_option,
     dry_run_option,

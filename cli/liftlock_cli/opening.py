@@ -23,6 +23,8 @@ class Settings:
 
     root: Path
     """The store's folder."""
+    quiet: bool = False
+    """Whether only results and errors are printed: no progress, and no notes."""
 
 
 def actor() -> str:

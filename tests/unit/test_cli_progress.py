@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from liftlock_cli.progress import progress
+from liftlock_cli.progress import BYTES, bar, progress
 
 
 class Terminal:
@@ -28,6 +28,13 @@ class Terminal:
         ready, _, _ = select.select([self.own], [], [], 30)
         assert ready, "nothing was shown"
         return os.read(self.own, 65536).decode()
+
+    def until(self, what: str) -> str:
+        """All that is written until `what` has come."""
+        text = self.waited()
+        while what not in text:
+            text += self.waited()
+        return text
 
     def shown(self) -> str:
         """What was written, without waiting."""
@@ -110,3 +117,64 @@ def test_the_signals_stay_as_they_were(terminal):
         screen.waited()
         assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_a_bar_tells_how_far_it_is_and_is_gone_at_the_end(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    screen = terminal()
+    with bar("Checking", 4096, BYTES, after_seconds=0) as advance:
+        advance(1024)
+        text = screen.until("1.0/4.0")
+        assert "Checking" in text
+        advance(2048)
+        screen.until("3.0/4.0 KiB")
+    rest = screen.shown()
+    assert rest.rpartition("\x1b[2K")[2] == ""
+
+
+def test_a_bar_counts_items_too_and_not_only_up_to_a_known_end(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    screen = terminal()
+    with bar("Looking [at]", None, "repositories", after_seconds=0) as advance:
+        advance()
+        advance(2)
+        text = screen.until("repositories")
+        assert "Looking [at]" in text
+
+
+def test_a_bar_never_hides_the_cursor(terminal, monkeypatch):
+    """A process that is killed could not show it again."""
+    monkeypatch.setenv("TERM", "xterm")
+    screen = terminal()
+    with bar("Checking", 10, "blobs", after_seconds=0):
+        text = screen.until("blobs")
+    assert "\x1b[?25" not in text + screen.shown()
+
+
+def test_what_is_printed_aside_has_a_line_of_its_own(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    screen = terminal()
+    with bar("Checking", 10, "blobs", after_seconds=0) as advance:
+        screen.until("blobs")
+        with advance.aside():
+            screen.stream.write("a finding\n")
+            screen.stream.flush()
+            before = screen.until("a finding").partition("a finding")[0]
+            assert before.endswith("\x1b[2K")
+        screen.until("blobs")
+
+
+@pytest.mark.parametrize(("quiet", "term"), [(True, "xterm"), (False, "dumb")])
+def test_no_bar_is_shown_to_who_asked_for_quiet_or_on_a_dumb_terminal(
+    terminal, monkeypatch, quiet, term
+):
+    monkeypatch.setenv("TERM", term)
+    screen = terminal()
+    with bar("Checking", 10, "blobs", quiet=quiet, after_seconds=0) as advance:
+        advance(10)
+        with advance.aside():
+            pass
+    with progress("promoting", quiet=quiet, after_seconds=0):
+        pass
+    assert screen.shown() == ""
+    assert advance.done == 10
