@@ -14,7 +14,7 @@ help: ## Say what there is
 demo: $(VENV)/.for-use ## Push, promote, move, undo and compare real images in ./.liftlock/demo
 	@$(BIN)/python -m liftlock_cli.demo
 
-serve: $(VENV)/.for-use ## Serve LIFTLOCK_ROOT or ./.liftlock/store at LIFTLOCK_PORT or 5000
+serve: $(VENV)/.for-use ## Serve ./.liftlock/store at port 5000, or as configured
 	@exec $(BIN)/liftlock serve
 
 test: $(VENV)/.for-work ## Run the tests; PYTEST="-k name" says which

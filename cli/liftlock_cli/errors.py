@@ -11,13 +11,14 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Final
 
 import click
 
+from liftlock.configuring import Fault
 from liftlock.errors import (
     Conflict,
     Corruption,
@@ -80,6 +81,13 @@ def tell(error: LiftlockError) -> int:
     for violation in error.violations:
         _say(_sentence(violation))
     return exit_code(error)
+
+
+def tell_faults(faults: Iterable[Fault]) -> int:
+    """Print every fault of a configuration, a line each, and return the exit code."""
+    for fault in faults:
+        _say(f"{fault}.".replace("?.", "?"))
+    return USAGE
 
 
 def tell_machine(error: OSError) -> int | None:

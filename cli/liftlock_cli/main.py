@@ -10,8 +10,10 @@ from pathlib import Path
 
 import click
 
+from liftlock.configuring import ConfigurationInvalid, Flags
 from liftlock.errors import LiftlockError
 from liftlock_cli import (
+    configuration,
     errors,
     histories,
     images,
@@ -23,6 +25,7 @@ from liftlock_cli import (
     totals,
     whereabouts,
 )
+from liftlock_cli.configured import key_option, parse_settings
 from liftlock_cli.opening import Settings
 from liftlock_cli.output import visible
 
@@ -36,6 +39,8 @@ class Boundary(click.Group):
             return super().invoke(ctx)
         except LiftlockError as error:
             code = errors.tell(error)
+        except ConfigurationInvalid as error:
+            code = errors.tell_faults(error.faults)
         except KeyboardInterrupt:
             code = errors.INTERRUPTED
         except BrokenPipeError:
@@ -52,13 +57,21 @@ class Boundary(click.Group):
 
 @click.group(cls=Boundary, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--root",
-    envvar="LIFTLOCK_ROOT",
-    default=Path(".liftlock/store"),
+    "--config",
+    "file",
     type=click.Path(path_type=Path),
-    show_default=True,
-    show_envvar=True,
-    help="The store's folder.",
+    metavar="FILE",
+    help="The configuration's file.  [LIFTLOCK_CONFIG; default: ./liftlock.toml, or else "
+    "/etc/liftlock/liftlock.toml]",
+)
+@key_option("--root", "store.root", "PATH")
+@click.option(
+    "--setting",
+    "flags",
+    multiple=True,
+    callback=parse_settings,
+    metavar="SECTION.KEY=VALUE",
+    help="Set any key of the configuration for this call. May be repeated.",
 )
 @click.option(
     "-q", "--quiet", is_flag=True, help="Print only results and errors: no progress, no notes."
@@ -72,7 +85,9 @@ class Boundary(click.Group):
     help="Print the version and exit.",
 )
 @click.pass_context
-def liftlock(context: click.Context, *, root: Path, quiet: bool) -> None:
+def liftlock(
+    context: click.Context, *, file: Path | None, root: str | None, flags: Flags, quiet: bool
+) -> None:
     """Promote container images between registries without moving a byte.
 
     Results go to stdout, everything else to stderr.
@@ -87,7 +102,8 @@ def liftlock(context: click.Context, *, root: Path, quiet: bool) -> None:
       6  the store cannot do it now
       7  what is stored is damaged
     """  # noqa: D301 - click's mark for "do not rewrap" is the character, not its name
-    context.obj = Settings(root, quiet)
+    rooted = {} if root is None else {"store.root": (root, "--root")}
+    context.obj = Settings(file=file, flags={**flags, **rooted}, quiet=quiet)
 
 
 liftlock.add_command(stores.init)
@@ -104,6 +120,7 @@ liftlock.add_command(renaming.rename)
 liftlock.add_command(recorded.promotion)
 liftlock.add_command(histories.history)
 liftlock.add_command(stores.check)
+liftlock.add_command(configuration.config)
 
 
 class _Visible(logging.Formatter):

@@ -7,24 +7,67 @@ import pwd
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import liftlock
+from liftlock.config import Limits
+from liftlock.configuring import Flags
 from liftlock.engine import Engine
+from liftlock.http.configuration import Configuration, configure
+from liftlock_cli.output import print_line
 
 _HELD_BACK: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP)
 
 
-@dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for every command of one call."""
+    """What holds for every command of one call.
 
-    root: Path
-    """The store's folder."""
-    quiet: bool = False
-    """Whether only results and errors are printed: no progress, and no notes."""
+    The configuration is read when it is first asked for, so that what needs none (`--help`) works
+    while it cannot be read.
+    """
+
+    def __init__(
+        self, *, file: Path | None = None, flags: Flags | None = None, quiet: bool = False
+    ) -> None:
+        """Take what was given before the command.
+
+        Args:
+            file: the configuration's file; None: the environment says, or it is looked for.
+            flags: keys of the configuration that were given on the command line.
+            quiet: print only results and errors: no progress, and no notes.
+        """
+        self.file = file
+        self.flags = dict(flags or {})
+        self.quiet = quiet
+
+    def with_flags(self, flags: Flags) -> Settings:
+        """Return the same with further keys from the command line."""
+        return Settings(file=self.file, flags=self.flags | dict(flags), quiet=self.quiet)
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """What is configured; variables that look like a mistake have been told by then.
+
+        Raises:
+            ConfigurationInvalid: something cannot be.
+        """
+        configured = configure(os.environ, file=self.file, flags=self.flags)
+        for stray in configured.strays:
+            if stray.meant:
+                print_line(f"Warning: {stray}", err=True)
+        return configured
+
+    @property
+    def root(self) -> Path:
+        """The store's folder."""
+        return self.configuration.store.root
+
+    @property
+    def limits(self) -> Limits:
+        """What the engine accepts."""
+        return self.configuration.limits
 
 
 def actor() -> str:
@@ -39,7 +82,7 @@ def actor() -> str:
 @contextmanager
 def reading(settings: Settings) -> Iterator[Engine]:
     """Open the store to look at it; it is never created."""
-    with liftlock.open(settings.root) as engine:
+    with liftlock.open(settings.root, limits=settings.limits) as engine:
         yield engine
 
 
@@ -51,7 +94,8 @@ def writing(settings: Settings) -> Iterator[Engine]:
     """
     # Before the engine makes its threads, which inherit the mask: a signal goes to any thread
     # that takes it, and SIGTSTP in the middle of a write would stop every writer of the store.
-    with signals_held_back(), liftlock.open(settings.root) as engine:
+    root, limits = settings.root, settings.limits
+    with signals_held_back(), liftlock.open(root, limits=limits) as engine:
         yield engine
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
+
+from msgspec import Meta
 
 __all__ = ["DAY_MS", "HOUR_MS", "KIB", "MIB", "MINUTE_MS", "TIB", "Limits"]
 
@@ -18,15 +20,21 @@ DAY_MS: Final = 24 * HOUR_MS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one engine accepts and how long it keeps things; frozen, passed down, never global."""
+    """What one engine accepts and how long it keeps things; frozen, passed down, never global.
 
-    manifest_bytes_max: int = 4 * MIB
-    """The distribution spec asks registries to take at least this much."""
-    json_depth_max: int = 64
+    Raises:
+        ValueError: limits do not go together; the sentence says which, and why.
+    """
+
+    manifest_bytes_max: Annotated[int, Meta(ge=1, le=1024 * MIB)] = 4 * MIB
+    """What one manifest has at most. The distribution spec asks registries to take 4 MiB."""
+    json_depth_max: Annotated[int, Meta(ge=2, le=500)] = 64
+    """Objects and arrays within each other in a manifest."""
     put_tags_max: int = 50
     """Tags that one push may set. The distribution spec asks registries to take at least 10; each
     is a header of the answer, and several HTTP clients read at most 100 of those."""
     blob_bytes_max: int = 1 * TIB
+    """What one blob has at most."""
     page_entries_max: int = 1000
     """Tags or referrers in one answer; more come by cursor."""
     tagged_referrers_max: int = 10_000
@@ -36,17 +44,20 @@ class Limits:
     reasons_listed_max: int = 100
     """Tags, and parents, that `Engine.where` lists of what one repository has."""
     comment_characters_max: int = 1000
+    """What a comment, which the history keeps, has at most."""
 
-    closure_nesting_max: int = 8
+    closure_nesting_max: Annotated[int, Meta(ge=1, le=100)] = 8
     """Levels of index within index that a promotion follows."""
     closure_manifests_max: int = 10_000
     """Manifests that one tag may bring along."""
     inspected_configs_max: int = 100
     """Configs that `Engine.inspect` reads, of images of which no index tells the platform."""
     inspected_config_bytes_max: int = 1 * MIB
+    """What such a config has at most; of a larger one, the platform stays unknown."""
     absent_listed_max: int = 1000
     """Manifests and blobs that a sparse promotion, or its refusal, names as absent."""
     transaction_records_max: int = 2_000_000
+    """Records that one promotion may write; more are refused before the first is written."""
     promotion_items_max: int = 1000
     """Items of one promotion request; one may select any number of tags and repositories."""
     part_pairs_max: int = 1000
@@ -69,15 +80,27 @@ class Limits:
     """A file renamed longer ago than this may meet the orphan sweep: its commit refuses."""
 
     batch_operations_max: int = 64
+    """Writes that share one commit, at most."""
     batch_records_max: int = 20_000
+    """Records of the writes that share one commit; what writes more commits alone."""
     batch_ms_max: int = 20
+    """How long the writes that share one commit may run."""
     writer_wait_ms_max: int = 30_000
     """How long a write waits for another process's before it gives up."""
-    map_bytes: int = 1 * TIB
+    map_bytes: Annotated[int, Meta(ge=64 * MIB, le=64 * TIB)] = 1 * TIB
     """Address space that LMDB reserves; the file itself grows with use."""
-    readers_max: int = 1024
+    readers_max: Annotated[int, Meta(ge=64, le=65_536)] = 1024
+    """Read transactions that all processes on a store may have at a time."""
     hash_states_max: int = 256
     """Open upload sessions of which this process remembers how far they are hashed; and as many
     that have no bytes yet."""
-    copy_bytes: int = 1 * MIB
-    """Bytes read or hashed at a time."""
+    copy_bytes: Annotated[int, Meta(ge=4 * KIB, le=256 * MIB)] = 1 * MIB
+    """Bytes read or hashed at a time; in a server, `range_piece_bytes` counts instead."""
+
+    def __post_init__(self) -> None:
+        if self.publish_age_ms_max >= self.orphan_grace_ms:
+            raise ValueError(
+                f"publish_age_ms_max ({self.publish_age_ms_max}) must be less than "
+                f"orphan_grace_ms ({self.orphan_grace_ms}): else a sweep could remove the file of "
+                "a blob that is about to be committed"
+            )

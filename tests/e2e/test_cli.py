@@ -150,7 +150,7 @@ def test_a_store_of_another_format_is_refused_and_left_alone(shell):
 
 def test_the_root_comes_from_the_environment(tmp_path):
     root = tmp_path / "there"
-    env = {"LIFTLOCK_ROOT": str(root)}
+    env = {"LIFTLOCK_STORE__ROOT": str(root)}
     assert CliRunner().invoke(command, ["init"], env=env).exit_code == 0
     assert root.is_dir()
 
@@ -767,7 +767,6 @@ def test_a_comment_cannot_steer_the_terminal(shell, words):
         ("history", "Dev"),
         ("history", "verify", "dev"),
         ("history", "dev", "--limit", "0"),
-        ("serve", "--port", "99999"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_why(fixed, words):

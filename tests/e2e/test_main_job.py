@@ -113,7 +113,7 @@ liftlock check
         running = subprocess.Popen(
             ["bash", "-c", script],
             cwd=tree,
-            env={**env, "LIFTLOCK_PORT": port},
+            env={**env, "LIFTLOCK_SERVER__PORT": port},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,

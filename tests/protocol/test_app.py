@@ -71,7 +71,7 @@ def store(tmp_path, monkeypatch):
         with engine.hold_upload(name, engine.start_upload(name, by="tests")) as upload:
             upload.append(CONTENT)
             upload.commit(digest, by="tests")
-    monkeypatch.setenv("LIFTLOCK_ROOT", str(tmp_path / "store"))
+    monkeypatch.setenv("LIFTLOCK_STORE__ROOT", str(tmp_path / "store"))
     return f"/v2/dev/app/blobs/{digest}"
 
 

@@ -46,7 +46,7 @@ def rival(store: Path) -> Iterator[Callable]:
 @pytest.fixture
 def environment(store: Path) -> dict[str, str]:
     roots = [str(Path(liftlock.__file__).parents[1]), *sys.path]
-    return os.environ | {"LIFTLOCK_ROOT": str(store), "PYTHONPATH": os.pathsep.join(roots)}
+    return os.environ | {"LIFTLOCK_STORE__ROOT": str(store), "PYTHONPATH": os.pathsep.join(roots)}
 
 
 @pytest.fixture(params=[1, 3], ids=["1-worker", "3-workers"])

@@ -14,7 +14,11 @@ from liftlock.errors import StoreUnknown
 from liftlock_cli import opening
 from liftlock_cli.opening import Settings
 
-SETTINGS = Settings(Path("nowhere"))
+SETTINGS = Settings()
+
+
+def settings_of(root: Path) -> Settings:
+    return Settings(flags={"store.root": (str(root), "--root")})
 
 
 class Stub:
@@ -26,14 +30,14 @@ class Stub:
 
 
 def test_a_missing_store_is_not_made(tmp_path):
-    with pytest.raises(StoreUnknown), opening.writing(Settings(tmp_path / "none")):
+    with pytest.raises(StoreUnknown), opening.writing(settings_of(tmp_path / "none")):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interrupt_waits_until_the_write_is_told(monkeypatch):
     told = []
-    monkeypatch.setattr(liftlock, "open", lambda _: Stub())
+    monkeypatch.setattr(liftlock, "open", lambda _, limits: Stub())
 
     def write():
         with opening.writing(SETTINGS):

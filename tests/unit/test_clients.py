@@ -4,7 +4,7 @@ import pytest
 
 from liftlock.http.clients import Clients, client_of, peer_of
 from liftlock.http.connections import Connection, excess
-from liftlock.http.limits import OFF_AT_ZERO, HttpLimits, limits_from
+from liftlock.http.limits import HttpLimits
 from liftlock.http.openuploads import OpenUploads
 from liftlock.oci.reference import RepositoryName
 
@@ -135,36 +135,3 @@ class TestConnections:
     def test_a_network_is_one_client(self):
         own = [Connection((f"2001:db8::{port}", port), 9.0) for port in range(1, 4)]
         assert len(excess(own, (), 2, 1)) == 1
-
-
-class TestSetLimits:
-    def test_limits_are_set_by_name(self):
-        limits = limits_from(["client_requests_max=0", "idle_seconds=2.5", "backlog=7"])
-        assert limits == HttpLimits(client_requests_max=0, idle_seconds=2.5, backlog=7)
-        assert limits_from([]) == HttpLimits()
-
-    @pytest.mark.parametrize("name", sorted(OFF_AT_ZERO))
-    def test_some_can_be_switched_off(self, name):
-        assert getattr(limits_from([f"{name}=0"]), name) == 0
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "backlog",
-            "backlog=",
-            "=7",
-            "unknown=7",
-            "backlog=0",
-            "backlog=-1",
-            "backlog=1.5",
-            "backlog=many",
-            "idle_seconds=0",
-            "idle_seconds=nan",
-            "idle_seconds=inf",
-            "client_requests_max=-1",
-            "header_bytes_max=99999999999",
-        ],
-    )
-    def test_what_cannot_be_is_refused(self, text):
-        with pytest.raises(ValueError, match=r"."):
-            limits_from([text])

@@ -15,6 +15,7 @@ from liftlock.documents.changes import (
     read_new_registry,
     read_registry_change,
 )
+from liftlock.documents.configuration import SettingDocument, setting_document
 from liftlock.documents.contents import (
     HistoriesDocument,
     HistoryDocument,
@@ -97,6 +98,7 @@ __all__ = [
     "RepositoriesDocument",
     "RepositoryDocument",
     "RequestDocument",
+    "SettingDocument",
     "SettingsChangeDocument",
     "SettingsDocument",
     "StatsDocument",
@@ -120,6 +122,7 @@ __all__ = [
     "referrer_document",
     "registry_document",
     "repository_document",
+    "setting_document",
     "settings_document",
     "stats_document",
     "summary_document",

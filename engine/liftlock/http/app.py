@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from liftlock.errors import LiftlockError
 from liftlock.http.answers import Answer, Courier, Header, Receive, Scope, Send
 from liftlock.http.bridge import Bridge
 from liftlock.http.clients import Clients, peer_of
+from liftlock.http.configuration import configure
 from liftlock.http.connections import close_excess_connections
 from liftlock.http.dispatch import find_handler, is_api
 from liftlock.http.errors import error_answer, weight_of
@@ -34,9 +36,6 @@ from liftlock.http.worker import drop_stalled_readers, stop_with, take_signals
 
 log = logging.getLogger("liftlock.http")
 
-ROOT_VARIABLE: Final = "LIFTLOCK_ROOT"
-PREFIX_VARIABLE: Final = "LIFTLOCK_PATH_PREFIX"
-
 # The thread that commits and the threads that hash wait for the GIL at every row and piece; with
 # Python's 5 ms between switches, 100 rows beside a busy thread take 300 ms instead of 3.
 _SWITCH_SECONDS: Final = 50e-6
@@ -47,9 +46,15 @@ class App:
     """The ASGI callable. Between `open` and `close` it serves requests."""
 
     def __init__(
-        self, root: Path, limits: HttpLimits, settings: HttpSettings, supervisor: int | None
+        self,
+        root: Path,
+        engine_limits: Limits,
+        limits: HttpLimits,
+        settings: HttpSettings,
+        supervisor: int | None,
     ) -> None:
         self._root = root
+        self._engine_limits = engine_limits
         self._limits = limits
         self._settings = settings
         self._clients = Clients(limits)
@@ -118,7 +123,7 @@ class App:
             take_signals()
         sys.setswitchinterval(_SWITCH_SECONDS)
         # What the engine reads at a time is what is sent at a time, so that no piece is cut.
-        limits = Limits(copy_bytes=self._limits.range_piece_bytes)
+        limits = replace(self._engine_limits, copy_bytes=self._limits.range_piece_bytes)
         engine = liftlock.open(self._root, create=True, limits=limits)
         self._bridge = Bridge(engine, self._limits)
         self._ids = map(f"{secrets.token_hex(4)}-{{:x}}".format, count(1))
@@ -142,6 +147,7 @@ class App:
 def create(
     root: Path,
     *,
+    engine_limits: Limits | None = None,
     limits: HttpLimits | None = None,
     settings: HttpSettings | None = None,
     supervisor: int | None = None,
@@ -150,13 +156,34 @@ def create(
 
     With `supervisor`, the worker stops when the process of that id is gone.
     """
-    return App(root, limits or HttpLimits(), settings or HttpSettings(), supervisor)
+    return App(
+        root,
+        engine_limits or Limits(),
+        limits or HttpLimits(),
+        settings or HttpSettings(),
+        supervisor,
+    )
 
 
 def from_environment() -> App:
-    """Make the application for any ASGI server that wants a factory without arguments."""
-    settings = HttpSettings(path_prefix=os.environ.get(PREFIX_VARIABLE, ""))
-    return create(Path(os.environ[ROOT_VARIABLE]), settings=settings)
+    """Make the application for any ASGI server that wants a factory without arguments.
+
+    It is configured as `liftlock serve` is, but for flags; `host`, `port` and `workers` are that
+    server's business.
+
+    Raises:
+        ConfigurationInvalid: something cannot be; tells all that cannot.
+    """
+    configured = configure(os.environ)
+    for stray in configured.strays:
+        if stray.meant:
+            log.warning("%s", stray)
+    return create(
+        configured.store.root,
+        engine_limits=configured.limits,
+        limits=configured.http_limits,
+        settings=configured.server.settings(),
+    )
 
 
 async def _finished(request: Request, reply: Answer) -> Answer:

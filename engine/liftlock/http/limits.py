@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
-
-import msgspec
 
 from liftlock.config import KIB, MIB
 
-_LEAST_SECONDS: Final = 0.001
-_MOST: Final = 2**31 - 1
+MOST: Final = 2**31 - 1
+"""What any of them is at most; the server below takes no more of some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,34 +91,10 @@ class HttpLimits:
     """How often one worker may be lost within `worker_losses_seconds` and be replaced; at the next
     loss the server ends, since what starts it may be able to mend it."""
     worker_losses_seconds: float = 300.0
+    """How long the loss of a worker counts."""
 
 
 OFF_AT_ZERO: Final = frozenset(
     {"client_requests_max", "client_connections_max", "client_uploads_max"}
 )
 """Limits that 0 switches off, as behind a proxy, where all clients have one address."""
-
-
-def limits_from(texts: Iterable[str]) -> HttpLimits:
-    """Return the limits, those of them changed that are given as `<name>=<number>`.
-
-    Raises:
-        ValueError: one is unknown, or cannot be that; the sentence says which.
-    """
-    known = {field.name for field in fields(HttpLimits)}
-    changed: dict[str, str] = {}
-    for text in texts:
-        name, equals, number = text.partition("=")
-        if name not in known or not equals:
-            raise ValueError(f"{text!r} is not <limit>=<number>; docs/http.md lists the limits")
-        changed[name] = number
-    try:
-        limits = msgspec.convert(changed, HttpLimits, strict=False)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"this is no number of the right kind: {error}") from error
-    for name in changed:
-        number = getattr(limits, name)
-        least = 0 if name in OFF_AT_ZERO else 1 if isinstance(number, int) else _LEAST_SECONDS
-        if not least <= number <= _MOST:
-            raise ValueError(f"{name} cannot be {number}: it is from {least} to {_MOST}")
-    return limits

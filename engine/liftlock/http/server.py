@@ -21,6 +21,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 import liftlock
+from liftlock.config import Limits
 from liftlock.http import app
 from liftlock.http.limits import HttpLimits
 from liftlock.http.settings import HttpSettings
@@ -55,6 +56,7 @@ def serve(
     port: int = 5000,
     *,
     workers: int = 1,
+    engine_limits: Limits | None = None,
     limits: HttpLimits | None = None,
     settings: HttpSettings | None = None,
 ) -> int:
@@ -70,6 +72,7 @@ def serve(
         LiftlockError: the store cannot be opened; nothing was served.
         SystemExit: a worker was lost too often (`HttpLimits.worker_losses_max`).
     """
+    engine_limits = engine_limits or Limits()
     limits = limits or HttpLimits()
     root = root.absolute()
     try:
@@ -79,8 +82,23 @@ def serve(
         return EXIT_ADDRESS
     # Here the reasons why a store cannot be opened still reach the caller as what they are. It
     # is closed again before the fork: an engine belongs to the process that opened it.
-    liftlock.open(root, create=True).close()
+    liftlock.open(root, create=True, limits=engine_limits).close()
     url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
+    server = _supervisor(address, port, workers, limits)
+    server.on_started = partial(_announce, f"liftlock serves {root} on {url}", address, port)
+    load = partial(
+        app.create,
+        root,
+        engine_limits=engine_limits,
+        limits=limits,
+        settings=settings,
+        supervisor=os.getpid(),
+    )
+    server.serve(target_loader=load, wrap_loader=False)
+    return 0
+
+
+def _supervisor(address: str, port: int, workers: int, limits: HttpLimits) -> Supervisor:
     server = Supervisor(
         target="liftlock.http.app:create",
         address=address,
@@ -101,11 +119,8 @@ def serve(
         runtime_blocking_threads=limits.file_threads,
         log_dictconfig=_LOGGING,
     )
-    server.on_started = partial(_announce, f"liftlock serves {root} on {url}", address, port)
     server.losses = Losses(limits.worker_losses_max, limits.worker_losses_seconds)
-    load = partial(app.create, root, limits=limits, settings=settings, supervisor=os.getpid())
-    server.serve(target_loader=load, wrap_loader=False)
-    return 0
+    return server
 
 
 def _free_address(host: str, port: int) -> tuple[str, int]:
