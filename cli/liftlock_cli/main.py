@@ -14,6 +14,7 @@ from liftlock.configuring import ConfigurationInvalid, Flags
 from liftlock.errors import LiftlockError
 from liftlock_cli import (
     configuration,
+    deleting,
     errors,
     histories,
     images,
@@ -117,6 +118,7 @@ liftlock.add_command(promotions.promote)
 liftlock.add_command(promotions.undo)
 liftlock.add_command(renaming.retag)
 liftlock.add_command(renaming.rename)
+liftlock.add_command(deleting.delete)
 liftlock.add_command(recorded.promotion)
 liftlock.add_command(histories.history)
 liftlock.add_command(stores.check)

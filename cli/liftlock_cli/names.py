@@ -55,6 +55,21 @@ def parse_number(text: str) -> int:
     return int(text)
 
 
+def parsed_each_by(
+    parse: Callable[[str], T],
+) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[T, ...]]:
+    """Make the callback of a parameter that takes several of a parser."""
+    one = parsed_by(parse)
+
+    def callback(
+        context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+    ) -> tuple[T, ...]:
+        parsed = (one(context, parameter, text) for text in texts)
+        return tuple(each for each in parsed if each is not None)
+
+    return callback
+
+
 def parsed_by(
     parse: Callable[[str], T],
 ) -> Callable[[click.Context, click.Parameter, str | None], T | None]:

@@ -27,7 +27,15 @@ from liftlock.metadata.contract import (
     negated,
 )
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import DeadRecord, Kind, Naming, NamingRecord, decoded, protect
+from liftlock.metadata.records import (
+    DeadRecord,
+    FoundRepository,
+    Kind,
+    Naming,
+    NamingRecord,
+    decoded,
+    protect,
+)
 from liftlock.oci.reference import RepositoryName
 
 _SWEPT_TABLES: Final = (
@@ -46,12 +54,17 @@ def delete_repository(txn: WriteTxn, name: RepositoryName, act: Act) -> None:
         RegistryUnknown, RepositoryUnknown: it is not there.
         Unsupported: the registry does not allow deleting.
     """
-    registries.require_deletes(txn, name.registry)
-    repository = names.get_repository(txn, name)
+    repository = judge_repository(txn, name)
     draft, event = Draft(), history.next_event(txn)
     naming.draft_death(draft, repository, event, txn.at, Naming.DELETED)
     history.append(draft, event, Kind.DELETE, act, txn.at, (), concerns=(repository.id,))
     draft.write(txn)
+
+
+def judge_repository(txn: ReadTxn, name: RepositoryName) -> FoundRepository:
+    """Return a repository, if it may be deleted; raises as `delete_repository`."""
+    registries.require_deletes(txn, name.registry)
+    return names.get_repository(txn, name)
 
 
 def delete_registry(txn: WriteTxn, name: str, act: Act, *, force: bool) -> None:

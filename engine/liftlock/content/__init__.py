@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from liftlock.content.deleting import delete_blob, delete_manifest, delete_tag
+from liftlock.content.deleting import (
+    delete_blob,
+    delete_manifest,
+    delete_tag,
+    judge_manifest,
+    judge_tag,
+)
 from liftlock.content.pushing import Push, mount_blob, push_manifest
 from liftlock.content.reading import find_blob, get_manifest, list_tags
 from liftlock.content.referring import list_referrers
@@ -14,6 +20,8 @@ __all__ = [
     "delete_tag",
     "find_blob",
     "get_manifest",
+    "judge_manifest",
+    "judge_tag",
     "list_referrers",
     "list_tags",
     "mount_blob",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from liftlock import history, links, names, registries
@@ -12,7 +13,7 @@ from liftlock.history import Act, Change
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, Kind
+from liftlock.metadata.records import Action, FoundRepository, Kind
 from liftlock.model import ANYTHING, Condition
 from liftlock.oci import manifest as manifests
 from liftlock.oci.digest import Digest
@@ -36,18 +37,26 @@ def delete_tag(
         Unsupported: the registry does not allow deleting.
         TagMoved: it is not where it is expected.
     """
+    repository, old = judge_tag(txn, name, tag, expected)
+    draft, event = Draft(), history.next_event(txn)
+    links.remove_tag(draft, repository, tag, old.key, txn.at)
+    change = Change(repository.id, tag, Action.DELETED, old.key, None)
+    history.append(draft, event, Kind.DELETE, act, txn.at, (change,))
+    draft.write(txn)
+    return old
+
+
+def judge_tag(
+    txn: ReadTxn, name: RepositoryName, tag: str, expected: Condition = ANYTHING
+) -> tuple[FoundRepository, Digest]:
+    """Return where a tag is, if it may be deleted; raises as `delete_tag`."""
     registries.require_deletes(txn, name.registry)
     repository = names.get_repository(txn, name)
     old = links.find_tag(txn, repository.id, tag)
     if old is None:
         raise ManifestUnknown(str(name), tag)
     require_expected(expected, Reference(name, tag), old.digest)
-    draft, event = Draft(), history.next_event(txn)
-    links.remove_tag(draft, repository, tag, old.digest, txn.at)
-    change = Change(repository.id, tag, Action.DELETED, old.digest, None)
-    history.append(draft, event, Kind.DELETE, act, txn.at, (change,))
-    draft.write(txn)
-    return Digest(old.digest)
+    return repository, Digest(old.digest)
 
 
 def delete_manifest(
@@ -64,17 +73,10 @@ def delete_manifest(
         Unsupported: an index of the repository needs it, or the registry does not allow deleting.
         TagMoved: it is expected not to be there.
     """
-    registries.require_deletes(txn, name.registry)
-    repository = names.get_repository(txn, name)
-    link = links.find_link(txn, repository.id, digest.key)
-    if link is None:
-        raise ManifestUnknown(str(name), str(digest))
-    _refuse_if_needed(txn, name, repository.id, keys.MANIFEST, digest)
-    require_expected(expected, Reference(name, None, digest), digest.key)
+    repository, tags = judge_manifest(txn, name, digest, expected)
     (body,) = links.find_bodies(txn, (digest.key,))
     assert body is not None, "a manifest link has a record"
     edges = manifests.decode_edges(body)
-    (tags,) = links.tags_of(txn, repository.id, (digest.key,))
     draft, event = Draft(), history.next_event(txn)
     for tag in tags:
         links.remove_tag(draft, repository, tag, digest.key, txn.at)
@@ -91,6 +93,20 @@ def delete_manifest(
     changes = [Change(repository.id, tag, Action.DELETED, digest.key, None) for tag in ("", *tags)]
     history.append(draft, event, Kind.DELETE, act, txn.at, changes)
     draft.write(txn)
+
+
+def judge_manifest(
+    txn: ReadTxn, name: RepositoryName, digest: Digest, expected: Condition = ANYTHING
+) -> tuple[FoundRepository, Sequence[str]]:
+    """Return the tags of a manifest, if it may be deleted; raises as `delete_manifest`."""
+    registries.require_deletes(txn, name.registry)
+    repository = names.get_repository(txn, name)
+    if links.find_link(txn, repository.id, digest.key) is None:
+        raise ManifestUnknown(str(name), str(digest))
+    _refuse_if_needed(txn, name, repository.id, keys.MANIFEST, digest)
+    require_expected(expected, Reference(name, None, digest), digest.key)
+    (tags,) = links.tags_of(txn, repository.id, (digest.key,))
+    return repository, tags
 
 
 def delete_blob(txn: WriteTxn, name: RepositoryName, digest: Digest) -> None:

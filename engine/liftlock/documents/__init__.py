@@ -37,6 +37,7 @@ from liftlock.documents.contents import (
     tag_document,
     usage_document,
 )
+from liftlock.documents.deletions import DeletionDocument, deletion_document
 from liftlock.documents.form import (
     instant,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "Asked",
     "AttachmentDocument",
     "CountsDocument",
+    "DeletionDocument",
     "DescriptorDocument",
     "HistoriesDocument",
     "HistoryDocument",
@@ -110,6 +112,7 @@ __all__ = [
     "ViolationDocument",
     "WhereDocument",
     "WhereaboutsDocument",
+    "deletion_document",
     "history_document",
     "inspection_document",
     "instant",

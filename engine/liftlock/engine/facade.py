@@ -18,6 +18,7 @@ from liftlock.blobs.hashing import HashStates
 from liftlock.config import Limits
 from liftlock.engine.blobs import BlobEngine
 from liftlock.engine.contents import ContentEngine
+from liftlock.engine.deleting import DeletingEngine
 from liftlock.engine.machine import new_id, system_clock
 from liftlock.engine.promotions import PromotionEngine
 from liftlock.engine.registries import RegistryEngine
@@ -27,7 +28,15 @@ from liftlock.metadata.contract import Instant, MetadataStore
 from liftlock.points import Reach, nowhere
 
 
-class Engine(RegistryEngine, ContentEngine, BlobEngine, PromotionEngine, UpkeepEngine, ViewEngine):
+class Engine(
+    RegistryEngine,
+    ContentEngine,
+    BlobEngine,
+    DeletingEngine,
+    PromotionEngine,
+    UpkeepEngine,
+    ViewEngine,
+):
     """A store in use. Close it, or use it as a context manager.
 
     `open` makes one, and `in_memory`. Any thread may call any method at any time.

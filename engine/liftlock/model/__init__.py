@@ -21,6 +21,7 @@ from liftlock.model.contents import (
     Tag,
     Usage,
 )
+from liftlock.model.deletions import Deletion
 from liftlock.model.expectations import Condition, Expectation, Places
 from liftlock.model.promotions import (
     Mode,
@@ -43,6 +44,7 @@ __all__ = [
     "Attachment",
     "BlobContent",
     "Condition",
+    "Deletion",
     "Expectation",
     "Expected",
     "Finding",
