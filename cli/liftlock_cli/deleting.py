@@ -58,7 +58,8 @@ def delete(
 
     NAME is registry/repository:tag, or registry/repository@digest: the manifest, with all its tags.
     What a deleted tag led to can be pulled by its digest for a week (limits.hold_ms) at least, and
-    `retag` sets the tag again. All is judged before anything is deleted; then each is deleted by itself.
+    `retag` sets the tag again. All is judged before anything is deleted; then each is deleted by
+    itself.
     """
     deletable = [_require_meant(name, repository=repository) for name in names]
     if expect is not None and (repository or len(names) > 1):

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 import click
+from click.shell_completion import CompletionItem
 
 from liftlock.engine import Engine
 from liftlock.model import HistoryEntry, Page
+from liftlock_cli.completing import images, looked_up
 from liftlock_cli.findings import print_findings
 from liftlock_cli.names import Place, parse_place, parsed_by
 from liftlock_cli.opening import Settings, reading
@@ -24,6 +26,10 @@ class _ShowUnlessSaid(click.Group):
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = ["show", *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Complete a command, or what `show` takes."""
+        return super().shell_complete(ctx, incomplete) + looked_up(ctx, images, incomplete)
 
 
 @click.group(cls=_ShowUnlessSaid, subcommand_metavar="REFERENCE | COMMAND [ARGS]...")

@@ -13,6 +13,7 @@ import click
 from liftlock.configuring import ConfigurationInvalid, Flags
 from liftlock.errors import LiftlockError
 from liftlock_cli import (
+    completion,
     configuration,
     deleting,
     errors,
@@ -26,6 +27,7 @@ from liftlock_cli import (
     totals,
     whereabouts,
 )
+from liftlock_cli.completing import complete_names
 from liftlock_cli.configured import key_option, parse_settings
 from liftlock_cli.opening import Settings
 from liftlock_cli.output import visible
@@ -123,6 +125,8 @@ liftlock.add_command(recorded.promotion)
 liftlock.add_command(histories.history)
 liftlock.add_command(stores.check)
 liftlock.add_command(configuration.config)
+liftlock.add_command(completion.completion)
+complete_names(liftlock)
 
 
 class _Visible(logging.Formatter):
