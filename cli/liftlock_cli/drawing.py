@@ -59,7 +59,7 @@ def make_bar(stream: TextIO, what: str, total: int | None, unit: str) -> DrawnBa
     ]
     if unit == BYTES:
         columns += [DownloadColumn(binary_units=True), TransferSpeedColumn()]
-    else:
+    elif unit:
         columns += [MofNCompleteColumn(), TextColumn(visible(unit), markup=False)]
     columns += [TimeElapsedColumn()] if total is None else [TimeRemainingColumn()]
     progress = Progress(

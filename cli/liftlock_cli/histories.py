@@ -9,9 +9,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from liftlock.engine import Engine
-from liftlock.model import HistoryEntry, Page
+from liftlock.model import CheckStep, HistoryEntry, Page
 from liftlock_cli.completing import images, looked_up
-from liftlock_cli.findings import print_findings
+from liftlock_cli.findings import Steps, print_findings
 from liftlock_cli.names import Place, parse_place, parsed_by
 from liftlock_cli.opening import Settings, reading
 from liftlock_cli.output import Form, output_option, print_many
@@ -64,8 +64,10 @@ def verify(context: click.Context, *, form: Form) -> None:
 
     Findings are printed as they are made, as `check` does. Exit code 7 if there was an error.
     """
-    with reading(context.obj) as engine:
-        code = print_findings(engine.verify_history(), form)
+    quiet = context.obj.quiet
+    with reading(context.obj) as engine, Steps(quiet=quiet) as steps:
+        steps(CheckStep("history"))
+        code = print_findings(engine.verify_history(), form, steps, quiet=quiet)
     context.exit(code)
 
 

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -77,6 +78,13 @@ class Boundary(click.Group):
     help="Set any key of the configuration for this call. May be repeated.",
 )
 @click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Whether to print in colours.  [default: on terminals, unless NO_COLOR or FORCE_COLOR say "
+    "otherwise]",
+)
+@click.option(
     "-q", "--quiet", is_flag=True, help="Print only results and errors: no progress, no notes."
 )
 @click.option(
@@ -89,7 +97,13 @@ class Boundary(click.Group):
 )
 @click.pass_context
 def liftlock(
-    context: click.Context, *, file: Path | None, root: str | None, flags: Flags, quiet: bool
+    context: click.Context,
+    *,
+    file: Path | None,
+    root: str | None,
+    flags: Flags,
+    color: str,
+    quiet: bool,
 ) -> None:
     """Promote container images between registries without moving a byte.
 
@@ -105,6 +119,7 @@ def liftlock(
       6  the store cannot do it now
       7  what is stored is damaged
     """  # noqa: D301 - click's mark for "do not rewrap" is the character, not its name
+    context.color = _colours(color, os.environ)
     rooted = {} if root is None else {"store.root": (root, "--root")}
     context.obj = Settings(file=file, flags={**flags, **rooted}, quiet=quiet)
 
@@ -146,6 +161,21 @@ def main() -> None:
             # What the terminal's encoding lacks is written out, rather than failing after a commit.
             stream.reconfigure(errors="backslashreplace")
     liftlock(prog_name="liftlock")
+
+
+def _colours(said: str, environment: Mapping[str, str]) -> bool | None:
+    """Return whether colours are wanted; None: where a terminal is.
+
+    As no-color.org and force-color.org have it: what is said in the call goes before the
+    environment, and a variable counts if it is not empty, whatever it holds.
+    """
+    if said != "auto":
+        return said == "always"
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return True
+    return False if environment.get("TERM") == "dumb" else None
 
 
 def _print_version(context: click.Context) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TextIO, TypeVar
 
 import click
 import msgspec
@@ -128,6 +128,13 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
         click.echo(f"{name:<{width}}  {value}".rstrip())
 
 
+def is_styled(stream: TextIO) -> bool:
+    """Tell whether colours and bold may go to `stream`: as was said, else if it is a terminal."""
+    context = click.get_current_context(silent=True)
+    said = None if context is None else context.color
+    return stream.isatty() if said is None else said
+
+
 def on_terminal() -> bool:
     """Tell whether a person looks at stdout."""
     return sys.stdout.isatty()
@@ -204,7 +211,9 @@ def _print_part(
         table.add_row(*(Text(cell) for cell in row))
     # A row that is longer than the terminal is wide goes on in the next line: folding or cutting
     # its cells would make names that cannot be read or copied.
-    console = Console(file=stream, force_terminal=stream.isatty(), width=_UNLIMITED_COLUMNS)
+    console = Console(
+        file=stream, force_terminal=is_styled(stream), no_color=False, width=_UNLIMITED_COLUMNS
+    )
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():

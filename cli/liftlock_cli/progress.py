@@ -23,7 +23,8 @@ from typing import Final, TextIO
 BYTES: Final = "bytes"
 """The unit of a bar that counts bytes: they are shown as KiB, MiB, … and with a speed."""
 
-_AFTER_SECONDS: Final = 1.0
+AFTER_SECONDS: Final = 1.0
+"""What is over sooner is not shown."""
 _EVERY_SECONDS: Final = 0.25
 _BAR_EVERY_SECONDS: Final = 0.5
 _LEAVE_SECONDS_MAX: Final = 1.0
@@ -79,7 +80,7 @@ class Bar:
 
 @contextmanager
 def progress(
-    what: str, *, quiet: bool = False, after_seconds: float = _AFTER_SECONDS
+    what: str, *, quiet: bool = False, after_seconds: float = AFTER_SECONDS
 ) -> Iterator[None]:
     """Show `what` is going on and for how long, from `after_seconds` on until the block is left.
 
@@ -98,7 +99,7 @@ def bar(
     unit: str = BYTES,
     *,
     quiet: bool = False,
-    after_seconds: float = _AFTER_SECONDS,
+    after_seconds: float = AFTER_SECONDS,
 ) -> Iterator[Bar]:
     """Show how far `what` is, from `after_seconds` on until the block is left.
 
@@ -111,7 +112,7 @@ def bar(
     Args:
         what: in the form of "Checking".
         total: how many there are; None if nobody knows.
-        unit: `BYTES`, or the plural of what is counted.
+        unit: `BYTES`, or the plural of what is counted; empty if nothing is.
         quiet: show nothing.
         after_seconds: what is over sooner is not shown.
     """

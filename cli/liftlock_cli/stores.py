@@ -8,7 +8,7 @@ import click
 
 import liftlock
 from liftlock_cli.configured import flags_from, key_option
-from liftlock_cli.findings import print_findings
+from liftlock_cli.findings import Steps, print_findings
 from liftlock_cli.opening import Settings, reading, signals_held_back
 from liftlock_cli.output import Form, output_option, print_document, print_line
 
@@ -76,6 +76,8 @@ def check(context: click.Context, *, content: bool, form: Form) -> None:
     Findings are printed as they are made. An `error` is a broken invariant; a `remark` is nothing
     wrong. Exit code 7 if there was an error.
     """
-    with reading(context.obj) as engine:
-        code = print_findings(engine.check(content=content), form)
+    quiet = context.obj.quiet
+    with reading(context.obj) as engine, Steps(quiet=quiet) as steps:
+        findings = engine.check(content=content, tell=steps)
+        code = print_findings(findings, form, steps, quiet=quiet)
     context.exit(code)

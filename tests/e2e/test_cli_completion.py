@@ -1,6 +1,7 @@
 """Completion, as a person has it: in real shells, on a terminal, with the keys pressed.
 
-A shell that is not installed skips its tests, unless LIFTLOCK_REQUIRE_CLIENTS is set: then it fails.
+Shells that are not installed skip their tests, unless LIFTLOCK_REQUIRE_CLIENTS is set: then they
+fail.
 """
 
 from __future__ import annotations

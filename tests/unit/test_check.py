@@ -33,7 +33,7 @@ from liftlock.metadata.records import (
     decoded,
     protect,
 )
-from liftlock.model import Finding, RegistrySettings, SettingsChange, Severity
+from liftlock.model import CheckStep, Finding, RegistrySettings, SettingsChange, Severity
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import Built, attachment, image, index, platforms, referrer, upload
 
@@ -689,3 +689,20 @@ def test_row_readable_of_a_counter(tmp_path: Path) -> None:
                 engine._store.write(lambda txn, row=row: txn.put_many(Table.COUNTERS, [row]))
                 found = [finding.rule for finding in engine.check()]
                 assert found == (["row-readable"] if row[1] == broken else [])
+
+
+def test_a_check_tells_how_far_it_is(engine: Engine) -> None:
+    first = image(engine, "dev/app", "1")
+    image(engine, "prod/app", "1", seed="other")
+    for content in (False, True):
+        steps: list[CheckStep] = []
+        assert list(engine.check(content=content, tell=steps.append)) == []
+        parts = list(dict.fromkeys(step.part for step in steps))
+        assert parts == ["names", "repositories", "manifests", "blobs", "files", "history"]
+        repositories = [step for step in steps if step.part == "repositories"]
+        assert [(step.done, step.total) for step in repositories] == [(0, 2), (1, 2)]
+        blobs = [step for step in steps if step.part == "blobs"]
+        assert [step.done for step in blobs] == sorted(step.done for step in blobs)
+        assert blobs[-1].done == blobs[-1].total
+        assert {step.unit for step in blobs} == {"bytes" if content else "blobs"}
+        assert len(blobs) >= len(first.blobs)

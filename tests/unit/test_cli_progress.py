@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from liftlock.model import CheckStep
+from liftlock_cli.findings import Steps
 from liftlock_cli.progress import BYTES, bar, progress
 
 
@@ -178,3 +180,18 @@ def test_no_bar_is_shown_to_who_asked_for_quiet_or_on_a_dumb_terminal(
         pass
     assert screen.shown() == ""
     assert advance.done == 10
+
+
+def test_a_check_shows_a_bar_for_each_part_and_findings_beside_it(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    screen = terminal()
+    with Steps(quiet=False, after_seconds=0) as steps:
+        steps(CheckStep("names"))
+        screen.until("Checking names")
+        steps(CheckStep("blobs", 0, 2048, "bytes"))
+        screen.until("0.0/2.0")
+        steps(CheckStep("blobs", 1024, 2048, "bytes"))
+        screen.until("1.0/2.0")
+        with steps.aside():
+            assert screen.until("\x1b[2K").count("Checking names") == 0
+    assert "Checking" not in screen.shown().rpartition("\x1b[2K")[2]

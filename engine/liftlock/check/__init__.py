@@ -15,18 +15,26 @@ from liftlock.blobs.contract import BlobStore
 from liftlock.check.names import check_names
 from liftlock.check.past import check_past
 from liftlock.check.repositories import check_repositories
-from liftlock.check.stored import check_files, check_stored, check_totals
+from liftlock.check.scan import Tell, nobody
+from liftlock.check.stored import check_blobs, check_files, check_manifests, check_totals
 from liftlock.metadata.contract import MetadataStore
-from liftlock.model import Finding
+from liftlock.model import CheckStep, Finding
 
-__all__ = ["check", "check_past"]
+__all__ = ["Tell", "check", "check_past", "nobody"]
 
 
-def check(store: MetadataStore, blobs: BlobStore, *, content: bool) -> Iterator[Finding]:
+def check(
+    store: MetadataStore, blobs: BlobStore, *, content: bool, tell: Tell = nobody
+) -> Iterator[Finding]:
     """Yield everything that is wrong, and what is worth knowing; with `content`, hash all blobs."""
+    tell(CheckStep("names"))
     yield from check_names(store)
-    yield from check_repositories(store)
-    yield from check_stored(store, blobs, content=content)
+    yield from check_repositories(store, tell)
+    tell(CheckStep("manifests"))
+    yield from check_manifests(store)
+    yield from check_blobs(store, blobs, content=content, tell=tell)
+    tell(CheckStep("files"))
     yield from check_files(store, blobs)
     yield from check_totals(store)
+    tell(CheckStep("history"))
     yield from check_past(store)

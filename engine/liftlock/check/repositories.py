@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 
 from liftlock import links
-from liftlock.check.scan import BATCH_ROWS, damaged, error, readable, repository_ids
+from liftlock.check.scan import BATCH_ROWS, Tell, damaged, error, readable, repository_ids
 from liftlock.errors import LiftlockError, RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import NO_COUNTS, MetadataStore, ReadTxn, Row, Table
@@ -24,15 +24,17 @@ from liftlock.metadata.records import (
     TagRecord,
     decoded,
 )
-from liftlock.model import Finding
+from liftlock.model import CheckStep, Finding
 from liftlock.oci import manifest as manifests
 from liftlock.oci.digest import Digest
 from liftlock.oci.manifest import Edges
 
 
-def check_repositories(store: MetadataStore) -> Iterator[Finding]:
+def check_repositories(store: MetadataStore, tell: Tell) -> Iterator[Finding]:
     """Check every repository, each in one snapshot."""
-    for number in store.read(repository_ids):
+    numbers = store.read(repository_ids)
+    for done, number in enumerate(numbers):
+        tell(CheckStep("repositories", done, len(numbers), "repositories"))
         yield from store.read(partial(_check_repository, number=number))
 
 

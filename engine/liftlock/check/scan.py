@@ -9,11 +9,18 @@ from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import decoded
-from liftlock.model import Finding, Severity
+from liftlock.model import CheckStep, Finding, Severity
 
 T = TypeVar("T")
+Tell = Callable[[CheckStep], None]
+"""Is told what a check is at, outside of any transaction."""
 BATCH_ROWS: Final = 1000
 """Rows judged in one snapshot."""
+
+
+def nobody(step: CheckStep) -> None:
+    """Listen to nothing."""
+    del step
 
 
 def error(rule: str, subject: str, detail: str) -> Finding:

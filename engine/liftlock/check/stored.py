@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -11,25 +11,47 @@ from blake3 import blake3
 
 from liftlock import links, names
 from liftlock.blobs.contract import BlobStore, digest_of
-from liftlock.check.scan import BATCH_ROWS, damaged, error, in_batches, readable, repository_ids
+from liftlock.check.scan import (
+    BATCH_ROWS,
+    Tell,
+    damaged,
+    error,
+    in_batches,
+    nobody,
+    readable,
+    repository_ids,
+)
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.records import BlobRecord, blob_size, decoded
-from liftlock.model import Finding, Severity
+from liftlock.model import CheckStep, Finding, Severity
 from liftlock.oci.digest import Digest
 
 _NAMED_REPOSITORIES_MAX: Final = 10
 
 
-def check_stored(store: MetadataStore, blobs: BlobStore, *, content: bool) -> Iterator[Finding]:
-    """Check the bytes of every manifest, and the file of every blob."""
+def check_manifests(store: MetadataStore) -> Iterator[Finding]:
+    """Check the bytes of every manifest."""
     yield from in_batches(store, Table.MANIFESTS, _manifests)
-    after: bytes | None = None
-    while batch := store.read(partial(_blob_rows, after=after)):
-        after = batch[-1][0]
-        for row in batch:
-            yield from _blob(store, blobs, row, content=content)
+
+
+def check_blobs(
+    store: MetadataStore, blobs: BlobStore, *, content: bool, tell: Tell = nobody
+) -> Iterator[Finding]:
+    """Check the file of every blob; with `content`, read and hash it."""
+    count, size = store.read(_extent)
+    done, total, unit = 0, size if content else count, "bytes" if content else "blobs"
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        tell(CheckStep("blobs", done, total, unit))
+
+    for row in _blob_rows(store):
+        yield from _blob(store, blobs, row, advance if content else None)
+        if not content:
+            advance(1)
 
 
 def check_files(store: MetadataStore, blobs: BlobStore) -> Iterator[Finding]:
@@ -77,18 +99,38 @@ def _manifests(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
     return findings
 
 
-def _blob_rows(txn: ReadTxn, after: bytes | None) -> list[Row]:
+def _blob_rows(store: MetadataStore) -> Iterator[Row]:
+    """Yield the records of all blobs, some in each snapshot."""
+    after: bytes | None = None
+    while batch := store.read(partial(_some_blob_rows, after=after)):
+        after = batch[-1][0]
+        yield from batch
+
+
+def _some_blob_rows(txn: ReadTxn, after: bytes | None) -> list[Row]:
     return list(txn.scan(Table.BLOBS, after=after, limit=BATCH_ROWS))
 
 
-def _blob(store: MetadataStore, blobs: BlobStore, row: Row, *, content: bool) -> Iterator[Finding]:
+def _extent(txn: ReadTxn) -> tuple[int, int] | tuple[None, None]:
+    """Return how many blobs there are, and their bytes: from counters, to tell how far it is."""
+    try:
+        *_, blobs, size = txn.count(keys.id_key(keys.NO_REGISTRY))
+    except RecordCorrupt:  # found where the counters are checked
+        return None, None
+    return blobs, size
+
+
+def _blob(
+    store: MetadataStore, blobs: BlobStore, row: Row, advance: Callable[[int], None] | None
+) -> Iterator[Finding]:
+    """Check one blob; with `advance`, also its content, and tell how many bytes were read."""
     findings: list[Finding] = []
     record = readable(BlobRecord.decode, Table.BLOBS, row, findings)
     yield from findings
     if record is None:
         return
     digest = Digest(row[0])
-    fault = _fault(blobs, digest, record, content=content)
+    fault = _fault(blobs, digest, record, advance)
     if fault is None:
         return
     current = store.read(partial(_record, digest=digest))
@@ -98,18 +140,21 @@ def _blob(store: MetadataStore, blobs: BlobStore, row: Row, *, content: bool) ->
     yield error("record-has-file", str(digest), f"{fault}; it is in {where}. Push it again.")
 
 
-def _fault(blobs: BlobStore, digest: Digest, record: BlobRecord, *, content: bool) -> str | None:
+def _fault(
+    blobs: BlobStore, digest: Digest, record: BlobRecord, advance: Callable[[int], None] | None
+) -> str | None:
     size = blobs.size(record.locator)
     if size is None:
         return f"file {record.locator} is gone"
     if size != record.size:
         return f"file {record.locator} has {size} bytes, not {record.size}"
-    if not content:
+    if advance is None:
         return None
     named, fast = hashlib.new(digest.algorithm), blake3()
     for piece in blobs.read(record.locator):
         named.update(piece)
         fast.update(piece)
+        advance(len(piece))
     if named.digest() != digest.key[1:]:
         return f"file {record.locator} has other content"
     if fast.digest() != record.blake3:

@@ -47,7 +47,9 @@ class UpkeepEngine(Opened):
         """
         return checking.check_past(self._store)
 
-    def check(self, *, content: bool = False) -> Iterator[Finding]:
+    def check(
+        self, *, content: bool = False, tell: checking.Tell = checking.nobody
+    ) -> Iterator[Finding]:
         """Cross-check everything that is stored; yield what is found. Others may go on working.
 
         A sound store yields nothing, or remarks alone (`Severity.REMARK`). `Finding.rule` is one
@@ -55,8 +57,9 @@ class UpkeepEngine(Opened):
 
         Args:
             content: also read every blob and hash it.
+            tell: is told now and then how far it is, by who asks for the next finding.
         """
-        return checking.check(self._store, self._blobs, content=content)
+        return checking.check(self._store, self._blobs, content=content, tell=tell)
 
     def sweep(self) -> Swept:
         """Remove what is over, and return how much.

@@ -32,7 +32,7 @@ from liftlock.model.promotions import (
     Side,
     Tally,
 )
-from liftlock.model.reports import Finding, HistoryEntry, Severity, Swept
+from liftlock.model.reports import CheckStep, Finding, HistoryEntry, Severity, Swept
 from liftlock.model.views import Attaching, Attachment, Inspection, Kind, Stats, Whereabouts
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Attaching",
     "Attachment",
     "BlobContent",
+    "CheckStep",
     "Condition",
     "Deletion",
     "Expectation",

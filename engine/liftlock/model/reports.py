@@ -71,3 +71,17 @@ class Swept:
     """The sizes of both."""
     rows: int = 0
     """Metadata rows of repositories that were deleted, and of answers kept long enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStep:
+    """What a check is at, and how far."""
+
+    part: str
+    """`names`, `repositories`, `manifests`, `blobs`, `files` or `history`, in this order."""
+    done: int = 0
+    """How far it is, in `unit`."""
+    total: int | None = None
+    """How many there are, of `unit`; None: nobody counted."""
+    unit: str = ""
+    """`bytes`, or the plural of what is counted."""
