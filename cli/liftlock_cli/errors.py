@@ -29,6 +29,7 @@ from liftlock.errors import (
     Unavailable,
 )
 from liftlock_cli.output import visible
+from liftlock_cli.remedies import remedy, remedy_of_refusal
 
 UNFORESEEN: Final = 1
 USAGE: Final = 2
@@ -95,7 +96,8 @@ def tell_machine(error: OSError) -> int | None:
     if error.errno not in _ENVIRONMENT:
         return None
     where = f"{error.filename}: " if error.filename else ""
-    _say(f"The machine refused: {where}{os.strerror(error.errno)}.")
+    todo = remedy_of_refusal(error)
+    _say(f"The machine refused: {where}{os.strerror(error.errno)}.{f' {todo}' if todo else ''}")
     return UNAVAILABLE
 
 
@@ -109,14 +111,15 @@ def tell_unforeseen(error: BaseException) -> int:
 
 
 def _sentence(violation: LiftlockError) -> str:
-    """Return what is said of a violation: its own words, but where they are not the CLI's."""
+    """Return what is said of a violation: its own words, and what to do on the command line."""
     if isinstance(violation, PlanOutdated):
         return (
             f"The plan is outdated: it was {violation.expected}, and is {violation.found} now. "
             "Nothing was written. Look at the new plan: run it with --dry-run, then with "
             f"--plan {violation.found}."
         )
-    return str(violation)
+    todo = remedy(violation)
+    return f"{violation} {todo}" if todo else str(violation)
 
 
 def _say(sentence: str) -> None:

@@ -32,7 +32,17 @@ def parse_place(text: str) -> Place:
 
 
 def parse_repository_place(text: str) -> RepositoryName | str:
-    """Read `registry` or `registry/repository`."""
+    """Read `registry` or `registry/repository`.
+
+    Raises:
+        click.BadParameter: it is an image.
+    """
+    if "/" in text and (":" in text.rpartition("/")[2] or "@" in text):
+        reference = visible(str(Reference.parse(text)))
+        raise click.BadParameter(
+            f"{reference} is an image, and this lists the tags of a repository. "
+            f"See it with `liftlock show {reference}`."
+        )
     return RepositoryName.parse(text) if "/" in text else parse_registry(text)
 
 

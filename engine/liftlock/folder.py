@@ -113,9 +113,9 @@ def require_format(root: Path, metadata_format: str) -> None:
     try:
         stamp = msgspec.json.decode(text, type=Stamp)
     except msgspec.DecodeError as error:
-        raise FormatUnknown(str(root), "an unreadable stamp", known) from error
+        raise FormatUnknown(str(root), "has an unreadable stamp (liftlock.json)", known) from error
     if (stamp.format, stamp.metadata) != (FORMAT, metadata_format):
-        raise FormatUnknown(str(root), f"{stamp.format} ({stamp.metadata!r:.40})", known)
+        raise FormatUnknown(str(root), f"has format {stamp.format} ({stamp.metadata!r:.40})", known)
     for part in ("blobs", "uploads", METADATA):
         if not (root / part).is_dir():
             raise StoreDamaged(str(root), f"its folder {part}/")

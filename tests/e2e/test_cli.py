@@ -140,6 +140,22 @@ def test_only_init_and_serve_make_a_store(tmp_path, words):
     assert not shell.root.exists()
 
 
+def test_a_store_that_is_not_there_is_told_with_who_said_where(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words, environment, said in (
+        ((), {}, f"{tmp_path}/.liftlock/store, which is the default here;"),
+        (("--root", "x"), {}, f"{tmp_path}/x, as --root says;"),
+        ((), {"LIFTLOCK_STORE__ROOT": "y"}, f"{tmp_path}/y, as LIFTLOCK_STORE__ROOT says;"),
+    ):
+        result = CliRunner().invoke(command, [*words, "ls"], env=environment)
+        assert result.exit_code == 3
+        assert said in result.stderr
+
+
+def test_an_image_is_not_listed_but_shown(fixed):
+    assert "`liftlock show dev/team/app:1.2`" in fixed.fails(2, "ls", "dev/team/app:1.2")
+
+
 def test_a_store_of_another_format_is_refused_and_left_alone(shell):
     stamp = shell.root / "liftlock.json"
     stamp.write_text(stamp.read_text().replace('"format":1', '"format":999'))
@@ -857,7 +873,7 @@ def test_output_that_finds_no_room_is_unavailable(fixed):
             line, env=ENV, stdout=full, stderr=subprocess.PIPE, timeout=30, check=False
         )
     assert done.returncode == 6
-    assert done.stderr == b"Error: The machine refused: No space left on device.\n"
+    assert done.stderr.startswith(b"Error: The machine refused: No space left on device. Free ")
 
 
 def test_a_promotion_that_could_not_be_printed_is_not_said_to_have_failed(shell):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from fractions import Fraction
 
@@ -46,7 +47,7 @@ def test_an_error_of_no_family_is_unforeseen():
 
 def test_every_violation_is_told(capsys):
     first = core.TagMoved("a/b:1", "absent", "sha256:aa")
-    second = core.NameTaken("c")
+    second = core.Conflict("Something else.")
     assert errors.tell(first.among([first, second])) == 4
     out, err = capsys.readouterr()
     assert out == ""
@@ -65,7 +66,12 @@ def test_a_sentence_cannot_steer_the_terminal(capsys):
 def test_what_the_machine_refuses_is_said_without_a_traceback(capsys):
     refused = PermissionError(errno.EACCES, "Permission denied", "/store")
     assert errors.tell_machine(refused) == errors.UNAVAILABLE
-    assert capsys.readouterr().err == "Error: The machine refused: /store: Permission denied.\n"
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "Error: The machine refused: /store: Permission denied. This process runs "
+    )
+    assert "belongs to root" in said
+    assert said.count("\n") == 1
 
 
 def test_another_os_error_is_not_explained_away(capsys):
@@ -95,3 +101,26 @@ def test_a_home_that_cannot_be_written_is_no_further_failure(capsys, tmp_path, m
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert errors.tell_unforeseen(KeyError("x")) == 1
     assert str(tmp_path / "liftlock-") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "todo"),
+    [
+        (core.NameTaken("dev"), "`liftlock registry show dev`"),
+        (core.RegistryUnknown("dev"), "`liftlock ls`"),
+        (core.RepositoryUnknown("dev/app"), "`liftlock ls REGISTRY`"),
+        (core.ManifestUnknown("dev/app", "1"), "`liftlock ls dev/app`"),
+        (core.PromotionUnknown(7), "`liftlock promotion list`"),
+    ],
+)
+def test_what_is_said_ends_with_what_to_do(capsys, error, todo):
+    errors.tell(error)
+    said = capsys.readouterr().err
+    assert said.startswith(f"Error: {error} ")
+    assert said.rstrip(".\n").rpartition(". ")[2].count(todo) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EMFILE, errno.EPERM])
+def test_what_the_machine_refuses_has_a_remedy(capsys, number):
+    assert errors.tell_machine(OSError(number, "No", "/nowhere/at/all")) == errors.UNAVAILABLE
+    assert f"{os.strerror(number)}. " in capsys.readouterr().err

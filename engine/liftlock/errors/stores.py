@@ -60,8 +60,8 @@ class FormatUnknown(Corruption):
 
     def __init__(self, root: str, found: str, known: str) -> None:
         super().__init__(
-            f"The store at {root} has format {found}; this version of Liftlock reads {known}. "
-            "Nothing was changed. Use the version that wrote it."
+            f"The store at {root} {found}; this version of Liftlock reads format {known}. "
+            "Nothing was changed. Use the version that wrote it, or restore it from a backup."
         )
         self.root = root
         self.found = found

@@ -6,11 +6,13 @@ itself, after the fork.
 
 from __future__ import annotations
 
+import errno
 import http.client
 import os
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,13 @@ from liftlock.http.supervisor import Losses, Supervisor
 
 EXIT_ADDRESS: Final = 6
 """The address cannot be listened on: as the CLI's "it may work later"."""
+
+_OWN: Final = "The host must be an address or name of this machine; 0.0.0.0 is all of them."
+_ADDRESS_REMEDIES: Final[Mapping[int, str]] = {
+    errno.EADDRINUSE: "Another program listens there (`ss -ltnp` tells which). Stop it, or take "
+    "another port.",
+    errno.EACCES: "Ports below 1024 are for root, or need CAP_NET_BIND_SERVICE. Take another port.",
+}
 
 _POLL_SECONDS: Final = 0.02
 _ANSWER_SECONDS: Final = 5
@@ -78,7 +87,8 @@ def serve(
     try:
         address, port = _free_address(host, port)
     except OSError as error:
-        _complain(f"cannot listen on {host}:{port}: {error.strerror or error}")
+        why, todo = error.strerror or str(error), _ADDRESS_REMEDIES.get(error.errno or 0, _OWN)
+        sys.stderr.write(f"Error: Cannot listen on {host}:{port}: {why}. {todo}\n")
         return EXIT_ADDRESS
     # Here the reasons why a store cannot be opened still reach the caller as what they are. It
     # is closed again before the fork: an engine belongs to the process that opened it.
@@ -157,7 +167,3 @@ def _answers(address: str, port: int) -> bool:
         with connection.getresponse() as response:
             return response.status == http.client.OK
     return False
-
-
-def _complain(sentence: str) -> None:
-    sys.stderr.write(f"liftlock: {sentence}\n")

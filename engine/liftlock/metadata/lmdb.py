@@ -169,7 +169,9 @@ def _open(folder: Path, limits: Limits) -> lmdb.Environment:
                 lib_version=0,
             )
         except (lmdb.InvalidError, lmdb.VersionMismatchError, lmdb.CorruptedError) as error:
-            raise FormatUnknown(str(folder), f"({error})", FILE_FORMAT) from error
+            raise FormatUnknown(
+                str(folder), f"has metadata that LMDB refuses ({error})", FILE_FORMAT
+            ) from error
         except lmdb.Error as error:
             # Another process may be opening or closing it at this very instant (L30).
             if attempt == _OPEN_TRIES or "already open" in str(error):

@@ -46,7 +46,8 @@ class RepositoryName(NamedTuple):
         if len(text) > NAME_CHARACTERS_MAX:
             raise NameInvalid(text, f"it is longer than {NAME_CHARACTERS_MAX} characters")
         if ":" in text:
-            raise NameInvalid(text, "names are <registry>/<repository>; leave out the host")
+            what = "the host" if "/" in text.partition(":")[2] else "the tag"
+            raise NameInvalid(text, f"names are <registry>/<repository>; leave out {what}")
         if not _PATH.fullmatch(text):
             raise NameInvalid(text, f"it must be path components, joined by /, of {_GRAMMAR}")
         registry, slash, repository = text.partition("/")
