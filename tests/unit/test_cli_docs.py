@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +69,11 @@ def test_the_reference_has_every_exit_code():
     text = REFERENCE.read_text()
     for family, code in EXIT_CODES.items():
         assert f"| {code} | `{family.__name__}` |" in text
+
+
+def test_the_reference_has_the_exit_codes_that_the_help_tells():
+    text = REFERENCE.read_text()
+    told = re.findall(r"^    (\d+)  ", HELP["liftlock"], re.MULTILINE)
+    assert len(told) >= len(EXIT_CODES)
+    for code in told:
+        assert f"\n| {code} | " in text
