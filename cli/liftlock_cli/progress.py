@@ -20,6 +20,8 @@ from contextlib import contextmanager, suppress
 from itertools import cycle
 from typing import Final, TextIO
 
+from liftlock_cli.output import is_styled
+
 BYTES: Final = "bytes"
 """The unit of a bar that counts bytes: they are shown as KiB, MiB, … and with a speed."""
 
@@ -34,8 +36,9 @@ Draw = Callable[[TextIO, threading.Event], None]
 class Bar:
     """How far an operation is; whoever does the work calls it, from any thread."""
 
-    def __init__(self, what: str, total: int | None, unit: str) -> None:
+    def __init__(self, what: str, total: int | None, unit: str, *, is_styled: bool) -> None:
         """Begin at nothing of `total` (None: nobody knows)."""
+        self._is_styled = is_styled
         self.what = what
         self.total = total
         self.unit = unit
@@ -66,7 +69,7 @@ class Bar:
         """Draw the bar now and then, until `done`; for the thread that is there for it."""
         from liftlock_cli.drawing import make_bar  # noqa: PLC0415 - costly, and seldom needed
 
-        drawn = make_bar(stream, self.what, self.total, self.unit)
+        drawn = make_bar(stream, self.what, self.total, self.unit, is_styled=self._is_styled)
         with self._drawing:
             self._erase = drawn.erase
         while not done.is_set():
@@ -116,7 +119,8 @@ def bar(
         quiet: show nothing.
         after_seconds: what is over sooner is not shown.
     """
-    shown = Bar(what, total, unit)
+    # Here, since the thread that draws knows of no command.
+    shown = Bar(what, total, unit, is_styled=sys.stderr is not None and is_styled(sys.stderr))
     with _drawn_by(shown.draw, quiet, after_seconds):
         yield shown
 

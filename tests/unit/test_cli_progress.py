@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 
+import click
 import pytest
 
 from liftlock.model import CheckStep
@@ -132,6 +133,19 @@ def test_a_bar_tells_how_far_it_is_and_is_gone_at_the_end(terminal, monkeypatch)
         screen.until("3.0/4.0 KiB")
     rest = screen.shown()
     assert rest.rpartition("\x1b[2K")[2] == ""
+
+
+def test_a_bar_is_coloured_only_where_colours_are_wanted(terminal, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for color in (None, False):
+        screen = terminal()
+        with (
+            click.Context(click.Command("check"), color=color),
+            bar("Checking", 4096, BYTES, after_seconds=0) as advance,
+        ):
+            advance(1024)
+            text = screen.until("1.0/4.0 KiB")
+        assert ("\x1b[3" in text + screen.shown()) == (color is None)
 
 
 def test_a_bar_counts_items_too_and_not_only_up_to_a_known_end(terminal, monkeypatch):
