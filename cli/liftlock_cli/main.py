@@ -50,6 +50,9 @@ class Boundary(click.Group):
         except BrokenPipeError:
             _forget_stdout()
             code = errors.PIPE_CLOSED
+        except click.NoSuchOption as error:
+            _require_order(self, error)
+            raise
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except OSError as error:
@@ -161,6 +164,14 @@ def main() -> None:
             # What the terminal's encoding lacks is written out, rather than failing after a commit.
             stream.reconfigure(errors="backslashreplace")
     liftlock(prog_name="liftlock")
+
+
+def _require_order(group: click.Group, error: click.NoSuchOption) -> None:
+    """Say of an option that stands behind the command, that it goes before it."""
+    option = error.option_name
+    if any(option in one.opts for one in group.params):
+        sentence = f"{option} goes before the command: liftlock {option} …"
+        raise click.UsageError(sentence, error.ctx) from error
 
 
 def _colours(said: str, environment: Mapping[str, str]) -> bool | None:

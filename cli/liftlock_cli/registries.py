@@ -6,6 +6,7 @@ import click
 
 from liftlock.documents import registry_document
 from liftlock.engine import Engine
+from liftlock.errors import NameTaken, RegistryUnknown
 from liftlock.model import Registry, RegistrySettings, SettingsChange, Usage
 from liftlock.oci.reference import parse_registry
 from liftlock_cli.names import parsed_by
@@ -47,6 +48,7 @@ def registry() -> None:
 
 @registry.command()
 @click.argument("name", callback=parsed_by(parse_registry))
+@click.option("--if-absent", is_flag=True, help="Leave one that is there already as it is.")
 @sparse_setting
 @delete_setting
 @comment_option
@@ -56,6 +58,7 @@ def create(
     settings: Settings,
     *,
     name: str,
+    if_absent: bool,
     allow_sparse: bool | None,
     allow_delete: bool | None,
     comment: str,
@@ -65,10 +68,16 @@ def create(
     change = SettingsChange(allow_sparse=allow_sparse, allow_delete=allow_delete)
     with writing(settings) as engine:
         wanted = change.applied_to(RegistrySettings())
-        made = engine.create_registry(name, wanted, by=actor(), comment=comment)
+        what = "created"
+        try:
+            made = engine.create_registry(name, wanted, by=actor(), comment=comment)
+        except NameTaken:
+            if not if_absent:
+                raise
+            made, what = engine.get_registry(name), "is there already"
         match form:
             case Form.TABLE:
-                print_line(f"registry {made.name} created")
+                print_line(f"registry {made.name} {what}")
             case Form.JSON:
                 print_document(registry_document(made))
             case Form.NAME:
@@ -124,19 +133,28 @@ def update(
 @registry.command()
 @click.argument("name", callback=parsed_by(parse_registry))
 @click.option("--force", is_flag=True, help="Also if it has repositories; they go with it.")
+@click.option("--if-exists", is_flag=True, help="Pass it over if it is not there.")
 @comment_option
 @output_option
 @click.pass_obj
-def delete(settings: Settings, *, name: str, force: bool, comment: str, form: Form) -> None:
+def delete(
+    settings: Settings, *, name: str, force: bool, if_exists: bool, comment: str, form: Form
+) -> None:
     """Delete the registry NAME if it is empty."""
     with writing(settings) as engine:
-        engine.delete_registry(name, by=actor(), comment=comment, force=force)
+        is_deleted = True
+        try:
+            engine.delete_registry(name, by=actor(), comment=comment, force=force)
+        except RegistryUnknown:
+            if not if_exists:
+                raise
+            is_deleted = False
         match form:
             case Form.TABLE:
-                print_line(f"registry {name} deleted")
+                print_line(f"registry {name} {'deleted' if is_deleted else 'is not there'}")
             case Form.JSON:
-                print_document({"name": name, "deleted": True})
-            case Form.NAME:
+                print_document({"name": name, "deleted": is_deleted})
+            case Form.NAME if is_deleted:
                 print_line(name)
 
 

@@ -236,6 +236,26 @@ def test_a_taken_name_is_a_conflict(empty):
     assert "'dev' is taken" in empty.fails(4, "registry", "create", "dev")
 
 
+def test_creating_and_deleting_a_registry_can_be_safe_to_run_twice(empty):
+    words = ("registry", "create", "dev", "--if-absent")
+    assert empty.out(*words) == "registry dev created\n"
+    made = empty.json("registry", "show", "dev")
+    assert empty.out(*words, "--allow-sparse") == "registry dev is there already\n"
+    assert empty.json(*words) == made
+    words = ("registry", "delete", "dev", "--if-exists")
+    assert empty.json(*words) == {"name": "dev", "deleted": True}
+    assert empty.json(*words) == {"name": "dev", "deleted": False}
+    assert empty.out(*words) == "registry dev is not there\n"
+    assert empty.out(*words, "-o", "name") == ""
+
+
+def test_an_option_of_all_commands_behind_one_is_told_where_it_goes(fixed):
+    for option in ("--root", "--config", "--setting"):
+        said = fixed.fails(2, "ls", option, "x")
+        assert f"{option} goes before the command: liftlock {option} …" in said
+    assert "Did you mean" in fixed.fails(2, "ls", "--outpt")
+
+
 def test_a_registry_is_set_to_what_it_accepts(empty):
     words = ("registry", "create", "dev", "--allow-sparse", "--no-allow-delete")
     assert empty.json(*words)["settings"] == {"allow_sparse": True, "allow_delete": False}
