@@ -21,6 +21,7 @@ LANGUAGES = {"console", "http", "ini", "json", "nginx", "python", "sh", "text", 
 DIRECTIVES = {"{eval-rst}", "{toctree}"}
 RUNNERS = {
     "README.md": "tests/e2e/test_main_job.py",
+    "docs/cli.md": "tests/e2e/test_cli_session.py",
     "docs/embedding.md": "tests/e2e/test_embedding.py",
     "docs/operations.md": "tests/e2e/test_operations.py",
 }

@@ -41,6 +41,7 @@ class DeletingEngine(Opened):
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
             Unsupported: an index needs it, or its registry does not allow deleting.
             TagMoved: the tag is not where it was expected.
+            TextInvalid: `by` or `comment` cannot be stored.
         """
         act = act_of(by, comment, self.limits)
         if dry_run:
