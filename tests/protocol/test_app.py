@@ -9,7 +9,7 @@ import liftlock
 from liftlock.blobs.disk import Disk
 from liftlock.http import app as application
 from liftlock.oci.reference import RepositoryName
-from liftlock.uploads import Upload
+from liftlock.uploads.upload import HeldUpload
 
 SIZE = 1_000_000
 CONTENT = bytes(number % 239 for number in range(SIZE))
@@ -187,13 +187,13 @@ def test_who_reads_a_session_again_keeps_no_small_upload_waiting(
 ):
     """Sessions that others have hashed may be large; small uploads share one thread."""
     name, readers = RepositoryName("dev", "app"), []
-    rehashed = Upload._rehashed
+    rehashed = HeldUpload._rehashed
 
     def noted(upload, algorithm):
         readers.append(threading.current_thread().name)
         return rehashed(upload, algorithm)
 
-    monkeypatch.setattr(Upload, "_rehashed", noted)
+    monkeypatch.setattr(HeldUpload, "_rehashed", noted)
 
     async def run():
         async with Client(application.create(tmp_path / "store")) as client:
