@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from liftlock.blobs.contract import Publication
+from liftlock.blobs.contract import Publication, locator_of
 from liftlock.blobs.files import FileBlobStore, create
 from liftlock.oci.digest import SHA256, SHA512, Digest
+from liftlock.testing.blob_contract import publish
 from liftlock.testing.durability import (
     Loss,
     PowerCut,
@@ -63,7 +64,7 @@ class Recording:
         """Do what an upload does."""
         digest = Digest.of(content, algorithm)
         with self.store.hold_session(self.receive(content)) as session:
-            locator = session.publish(digest, f"{self.uploads}")
+            locator = publish(self.store, session, digest, f"{self.uploads}")
             self.commit(digest, locator, content)
             session.discard()
         return locator
@@ -101,12 +102,12 @@ def publish_again_after_a_commit_that_failed(recording: Recording) -> None:
     session_id = recording.receive(CONTENT)
     whole = CONTENT + b"and the rest"
     with recording.store.hold_session(session_id) as session:
-        locator = session.publish(Digest.of(CONTENT), "u1")
+        locator = publish(recording.store, session, Digest.of(CONTENT), "u1")
         with pytest.raises(CommitFailedError):
             recording.commit(Digest.of(CONTENT), locator, CONTENT, fails=True)
         session.retract(locator)
         session.append(b"and the rest")
-        locator = session.publish(Digest.of(whole), "u2")
+        locator = publish(recording.store, session, Digest.of(whole), "u2")
         recording.commit(Digest.of(whole), locator, whole)
         session.discard()
 
@@ -118,13 +119,13 @@ def publish_again_after_a_kill(recording: Recording) -> None:
     session_id = recording.receive(content)
     digest = Digest.of(content)
     with recording.store.hold_session(session_id) as session:
-        locator = session.publish(digest, "u1")
+        locator = publish(recording.store, session, digest, "u1")
         with pytest.raises(CommitFailedError):
             recording.commit(digest, locator, content, fails=True)
     with recording.store.hold_session(session_id, lambda _: False) as session:
         session.append(b"?")
         content += b"?"
-        locator = session.publish(Digest.of(content), "u2")
+        locator = publish(recording.store, session, Digest.of(content), "u2")
         recording.commit(Digest.of(content), locator, content)
         session.discard()
 
@@ -140,17 +141,17 @@ def publish_many_together(recording: Recording) -> None:
             held.enter_context(recording.store.hold_session(recording.receive(content)))
             for content in contents
         ]
-        locators = recording.store.publish_all(
-            [Publication(*each, "u") for each in zip(sessions, digests, strict=True)]
-        )
+        locators = [locator_of(digest, "u") for digest in digests]
+        together = [Publication(*each) for each in zip(sessions, locators, strict=True)]
+        assert recording.store.publish(together) == [None] * 5
         for digest, locator, content in zip(digests, locators, contents, strict=True):
             fails = content.endswith(b"!")
             with pytest.raises(CommitFailedError) if fails else nullcontext():
-                recording.commit(digest, str(locator), content, fails=fails)
-        sessions[-1].retract(str(locators[-1]))
+                recording.commit(digest, locator, content, fails=fails)
+        sessions[-1].retract(locators[-1])
         sessions[-1].append(b"?")
         whole = contents[-1] + b"?"
-        locator = sessions[-1].publish(Digest.of(whole), "u2")
+        locator = publish(recording.store, sessions[-1], Digest.of(whole), "u2")
         recording.commit(Digest.of(whole), locator, whole)
         for session in sessions:
             session.discard()
@@ -178,7 +179,7 @@ def drop_the_new_file_of_a_digest(recording: Recording) -> None:
     push_one_of_each_algorithm(recording)
     digest = Digest.of(CONTENT)
     with recording.store.hold_session(recording.receive(CONTENT)) as session:
-        locator = session.publish(digest, "twin")
+        locator = publish(recording.store, session, digest, "twin")
         # Only inside the commit is it known which of the two the record takes, so until its end
         # the new one must be as good as the old.
         with pytest.raises(CommitFailedError):
@@ -233,7 +234,7 @@ def test_removing_the_old_file_before_the_commit_is_a_loss(recording: Recording)
     """If the cut comes before the commit is durable, the record still names the old file."""
     old = recording.push(CONTENT)
     with recording.store.hold_session(recording.receive(CONTENT)) as session:
-        locator = session.publish(Digest.of(CONTENT), "new")
+        locator = publish(recording.store, session, Digest.of(CONTENT), "new")
         recording.store.remove(old)
         recording.commit(Digest.of(CONTENT), locator, CONTENT)
     loss = first_loss(recording.steps)
@@ -244,7 +245,7 @@ def test_removing_the_old_file_before_the_commit_is_a_loss(recording: Recording)
 def test_removing_the_old_file_within_the_commit_is_a_loss(recording: Recording) -> None:
     old = recording.push(CONTENT)
     with recording.store.hold_session(recording.receive(CONTENT)) as session:
-        locator = session.publish(Digest.of(CONTENT), "new")
+        locator = publish(recording.store, session, Digest.of(CONTENT), "new")
         with recording.disk.commit({str(Digest.of(CONTENT)): (recording.path(locator), CONTENT)}):
             recording.store.remove(old)
     assert first_loss(recording.steps)
@@ -252,7 +253,7 @@ def test_removing_the_old_file_within_the_commit_is_a_loss(recording: Recording)
 
 def test_taking_back_the_file_of_a_commit_that_succeeded_is_a_loss(recording: Recording) -> None:
     with recording.store.hold_session(recording.receive(CONTENT)) as session:
-        locator = session.publish(Digest.of(CONTENT), "u")
+        locator = publish(recording.store, session, Digest.of(CONTENT), "u")
         recording.commit(Digest.of(CONTENT), locator, CONTENT)
         session.retract(locator)
     assert first_loss(recording.steps)
@@ -264,7 +265,7 @@ def test_committing_before_publishing_is_a_loss(recording: Recording) -> None:
     promises = {str(digest): (recording.path(locator), CONTENT)}
     session_id = recording.receive(CONTENT)
     with recording.store.hold_session(session_id) as session, recording.disk.commit(promises):
-        session.publish(digest, "u")
+        publish(recording.store, session, digest, "u")
     assert first_loss(recording.steps)
 
 

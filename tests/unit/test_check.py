@@ -11,6 +11,7 @@ import pytest
 
 import liftlock
 from liftlock import Digest, Mode, RepositoryName, Target, seals
+from liftlock.blobs.contract import digest_of
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.metadata import keys
@@ -34,6 +35,7 @@ from liftlock.metadata.records import (
     protect,
 )
 from liftlock.model import CheckStep, Finding, RegistrySettings, SettingsChange, Severity
+from liftlock.testing.blob_contract import push
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import Built, attachment, image, index, platforms, referrer, upload
 
@@ -429,19 +431,13 @@ def test_record_has_file_of_its_digest(damage: Damage) -> None:
 
 
 def test_file_has_record_is_a_remark(damage: Damage) -> None:
-    damage.blobs.create_session("0" * 32)
-    with damage.blobs.hold_session("0" * 32) as session:
-        session.append(b"orphan")
-        session.publish(Digest.of(b"orphan"), "x")
+    push(damage.blobs, b"orphan")
     (finding,) = findings(damage)
     assert (finding.rule, finding.severity) == ("file-has-record", Severity.REMARK)
 
 
 def test_a_second_file_of_a_digest_is_a_remark(damage: Damage) -> None:
-    damage.blobs.create_session("0" * 32)
-    with damage.blobs.hold_session("0" * 32) as session:
-        session.append(b"lonely")
-        session.publish(damage.lonely, "second")
+    assert digest_of(push(damage.blobs, b"lonely")) == damage.lonely
     (finding,) = findings(damage)
     assert (finding.rule, finding.severity) == ("file-has-record", Severity.REMARK)
 

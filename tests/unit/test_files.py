@@ -29,6 +29,8 @@ from liftlock.testing.blob_contract import (
     SOME_DAY,
     die_committing,
     empty,
+    publications,
+    publish,
     push,
     start,
 )
@@ -147,7 +149,7 @@ def test_a_blob_is_as_old_as_its_name_not_as_its_bytes(store: FileBlobStore, roo
     start(store, CONTENT)
     os.utime(root / "uploads" / SESSION, (1, 1))
     with store.hold_session(SESSION) as session:
-        session.publish(DIGEST, "u")
+        publish(store, session, DIGEST, "u")
     (blob,) = store.iter_blobs()
     assert blob.changed_at > 1_000_000
 
@@ -214,7 +216,7 @@ def test_bytes_that_are_being_committed_cannot_be_taken_back(
     """The trace leads to them, and their holder lives: they have no record yet."""
     start(store, CONTENT)
     with store.hold_session(SESSION) as session:
-        locator = session.publish(DIGEST, "u")
+        locator = publish(store, session, DIGEST, "u")
         with pytest.raises(UploadBusy), store.hold_session(SESSION, lambda _: False):
             pass
         assert store.size(locator) == len(CONTENT)
@@ -337,11 +339,11 @@ def test_a_failed_publication_leaves_the_session_as_it_was(
     start(store, CONTENT)
     with store.hold_session(SESSION) as session:
         with disk.fail(error, operation), pytest.raises(raised):
-            session.publish(DIGEST, "u1")
+            publish(store, session, DIGEST, "u1")
         assert list(store.iter_blobs()) == []
         assert b"".join(session.read()) == CONTENT
     with store.hold_session(SESSION) as session:
-        assert b"".join(store.read(session.publish(DIGEST, "u2"))) == CONTENT
+        assert b"".join(store.read(publish(store, session, DIGEST, "u2"))) == CONTENT
 
 
 @pytest.mark.parametrize(("error", "raised"), [(errno.ENOSPC, StoreFull), (errno.EIO, OSError)])
@@ -352,7 +354,7 @@ def test_a_session_whose_flush_failed_is_gone(
     start(store, CONTENT)
     with store.hold_session(SESSION) as session:
         with disk.fail(error, "fsync"), pytest.raises(raised):
-            session.publish(DIGEST, "u")
+            publish(store, session, DIGEST, "u")
         assert list(store.iter_blobs()) == []
         assert list(store.iter_sessions()) == []
         session.discard()
@@ -372,11 +374,13 @@ def test_of_sessions_published_together_one_that_fails_stops_no_other(
     with ExitStack() as held:
         sessions = [held.enter_context(store.hold_session(each)) for each in ids]
         disk.is_armed = True
-        found = store.publish_all(
-            [Publication(each, Digest.of(each.session_id.encode()), "u") for each in sessions]
-        )
-    assert [isinstance(each, Exception) for each in found] == [True, False, False]
-    assert {blob.locator for blob in store.iter_blobs()} == set(found[1:])
+        every = [
+            Publication(each, locator_of(Digest.of(each.session_id.encode()), "u"))
+            for each in sessions
+        ]
+        failures = store.publish(every)
+    assert [isinstance(each, Exception) for each in failures] == [True, False, False]
+    assert {blob.locator for blob in store.iter_blobs()} == {each.locator for each in every[1:]}
     # A flush is never tried again: its session is gone.
     sessions_left = {found.session_id for found in store.iter_sessions()}
     assert (ids[0] in sessions_left) == (operation != "fsync")
@@ -389,10 +393,40 @@ def test_sessions_published_into_a_folder_that_cannot_be_flushed_have_their_byte
     start(store, CONTENT, OTHER)
     with store.hold_session(SESSION) as one, store.hold_session(OTHER) as other:
         with disk.fail(errno.EIO, "sync_directory"):
-            both = [Publication(one, DIGEST, "u1"), Publication(other, DIGEST, "u2")]
-            assert all(isinstance(each, OSError) for each in store.publish_all(both))
+            both = publications(DIGEST, one, other)
+            assert all(isinstance(each, OSError) for each in store.publish(both))
         assert list(store.iter_blobs()) == []
         assert b"".join(one.read()) == b"".join(other.read()) == CONTENT
+
+
+@pytest.mark.parametrize("sessions", [1, 3])
+def test_publishing_that_is_interrupted_anywhere_gives_every_session_its_bytes_back(
+    root: Path, sessions: int
+) -> None:
+    """Ctrl-C comes as some operation of the disk ends, the last flush of a folder included."""
+    disk = InterruptedDisk()
+    store = FileBlobStore(root, disk)
+    contents = {f"{number:032x}": b"%d" % number * 9 for number in range(sessions)}
+    for session_id, content in contents.items():
+        start(store, content, session_id)
+    for operations in itertools.count(1):
+        with ExitStack() as held:
+            every = [held.enter_context(store.hold_session(each)) for each in contents]
+            together = []
+            for session in every:
+                session.append(b"!")
+                contents[session.session_id] += b"!"
+                together += publications(Digest.of(contents[session.session_id]), session)
+            disk.operations_left = operations
+            try:
+                assert store.publish(together) == [None] * sessions
+            except KeyboardInterrupt:
+                assert list(store.iter_blobs()) == []
+                for session in every:
+                    assert b"".join(session.read()) == contents[session.session_id]
+            else:
+                break
+    assert operations > 4 * sessions
 
 
 def test_a_disk_that_cannot_begin_early_fails_no_upload(
@@ -404,7 +438,7 @@ def test_a_disk_that_cannot_begin_early_fails_no_upload(
     with disk.fail(errno.EINVAL, "begin_flush"), store.hold_session(SESSION) as session:
         session.append(CONTENT[:200])
         session.append(CONTENT[200:])
-        (locator,) = store.publish_all([Publication(session, DIGEST, "u")])
+        locator = publish(store, session, DIGEST, "u")
     assert b"".join(store.read(locator)) == CONTENT
 
 
@@ -436,7 +470,7 @@ def test_bytes_of_a_failed_publication_that_cannot_be_taken_back_are_found_by_th
     start(store, CONTENT)
     breaking = FileBlobStore(root, BreakingDisk())
     with breaking.hold_session(SESSION) as session, pytest.raises(StoreFull):
-        session.publish(DIGEST, "u1")
+        publish(breaking, session, DIGEST, "u1")
     with store.hold_session(SESSION, lambda _: False) as session:
         assert b"".join(session.read()) == CONTENT
 
@@ -446,7 +480,7 @@ def test_bytes_that_cannot_be_taken_back_are_found_by_the_trace(
 ) -> None:
     start(store, CONTENT)
     with store.hold_session(SESSION) as session:
-        locator = session.publish(DIGEST, "u1")
+        locator = publish(store, session, DIGEST, "u1")
         with disk.fail(errno.EIO, "rename"), pytest.raises(OSError, match="rename"):
             session.retract(locator)
     with store.hold_session(SESSION, lambda _: False) as session:
@@ -470,7 +504,7 @@ def test_no_descriptor_outlives_its_use(store: FileBlobStore) -> None:
     with store.hold_session(OTHER) as session:
         session.read()
         list(session.read())
-        session.publish(DIGEST, "u2")
+        publish(store, session, DIGEST, "u2")
     with pytest.raises(UploadUnknown), store.hold_session(OTHER):
         pass
     assert open_descriptors() == before
@@ -502,8 +536,8 @@ class Upload:
             self.acknowledged += chunk
         with self.store.hold_session(SESSION) as session:
             # A commit that fails, and one that does not.
-            session.retract(session.publish(DIGEST, "u1"))
-            self.recorded = session.publish(DIGEST, "u2")
+            session.retract(publish(self.store, session, DIGEST, "u1"))
+            self.recorded = publish(self.store, session, DIGEST, "u2")
             session.discard()
 
     def is_recorded(self, locator: str) -> bool:
@@ -548,6 +582,37 @@ class FailingOnceDisk(Disk):
         if self.is_armed and operation == self.operation:
             self.is_armed = False
             raise OSError(errno.EIO, "broken", operation)
+
+
+class InterruptedDisk(Disk):
+    """Lets an interrupt come as an operation ends, which is counted; once."""
+
+    operations_left = 0
+
+    def begin_flush(self, file: int, start: int, stop: int) -> None:
+        super().begin_flush(file, start, stop)
+        self.end()
+
+    def fsync(self, file: int) -> None:
+        super().fsync(file)
+        self.end()
+
+    def rename(self, source: Path, target: Path) -> None:
+        super().rename(source, target)
+        self.end()
+
+    def symlink(self, path: Path, text: str) -> None:
+        super().symlink(path, text)
+        self.end()
+
+    def sync_directory(self, path: Path) -> None:
+        super().sync_directory(path)
+        self.end()
+
+    def end(self) -> None:
+        self.operations_left -= 1
+        if self.operations_left == 0:
+            raise KeyboardInterrupt
 
 
 class BreakingDisk(Disk):

@@ -1,8 +1,8 @@
 """What a blob store promises.
 
 Invariants (docs/format.md): a *locator* is a name that is never used twice, so that removing a
-file can never hit a newer file of the same digest; `publish` returns only when file and name are
-durable; a store knows nothing of metadata, so whatever it holds without a record is an orphan.
+file can never hit a newer file of the same digest; `publish` returns only when files and names
+are durable; a store knows nothing of metadata, so whatever it holds without a record is an orphan.
 
 Upload sessions are bytes on their way in. They survive a restart (and `kill -9`), not
 necessarily a power cut. One request at a time may hold a session.
@@ -70,7 +70,7 @@ class Session(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes received so far, in bytes; `publish` does not change it."""
+        """Bytes received so far, in bytes; publishing does not change it."""
         ...
 
     def append(self, data: bytes | memoryview) -> None:
@@ -82,26 +82,11 @@ class Session(Protocol):
         ...
 
     def read(self) -> Pieces:
-        """Yield all bytes received so far. Not between `publish` and `retract`."""
-        ...
-
-    def publish(self, digest: Digest, unique: str) -> Locator:
-        """Make the bytes a blob under a new locator; on return bytes and name are durable.
-
-        The session's bytes are there now, and it takes no more; it still exists until `discard`.
-        If the commit fails, `retract` gives them back.
-
-        `unique` (1 to 64 letters, digits, `_` or `-`) must be new for this digest, every time.
-
-        Raises:
-            StoreFull: there is no room. The session is as it was, unless it was the flush of its
-                bytes that failed: then it is gone, since nothing tells any more which of them
-                reached the disk.
-        """
+        """Yield all bytes received so far. Not once they are published, until `retract`."""
         ...
 
     def retract(self, locator: Locator) -> None:
-        """Take back the bytes that `publish` put at `locator`; the session goes on with them."""
+        """Take back the bytes that were published at `locator`; the session goes on with them."""
         ...
 
     def discard(self) -> None:
@@ -110,11 +95,12 @@ class Session(Protocol):
 
 
 class Publication(NamedTuple):
-    """What `BlobStore.publish_all` shall do with one session: its `publish`, with these."""
+    """The bytes of one session, to become a blob; see `BlobStore.publish`."""
 
     session: Session
-    digest: Digest
-    unique: str
+    """Held, of that store, and not published."""
+    locator: Locator
+    """Where to; see `locator_of`. It names the digest of the bytes, which the caller verified."""
 
 
 class BlobReader(Protocol):
@@ -164,7 +150,7 @@ class BlobStore(BlobReader, Protocol):
         It may be entered in one thread and left in another. Never leave it while a transaction
         that names a published locator is still to be committed.
 
-        A session whose holder died between `publish` and `discard` has its bytes at a locator,
+        A session whose holder died after publishing, before `discard`, has its bytes at a locator,
         and only the metadata tell whether it was committed. With `is_recorded` that is settled on
         entering: if it is recorded, the session is over; if not, it gets its bytes back. Without,
         such a session is left alone, and is unknown. Bytes that came in the very hold that
@@ -176,11 +162,21 @@ class BlobStore(BlobReader, Protocol):
         """
         ...
 
-    def publish_all(self, publications: Sequence[Publication]) -> list[Locator | Exception]:
-        """`publish` held sessions of this store, waiting for the disk together.
+    def publish(self, publications: Sequence[Publication]) -> list[Exception | None]:
+        """Make the bytes of each session a blob under a new locator.
 
-        It is for sessions of few bytes. Returns a locator each, which is durable, or what
-        `publish` would have raised.
+        They wait for the disk together, so it is for one session, or for many of few bytes. A
+        published session's bytes are at the locator, and it takes no more; it still exists until
+        `discard`. If the commit fails, `retract` gives them back.
+
+        Returns:
+            For each None, once bytes and name are durable; or why they are not: StoreFull if there
+            is no room. Its session is then as it was, unless it was the flush of its bytes that
+            failed: then it is gone, since nothing tells any more which of them reached the disk.
+
+        Raises:
+            KeyboardInterrupt, and whatever else is no Exception: nothing was published; every
+                session has its bytes.
         """
         ...
 
@@ -221,7 +217,10 @@ class BlobStore(BlobReader, Protocol):
 
 
 def locator_of(digest: Digest, unique: str) -> Locator:
-    """Name a new file for `digest`."""
+    """Name a new file for `digest`.
+
+    `unique` (1 to 64 letters, digits, `_` or `-`) must be new for this digest, every time.
+    """
     hexadecimal = digest.hex
     locator = f"{digest.algorithm}/{hexadecimal[:2]}/{hexadecimal}.{unique}"
     assert LOCATOR.fullmatch(locator), locator

@@ -26,7 +26,7 @@ from liftlock.blobs.contract import (
     StoredSession,
 )
 from liftlock.blobs.disk import PLAIN_DISK, Disk, FilePieces, room_for
-from liftlock.blobs.publishing import publish_all
+from liftlock.blobs.publishing import publish
 from liftlock.blobs.sessions import SessionFiles
 from liftlock.config import Limits
 from liftlock.errors import StoreUnknown
@@ -120,9 +120,9 @@ class FileBlobStore:
         """Give the session to this request alone."""
         return self._sessions.hold(session_id, is_recorded)
 
-    def publish_all(self, publications: Sequence[Publication]) -> list[Locator | Exception]:
+    def publish(self, publications: Sequence[Publication]) -> list[Exception | None]:
         """Publish held sessions, waiting for the disk together."""
-        return publish_all(publications, self._disk, self._blob_path)
+        return publish(publications, self._disk, self._blob_path)
 
     def peek_session(self, session_id: str) -> int:
         """Return the size of a session without holding it."""

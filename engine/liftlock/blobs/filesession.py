@@ -7,11 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-from liftlock.blobs.contract import Locator, locator_of
+from liftlock.blobs.contract import Locator
 from liftlock.blobs.disk import Disk, FilePieces, room_for
 from liftlock.blobs.sessionfiles import unlink, unlock
 from liftlock.config import MIB
-from liftlock.oci.digest import Digest
 
 _FLUSH_AHEAD_BYTES: Final = 8 * MIB
 """So much of an upload is received before the disk begins to write it."""
@@ -84,31 +83,15 @@ class FileSession:
         assert not self._is_published, "the bytes belong to a blob"
         return FilePieces(os.dup(self._file), 0, self._size, self._files.copy_bytes)
 
-    def publish(self, digest: Digest, unique: str) -> Locator:
-        """Flush the bytes, then rename them to a new locator, then flush the folder."""
-        locator = self.begin_publish(digest, unique)
-        with room_for("the blob"):
-            self.flush()
-            self.move(locator)
-            try:
-                self._disk.sync_directory(self._files.blob_path(locator).parent)
-            except BaseException:
-                self.try_to_retract(locator)
-                raise
-        return locator
-
-    def begin_publish(self, digest: Digest, unique: str) -> Locator:
-        """Return the new locator, once a trace leads there, if bytes were acknowledged."""
+    def leave_trace(self, locator: Locator) -> None:
+        """Say where the bytes will be, if any were acknowledged; then they can be moved there."""
         assert not self._is_published, "the bytes belong to a blob"
-        locator = locator_of(digest, unique)
         target = self._files.blob_path(locator)
         assert not os.path.lexists(target), f"{locator} was used before"
         if self._acknowledged:
             # First: who finds the session without bytes must learn where they are.
-            with room_for("the blob"):
-                unlink(self._disk, self._trace)
-                self._disk.symlink(self._trace, locator)
-        return locator
+            unlink(self._disk, self._trace)
+            self._disk.symlink(self._trace, locator)
 
     def begin_flush(self) -> None:
         """Let the disk begin with what `flush` will wait for."""
@@ -132,11 +115,6 @@ class FileSession:
         """Rename the bytes, which are flushed, to `locator`; its folder is to be flushed next."""
         self._disk.rename(self._stored, self._files.blob_path(locator))
         self._is_published = True
-
-    def try_to_retract(self, locator: Locator) -> None:
-        """Take the bytes back after a failure; if that fails too, a trace leads to them."""
-        with suppress(OSError):
-            self.retract(locator)
 
     def retract(self, locator: Locator) -> None:
         """Rename the bytes back. Not flushed: a power cut may leave them as an orphan."""

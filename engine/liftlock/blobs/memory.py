@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, cast
 
 from liftlock.blobs.contract import (
     LOCATOR,
@@ -24,7 +24,6 @@ from liftlock.blobs.contract import (
 from liftlock.blobs.memorysession import MemoryPieces, MemorySession, State, Upload
 from liftlock.config import Limits
 from liftlock.errors import UploadBusy, UploadUnknown
-from liftlock.oci.digest import Digest
 
 _DEFAULTS: Final = Limits()
 
@@ -106,9 +105,9 @@ class MemoryBlobStore:
         finally:
             upload.is_held = False
 
-    def publish_all(self, publications: Sequence[Publication]) -> list[Locator | Exception]:
+    def publish(self, publications: Sequence[Publication]) -> list[Exception | None]:
         """Publish held sessions one after the other: there is no disk to wait for."""
-        return [_published(*each) for each in publications]
+        return [_failure(*each) for each in publications]
 
     def peek_session(self, session_id: str) -> int:
         """Return the size of a session without holding it."""
@@ -143,11 +142,13 @@ class MemoryBlobStore:
         return upload
 
 
-def _published(session: Session, digest: Digest, unique: str) -> Locator | Exception:
+def _failure(session: Session, locator: Locator) -> Exception | None:
     try:
-        return session.publish(digest, unique)
+        # Whatever this store gave to hold is one of these.
+        cast(MemorySession, session).publish(locator)
     except Exception as error:  # noqa: BLE001 - it is this one's, and stops no other
         return error
+    return None
 
 
 def _checked(locator: Locator) -> Locator:

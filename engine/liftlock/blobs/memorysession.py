@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
-from liftlock.blobs.contract import Locator, locator_of
+from liftlock.blobs.contract import Locator
 from liftlock.errors import StoreFull
-from liftlock.oci.digest import Digest
 
 
 @dataclass(slots=True)
@@ -78,10 +77,9 @@ class MemorySession:
         assert self._upload.published is None, "the bytes belong to a blob"
         return MemoryPieces(memoryview(bytes(self._upload.content)), self._state.copy_bytes)
 
-    def publish(self, digest: Digest, unique: str) -> Locator:
+    def publish(self, locator: Locator) -> None:
         """Make the bytes a blob under a new locator."""
         assert self._upload.published is None, "the bytes belong to a blob"
-        locator = locator_of(digest, unique)
         self._state.need_room("the blob")
         with self._state.lock:
             assert locator not in self._state.blobs, f"{locator} was used before"
@@ -89,7 +87,6 @@ class MemorySession:
             self._state.blobs[locator] = Stored(bytes(self._upload.content), now)
             self._upload.published = locator
             self._upload.changed_at = now
-        return locator
 
     def retract(self, locator: Locator) -> None:
         """Remove the blob again; the session goes on."""

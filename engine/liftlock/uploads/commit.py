@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from liftlock import links
-from liftlock.blobs.contract import Locator, Publication, Session
+from liftlock.blobs.contract import Locator, Publication, Session, locator_of
 from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import StoreBusy, UploadUnknown
 from liftlock.history import Act
@@ -30,9 +30,9 @@ class Recorded(NamedTuple):
 
 
 class Commit:
-    """A session's bytes on their way: published, recorded, concluded; each is for the caller to do.
+    """A session's bytes on their way: published, recorded, concluded; `commit` does each.
 
-    Invariant: `record` runs only once `published` has said where the bytes are durable.
+    Invariant: `record` runs only once `note_published` was told that the bytes are durable.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class Commit:
         if seen is not None and place.blobs.size(seen.locator) != seen.size:
             self._damaged = seen.locator
         self._published_at: Instant = 0
-        self._new = BlobRecord(AS_IT_IS, 0, content_hash.size, content_hash.blake3(), "")
-        self.publication = Publication(session, digest, place.new_id())
+        locator = locator_of(digest, place.new_id())
+        self._new = BlobRecord(AS_IT_IS, 0, content_hash.size, content_hash.blake3(), locator)
+        self.publication = Publication(session, locator)
         """What the blob store shall do."""
 
-    def published(self, locator: Locator) -> None:
-        """Note that the bytes are durable at `locator`."""
+    def note_published(self) -> None:
+        """Note that the bytes are durable."""
         self._published_at = self._place.clock()
         self._place.reach("upload: published")
-        self._new = self._new._replace(locator=locator)
 
     def record(self, txn: WriteTxn) -> Recorded:
         """Write record and holder.
@@ -124,3 +124,40 @@ class Commit:
         self._place.reach("upload: ended")
         kept = recorded.kept
         return BlobContent(self._digest, kept.size, kept.locator)
+
+
+def commit(place: Place, commits: Sequence[Commit]) -> list[BlobContent | Exception]:
+    """Publish all, record all, conclude all; return for each its blob, or why there is none.
+
+    One that fails keeps no other from it. Its session goes on with its bytes (see
+    `BlobStore.publish` for the exception), and so do all if this is interrupted.
+    """
+    outcomes: dict[Commit, BlobContent | Exception] = {}
+    going: list[Commit] = []
+    try:
+        failures = place.blobs.publish([each.publication for each in commits])
+        for each, failure in zip(commits, failures, strict=True):
+            if failure is None:
+                going.append(each)
+            else:
+                outcomes[each] = failure
+        for each in going:
+            each.note_published()
+        recorded = place.store.write_all([each.record for each in going])
+    except BaseException:  # interrupted, or the store is closed
+        for each in going:
+            with suppress(Exception):
+                each.take_back()
+        raise
+    outcomes.update(zip(going, map(_concluded, going, recorded), strict=True))
+    return [outcomes[each] for each in commits]
+
+
+def _concluded(one: Commit, recorded: Recorded | Exception) -> BlobContent | Exception:
+    try:
+        if not isinstance(recorded, Exception):
+            return one.conclude(recorded)
+        one.take_back()
+    except Exception as error:  # noqa: BLE001 - its own caller's, who is told
+        return error
+    return recorded

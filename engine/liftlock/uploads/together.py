@@ -7,13 +7,13 @@ each, for the interpreter. Ended together by one thread they wait for one commit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
-from liftlock.uploads.commit import Commit, Recorded
+from liftlock.uploads.commit import Commit, commit
 from liftlock.uploads.place import Place
 from liftlock.uploads.sessions import hold
 
@@ -48,7 +48,7 @@ def finish(place: Place, chunks: Sequence[LastChunk]) -> list[BlobContent | Exce
     with ExitStack() as held:
         begun = [_begun(place, chunk, held) for chunk in chunks]
         commits = [each for each in begun if isinstance(each, Commit)]
-        done = dict(zip(commits, _committed(place, commits), strict=True))
+        done = dict(zip(commits, commit(place, commits), strict=True))
         return [done[each] if isinstance(each, Commit) else each for each in begun]
 
 
@@ -59,39 +59,8 @@ def _begun(place: Place, chunk: LastChunk, held: ExitStack) -> Commit | Exceptio
             if chunk.size not in {None, upload.size}:
                 return SizeDiffers()
             upload.append(chunk.data, at=chunk.begin)
-            commit = upload.begin_commit(chunk.digest, by=chunk.by)
+            begun = upload.begin_commit(chunk.digest, by=chunk.by)
             held.push(holding.pop_all())
     except Exception as error:  # noqa: BLE001 - its own caller's, who is told
         return error
-    return commit
-
-
-def _committed(place: Place, commits: Sequence[Commit]) -> list[BlobContent | Exception]:
-    """Publish all, record all, conclude all."""
-    published = place.blobs.publish_all([commit.publication for commit in commits])
-    going = []
-    for commit, locator in zip(commits, published, strict=True):
-        if not isinstance(locator, Exception):
-            commit.published(locator)
-            going.append(commit)
-    try:
-        recorded = iter(place.store.write_all([commit.record for commit in going]))
-    except BaseException:  # interrupted, or the store is closed
-        for commit in going:
-            with suppress(Exception):
-                commit.take_back()
-        raise
-    return [
-        locator if isinstance(locator, Exception) else _concluded(commit, next(recorded))
-        for commit, locator in zip(commits, published, strict=True)
-    ]
-
-
-def _concluded(commit: Commit, recorded: Recorded | Exception) -> BlobContent | Exception:
-    try:
-        if not isinstance(recorded, Exception):
-            return commit.conclude(recorded)
-        commit.take_back()
-    except Exception as error:  # noqa: BLE001 - its own caller's, who is told
-        return error
-    return recorded
+    return begun

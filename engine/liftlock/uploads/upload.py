@@ -9,7 +9,7 @@ from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import ChunkOutOfOrder, DigestInvalid, SizeInvalid
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
-from liftlock.uploads.commit import Commit
+from liftlock.uploads.commit import Commit, commit
 from liftlock.uploads.place import Place
 from liftlock.uploads.purpose import Purpose
 
@@ -96,15 +96,10 @@ class HeldUpload:
 
     def commit(self, digest: Digest, *, by: str) -> BlobContent:
         """As in `Upload`."""
-        commit = self.begin_commit(digest, by=by)
-        session, digest, unique = commit.publication
-        commit.published(session.publish(digest, unique))
-        try:
-            recorded = self._place.store.write(commit.record)
-        except BaseException:
-            commit.take_back()
-            raise
-        return commit.conclude(recorded)
+        (outcome,) = commit(self._place, [self.begin_commit(digest, by=by)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def begin_commit(self, digest: Digest, *, by: str) -> Commit:
         """Do what of a commit comes before its bytes are published; see `commit`."""
