@@ -17,7 +17,7 @@ import pytest
 from liftlock.blobs.contract import LOCATOR, Publication, digest_of, locator_of
 from liftlock.blobs.disk import Disk
 from liftlock.blobs.files import FileBlobStore, create
-from liftlock.blobs.sessionfiles import lock
+from liftlock.blobs.sessionfiles import Locked, lock
 from liftlock.config import Limits
 from liftlock.errors import StoreFull, StoreUnknown, UploadBusy, UploadUnknown
 from liftlock.oci.digest import SHA512, Digest
@@ -232,7 +232,7 @@ def test_a_session_that_is_taken_up_again_while_it_expires_is_whole(
     die_committing(store)
     with ExitStack() as held:
 
-        def look(path: Path) -> int | None:
+        def look(path: Path) -> Locked | None:
             monkeypatch.setattr("liftlock.blobs.sessions.lock", lock)
             found = lock(path)
             held.enter_context(store.hold_session(SESSION, lambda _: False)).append(b"more")

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from liftlock.blobs.contract import Locator
 from liftlock.blobs.disk import Disk, FilePieces, room_for
-from liftlock.blobs.sessionfiles import unlink, unlock
+from liftlock.blobs.sessionfiles import Locked, unlink, unlock
 from liftlock.config import MIB
 
 _FLUSH_AHEAD_BYTES: Final = 8 * MIB
@@ -41,14 +41,15 @@ class Files(Protocol):
 class FileSession:
     """A session whose bytes this request has locked; see `contract.Session`."""
 
-    def __init__(self, files: Files, session_id: str, file: int) -> None:
-        """Take over `file`, which is open and locked."""
+    def __init__(self, files: Files, session_id: str, file: Locked) -> None:
+        """Take over `file`, which has the bytes."""
         self._files = files
         self._disk = files.disk
         self._session_id = session_id
         self._stored, self._trace = files.paths(session_id)
-        self._file = file
-        self._size = os.fstat(file).st_size
+        self._locked = file
+        self._file = file.descriptor
+        self._size = file.size
         self._acknowledged = self._flushing = self._size
         self._is_published = False
 
@@ -131,4 +132,4 @@ class FileSession:
 
     def close(self) -> None:
         """Let go of the bytes."""
-        unlock(self._file)
+        unlock(self._locked)

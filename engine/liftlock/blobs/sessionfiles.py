@@ -6,16 +6,25 @@ import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from liftlock.blobs.contract import LOCATOR, Locator
 from liftlock.blobs.disk import Disk
 
 
-def lock(path: Path) -> int | None:
+class Locked(NamedTuple):
+    """A file that is open and locked."""
+
+    descriptor: int
+    size: int
+    """Its length when it was locked; only who has locked it changes that."""
+
+
+def lock(path: Path) -> Locked | None:
     """Open and lock the file at `path`, against this process's other requests too.
 
     Returns:
-        Its descriptor, which `unlock` takes; None if there is no file of this name.
+        What `unlock` takes; None if there is no file of this name.
 
     Raises:
         BlockingIOError: it is locked.
@@ -26,21 +35,21 @@ def lock(path: Path) -> int | None:
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(file)
         # The last holder may have moved or removed it between our opening and locking it.
-        if _is_at(path, file):
-            return file
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), found):
+                return Locked(file, found.st_size)
     except BaseException:
         os.close(file)
         raise
-    unlock(file)
+    _unlock(file)
     return None
 
 
-def unlock(file: int) -> None:
+def unlock(file: Locked) -> None:
     """Let go of a file and close it."""
-    # Closing alone would not do if a child was forked meanwhile: it shares the lock.
-    fcntl.flock(file, fcntl.LOCK_UN)
-    os.close(file)
+    _unlock(file.descriptor)
 
 
 def read_trace(path: Path) -> Locator | None:
@@ -80,8 +89,7 @@ def changed_at(found: dict[Path, os.stat_result]) -> int:
     return max(part.st_mtime_ns for part in found.values()) // 1_000_000
 
 
-def _is_at(path: Path, file: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file))
-    except FileNotFoundError:
-        return False
+def _unlock(descriptor: int) -> None:
+    # Closing alone would not do if a child was forked meanwhile: it shares the lock.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)

@@ -25,6 +25,7 @@ from liftlock.blobs.contract import SESSION_ID, IsRecorded, Locator, StoredSessi
 from liftlock.blobs.disk import Disk, room_for
 from liftlock.blobs.filesession import FileSession
 from liftlock.blobs.sessionfiles import (
+    Locked,
     changed_at,
     find,
     lock,
@@ -119,13 +120,13 @@ class SessionFiles:
             raise UploadUnknown(session_id)
         return self.folder / session_id, self.folder / (session_id + _TRACE)
 
-    def _locked(self, session_id: str, path: Path) -> int | None:
+    def _locked(self, session_id: str, path: Path) -> Locked | None:
         try:
             return lock(path)
         except BlockingIOError:
             raise UploadBusy(session_id) from None
 
-    def _found(self, session_id: str) -> tuple[int | None, Locator | None]:
+    def _found(self, session_id: str) -> tuple[Locked | None, Locator | None]:
         """Lock a session's bytes; None if there are none. With a locator, if they are there."""
         stored, trace = self.paths(session_id)
         file = self._locked(session_id, stored)
@@ -139,7 +140,7 @@ class SessionFiles:
         return self._locked(session_id, stored), None
 
     def _settle(
-        self, session_id: str, file: int, locator: Locator, is_recorded: IsRecorded | None
+        self, session_id: str, file: Locked, locator: Locator, is_recorded: IsRecorded | None
     ) -> None:
         """Give a session its bytes back whose holder died before the commit; else it is over.
 
