@@ -121,10 +121,20 @@ def test_what_counts_are_different_tags_the_path_s_too(server, repo, put):
     tags = [f"t{number:03}" for number in range(MOST)]
     query = "?tag=" + "&tag=".join(tags)
     server.refused(put(image, query, reference="one-more"), 414, "UNSUPPORTED")
-    server.refused(put(image, f"{query}&tag=-bad"), 414, "UNSUPPORTED")
     assert tags_of(server, repo) == ["old"]
     assert told(put(image, f"{query}&tag={tags[7]}", reference=tags[0])) == tags
     assert tags_of(server, repo) == ["old", *tags]
+
+
+def test_too_many_tags_and_a_bad_one_among_them_are_both_told(server, repo, put):
+    image = server.push_image(repo, "old")
+    query = "?tag=" + "&tag=".join(f"t{number:03}" for number in range(MOST))
+    answer = put(image, f"{query}&tag=-bad")
+    assert answer.status_code == 414
+    number, bad = answer.json()["errors"]
+    assert (number["code"], number["detail"]["tags"]) == ("UNSUPPORTED", MOST + 1)
+    assert (bad["code"], bad["detail"]["name"]) == ("NAME_INVALID", "-bad")
+    assert tags_of(server, repo) == ["old"]
 
 
 def test_one_bad_tag_among_as_many_as_may_be(server, repo, put):

@@ -128,6 +128,11 @@ def test_the_limit_counts_each_tag_once_and_is_named(engine: Engine) -> None:
     many = [f"t{number}" for number in range(MOST)]
     with pytest.raises(TagsTooMany, match=f"{MOST + 1} tags.* {MOST} .put_tags_max"):
         put(engine, app, *many, "one-more")
+    with pytest.raises(TagsTooMany) as refused:
+        put(engine, app, *many, "-x", "")
+    number, *bad = refused.value.violations
+    assert isinstance(number, TagsTooMany)
+    assert [fault.name for fault in bad if isinstance(fault, NameInvalid)] == ["-x", ""]
     assert tags_of(engine) == {}
     assert put(engine, app, *many, *many).tags == tuple(many)
     assert len(tags_of(engine)) == MOST

@@ -50,8 +50,8 @@ class ContentEngine(Opened):
             expect: where the caller saw the reference's tag; of a digest, whether it was there.
 
         Raises:
+            TagsTooMany: `tags` are more than `Limits.put_tags_max`; tells those that cannot, too.
             NameInvalid: of `tags`, some can be no tags; tells all that cannot.
-            TagsTooMany: they are more than `Limits.put_tags_max`.
             ManifestTooLarge, ManifestInvalid: the body is no manifest that can be stored.
             DigestInvalid: the body has another digest than the reference.
             RegistryUnknown: there is no such registry.

@@ -41,9 +41,10 @@ def _tags_of(reference: Reference, tags: Sequence[str], limits: Limits) -> tuple
         return own
     assert not isinstance(tags, str), "a sequence of tags, not of letters"
     wanted = tuple(dict.fromkeys((*own, *tags)))
+    faults: list[TagsTooMany | NameInvalid] = []
     if len(wanted) > limits.put_tags_max:
-        raise TagsTooMany(len(wanted), limits.put_tags_max)
-    faults = [fault for fault in map(_fault, wanted) if fault is not None]
+        faults.append(TagsTooMany(len(wanted), limits.put_tags_max))
+    faults += (fault for fault in map(_fault, wanted) if fault is not None)
     if faults:
         raise faults[0].among(faults)
     return wanted
