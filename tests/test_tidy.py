@@ -13,9 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LINES_MAX = 250
-LONG_MODULES = {
-    "engine/liftlock/history.py": 256,
-}
+LONG_MODULES: dict[str, int] = {}
 """Modules of the engine and the CLI with more, and how many they have."""
 
 FUNCTION_LINES_MAX = 60
