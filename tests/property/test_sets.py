@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from liftlock import Limits, Mode, seals
 from liftlock import Side as Attached
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine, PromotionRequest
-from liftlock.errors import LiftlockError
+from liftlock.errors import LiftlockError, UndoRefused
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import Promotion, PromotionItem, RegistrySettings
 from liftlock.testing.clock import FakeClock
@@ -191,6 +192,11 @@ def done(before: list[Pushed], request: PromotionRequest, part_pairs_max: int) -
         assert list(made.check()) == []
         assert promoted.id is not None
         made.get_promotion(promoted.id)
+        if places(was) == places(after):
+            with pytest.raises(UndoRefused, match="fills a gap stays"):
+                made.undo(promoted.id, by="me")
+            assert contents(store) == after
+            return Done([], set(promoted.items), promoted.linked, after, {})
         undone = undo(made, store, promoted.id)
         for name, content in was.items():
             assert undone[name].tags == content.tags
@@ -203,6 +209,11 @@ def done(before: list[Pushed], request: PromotionRequest, part_pairs_max: int) -
             after,
             {name: (c.tags, c.manifests, c.blobs) for name, c in undone.items()},
         )
+
+
+def places(found: dict[str, Content]) -> dict[str, object]:
+    """Return what an undo puts back: all but blobs, by which a promotion fills a gap for good."""
+    return {name: (content.tags, content.manifests) for name, content in found.items()}
 
 
 def undo(made: Engine, store: CountingStore, number: int) -> dict[str, Content]:

@@ -102,7 +102,8 @@ class _Undoing:
             raise UndoRefused(
                 self.number,
                 "nothing is left of it to take back: what it linked is gone, is needed by what "
-                "came since, or was pushed or untagged since and is held for that",
+                "came since, or was pushed or untagged since and is held for that; what only fills "
+                "a gap stays",
             )
         return UndoPlan(
             self.undone,
