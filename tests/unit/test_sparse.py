@@ -14,7 +14,7 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Table
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import Outcome, SettingsChange
-from liftlock.promotion.closure import Closure, closure
+from liftlock.promotion.graph.closure import Closure, closure
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import Built, attachment, image, index, referrer, upload
 from liftlock.testing.states import item, move, promote, rows

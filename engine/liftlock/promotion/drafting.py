@@ -11,9 +11,9 @@ from liftlock.metadata.contract import Instant, ReadTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import Action, FoundRepository, Kind, LinkRecord, OtherSide
 from liftlock.model import Mode, Outcome
-from liftlock.promotion.bringing import Bringing
+from liftlock.promotion.graph.bringing import Bringing
+from liftlock.promotion.graph.unlinking import draft_unlinking
 from liftlock.promotion.request import PromotionRequest
-from liftlock.promotion.unlinking import draft_unlinking
 from liftlock.promotion.values import Part, Route, TagChange
 
 NOT_YET: Final = history.NUMBER_MAX

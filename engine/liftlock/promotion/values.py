@@ -12,8 +12,8 @@ from liftlock.history import Event
 from liftlock.metadata.records import FoundRepository
 from liftlock.model import Expected, Outcome, RegistrySettings
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion.bringing import Arrivals, Bringing
-from liftlock.promotion.closure import Member
+from liftlock.promotion.graph.bringing import Arrivals, Bringing
+from liftlock.promotion.graph.closure import Member
 from liftlock.promotion.request import PromotionRequest
 
 

@@ -15,7 +15,7 @@ from liftlock.metadata.contract import ReadTxn
 from liftlock.model import RegistrySettings
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion.bringing import Bringing
+from liftlock.promotion.graph.bringing import Bringing
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.values import Way, Whole
 

@@ -1,6 +1,6 @@
 """From what is asked for to images on routes and repositories as wholes, in one snapshot.
 
-Names and globs are resolved in `resolving.py`, and paths here; nowhere else. What is wrong is
+Names and globs are resolved in `resolving`, and paths here; nowhere else. What is wrong is
 collected, so that a refusal names all of it.
 """
 
@@ -15,18 +15,18 @@ from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import FoundRepository
 from liftlock.model import ABSENT, ANYTHING, Mode
 from liftlock.oci.reference import parse_tag
-from liftlock.promotion.chaining import drop_done_chains
+from liftlock.promotion.expecting import unmet
 from liftlock.promotion.forms import item_faults, retagged, size_fault, tag_filter
-from liftlock.promotion.repeating import (
+from liftlock.promotion.request import PromotionRequest, RequestItem
+from liftlock.promotion.selecting.chaining import drop_done_chains
+from liftlock.promotion.selecting.repeating import (
     repeated_below,
     repeated_glob,
     repeated_listed,
     repeated_tag,
     repeated_whole,
 )
-from liftlock.promotion.request import PromotionRequest, RequestItem
-from liftlock.promotion.resolving import Known, leg_below, leg_of
-from liftlock.promotion.routing import disappointments
+from liftlock.promotion.selecting.resolving import Known, leg_below, leg_of
 from liftlock.promotion.values import Expectation, Leg, Pair, Repeated, Route, Whole
 
 
@@ -97,7 +97,7 @@ class Selecting:
             if digest is not None:
                 source_name = f"{leg.source}:{tag}" if tag else str(leg.source)
                 expectations.insert(0, (item.expect_source, source_name, digest))
-            for error in disappointments(expectations):
+            for error in unmet(expectations):
                 self.known.refuse(error)
             return
         if target_tag is None and target is not None:

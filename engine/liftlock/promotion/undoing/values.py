@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from liftlock.history import Event
 from liftlock.metadata.records import FoundRepository, OtherSide
-from liftlock.promotion.bringing import Bringing
-from liftlock.promotion.closure import Member
-from liftlock.promotion.undo_wholes import WholeUndo
+from liftlock.promotion.graph.bringing import Bringing
+from liftlock.promotion.graph.closure import Member
+from liftlock.promotion.undoing.wholes import WholeUndo
 
 
 class Restoring(NamedTuple):

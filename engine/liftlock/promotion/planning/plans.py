@@ -6,28 +6,31 @@ dry run is a plan that nobody applies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from liftlock import history
 from liftlock.config import Limits
-from liftlock.errors import LiftlockError, PromotionInvalid
+from liftlock.errors import PromotionInvalid
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.draft import Draft
 from liftlock.model import Mode
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion.accepting import Lacking, purge_refusals
-from liftlock.promotion.bringing import Arrivals
-from liftlock.promotion.colliding import collisions
 from liftlock.promotion.deciding import refuse
 from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target, kind_of
-from liftlock.promotion.fingerprint import Fingerprint
-from liftlock.promotion.repeating import answering
+from liftlock.promotion.planning.accepting import Lacking, purge_refusals
+from liftlock.promotion.planning.colliding import collisions
+from liftlock.promotion.planning.fingerprint import Fingerprint
+from liftlock.promotion.planning.parts import go_in_parts, iter_parts, overlap
+from liftlock.promotion.planning.wholes import (
+    choose_ways,
+    copied_rows,
+    merging_route,
+    without_repeats,
+)
 from liftlock.promotion.request import PromotionRequest
-from liftlock.promotion.routing import plan_part
-from liftlock.promotion.selecting import Selecting, select
-from liftlock.promotion.taking import Taking
-from liftlock.promotion.values import Part, Plan, Route, Surroundings, Way, Whole
-from liftlock.promotion.wholes import choose_ways, copied_rows, merging_route, without_repeats
+from liftlock.promotion.selecting.items import Selecting, select
+from liftlock.promotion.selecting.repeating import answering
+from liftlock.promotion.values import Part, Plan, Route, Way, Whole
 
 
 def plan(txn: ReadTxn, request: PromotionRequest, limits: Limits, *, hashed: bool = False) -> Plan:
@@ -77,8 +80,8 @@ class _Planning:
     def plan(self, *, hashed: bool) -> Plan:
         selected, routes, wholes = self.selected, self.routes, self.wholes
         violations = selected.known.violations
-        is_big = _is_big(routes, self.limits)
-        if self.request.purge and _overlap(routes):
+        in_parts = go_in_parts(routes, self.limits)
+        if self.request.purge and overlap(routes):
             reason = (
                 "purge unlinks at once what a source had, and here one is a target too; leave "
                 "purge out, or promote one after the other"
@@ -95,7 +98,7 @@ class _Planning:
             changes_nothing = changes_nothing and part.is_unchanged
             manifests += len(part.bringing.manifests)
             lacking.add_part(route.target_name, part.bringing)
-            if is_big:
+            if in_parts:
                 records += _records_of(self.txn, self.request, route, part)
             else:
                 parts.append((route, part))
@@ -116,7 +119,7 @@ class _Planning:
         return Plan(
             self.request,
             routes,
-            None if is_big else parts,
+            None if in_parts else parts,
             wholes,
             selected.repeated,
             selected.known.registries,
@@ -141,99 +144,6 @@ class _Planning:
             name: (found.id, found.record.version) if found is not None else None
             for name, found in self.selected.known.repositories.items()
         }
-
-
-def _is_big(routes: list[Route], limits: Limits) -> bool:
-    """Tell whether a plan is written part by part, each made again when it is."""
-    if sum([len(route.pairs) for route in routes]) <= limits.part_pairs_max:
-        return False
-    # In parts, a repository that is source and target would be read after it was written.
-    return not _overlap(routes)
-
-
-def _overlap(routes: list[Route]) -> bool:
-    """Tell whether a repository is somebody's source and another's target."""
-    sources = {route.source_name for route in routes}
-    return not sources.isdisjoint(route.target_name for route in routes if not route.is_inside)
-
-
-def iter_parts(
-    txn: ReadTxn,
-    request: PromotionRequest,
-    limits: Limits,
-    routes: list[Route],
-    violations: list[LiftlockError],
-    refresh: Callable[[Route], None] | None = None,
-) -> Iterator[tuple[Route, Part]]:
-    """Decide about all images, some at a time; what stands against it is added to `violations`.
-
-    Whoever writes a part before asking for the next one brings a route's repositories up to date
-    with `refresh`, before the next part of it is decided. What a move takes from its sources comes
-    last: as long as anything is decided, all that the sources had is there.
-    """
-    around = _surroundings(request, routes)
-    taking = Taking(request, limits)
-    for route in routes:
-        for start in range(0, len(route.pairs), limits.part_pairs_max) or (0,):
-            if refresh is not None:
-                refresh(route)
-            pairs = route.pairs[start : start + limits.part_pairs_max]
-            is_last = start + len(pairs) >= len(route.pairs)
-            try:
-                part = plan_part(
-                    txn, route, start, pairs, request, limits, around[id(route)], is_last=is_last
-                )
-            except LiftlockError as error:
-                violations.append(error)
-                continue
-            violations += part.violations
-            if part.removes:
-                taking.hold_back(route, part, around[id(route)])
-                if len(routes) == 1 and len(pairs) == len(route.pairs):
-                    taking.give_back(txn, route, part)
-            yield route, part
-    for route, part in taking.parts(txn):
-        if refresh is not None:
-            refresh(route)
-        yield route, part
-
-
-def _surroundings(request: PromotionRequest, routes: list[Route]) -> dict[int, Surroundings]:
-    """Return what the request as a whole means for each of its routes."""
-    if len(routes) == 1 and len(routes[0].pairs) == 1 and not routes[0].loose:
-        # Most promotions are of one image, and this is on everybody's way.
-        (route,) = routes
-        (pair,) = route.pairs
-        leaving = (pair.source_tag,) if request.mode is Mode.MOVE else ()
-        staying = (pair.target_tag,) if route.is_inside else ()
-        return {id(route): Surroundings(None, leaving, staying, {pair.target_tag: pair.digest})}
-    tagged: dict[RepositoryName, set[bytes]] = {}
-    sets: dict[RepositoryName, dict[str, bytes]] = {}
-    leaves: dict[RepositoryName, set[str]] = {}
-    arrivals: dict[RepositoryName, Arrivals] = {}
-    for route in routes:
-        sets.setdefault(route.target_name, {}).update(
-            (pair.target_tag, pair.digest) for pair in route.pairs
-        )
-        tagged.setdefault(route.target_name, set()).update(
-            pair.digest for pair in route.pairs if pair.target_tag
-        )
-        arrivals.setdefault(route.target_name, Arrivals())
-        if request.mode is Mode.MOVE and not route.is_whole:
-            leaving_here = leaves.setdefault(route.source_name, set())
-            leaving_here.update(pair.source_tag for pair in route.pairs)
-            leaving_here.update(route.loose)
-    return {
-        id(route): Surroundings(
-            arrivals[route.target_name],
-            leaves.get(route.source_name, set()) - sets.get(route.source_name, {}).keys(),
-            sets.get(route.source_name, ()),
-            sets[route.target_name],
-            {pair.digest for pair in route.pairs},
-            tagged.get(route.source_name, ()),
-        )
-        for route in routes
-    }
 
 
 def _records_of(txn: ReadTxn, request: PromotionRequest, route: Route, part: Part) -> int:

@@ -18,14 +18,14 @@ from liftlock.metadata.records import FoundRepository
 from liftlock.model import Promotion
 from liftlock.oci.reference import RepositoryName
 from liftlock.points import Reach, nowhere
-from liftlock.promotion import answers
-from liftlock.promotion.answers import Telling
+from liftlock.promotion.applying import answers
+from liftlock.promotion.applying.answers import Telling
+from liftlock.promotion.applying.writing import Writing
 from liftlock.promotion.deciding import refuse
 from liftlock.promotion.drafting import NOT_YET
-from liftlock.promotion.planning import iter_parts
+from liftlock.promotion.planning.parts import iter_parts
+from liftlock.promotion.planning.wholes import COPIED_TABLES
 from liftlock.promotion.values import Plan, Route, Way
-from liftlock.promotion.wholes import COPIED_TABLES
-from liftlock.promotion.writing import Writing
 
 _OPEN: Final = Closed(0, b"", 0, 0)
 """Of an event that nobody will close."""

@@ -8,8 +8,8 @@ from liftlock.config import Limits
 from liftlock.metadata.contract import ReadTxn
 from liftlock.model import Outcome
 from liftlock.oci.digest import referrers_tag
-from liftlock.promotion.closure import Closure
-from liftlock.promotion.reaching import reached_by_tags
+from liftlock.promotion.graph.closure import Closure
+from liftlock.promotion.graph.reaching import reached_by_tags
 from liftlock.promotion.values import Pair, Route, Surroundings, TagChange
 
 

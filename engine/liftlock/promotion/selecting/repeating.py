@@ -11,7 +11,7 @@ from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import Action, FoundRepository, Kind, Naming, OtherSide, Role
 from liftlock.promotion.forms import retagged, tag_filter
 from liftlock.promotion.request import RequestItem
-from liftlock.promotion.resolving import Known, leg_below
+from liftlock.promotion.selecting.resolving import Known, leg_below
 from liftlock.promotion.values import Leg, Pair, Repeated, Route, Whole
 
 CAME_WHOLE: Final = frozenset({Action.COPIED, Action.MERGED})

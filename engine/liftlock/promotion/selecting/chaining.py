@@ -13,7 +13,7 @@ from liftlock import bearers, history
 from liftlock.history import Event
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import Action, Role
-from liftlock.promotion.repeating import CAME_WHOLE, pair_event
+from liftlock.promotion.selecting.repeating import CAME_WHOLE, pair_event
 from liftlock.promotion.values import Expectation, Leg, Pair, Repeated, Route, Whole
 
 

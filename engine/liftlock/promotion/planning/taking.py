@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from liftlock.config import Limits
 from liftlock.metadata.contract import ReadTxn
-from liftlock.promotion.bringing import NOTHING
-from liftlock.promotion.closure import Member
+from liftlock.promotion.graph.bringing import NOTHING
+from liftlock.promotion.graph.closure import Member
+from liftlock.promotion.graph.unlinking import unneeded
 from liftlock.promotion.request import PromotionRequest
-from liftlock.promotion.unlinking import unneeded
 from liftlock.promotion.values import Part, Route, Surroundings, TagChange
 
 

@@ -12,8 +12,8 @@ from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import Action, FoundRepository, Naming, OtherSide, Role
 from liftlock.model import Mode, Tally
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion import answers
-from liftlock.promotion.answers import Telling
+from liftlock.promotion.applying import answers
+from liftlock.promotion.applying.answers import Telling
 from liftlock.promotion.drafting import draft_part, draft_target, kind_of
 from liftlock.promotion.values import Part, Plan, Route, Way, Whole
 

@@ -10,11 +10,11 @@ from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import Action, Kind, Naming, OtherSide, Role
 from liftlock.model import Mode, Outcome, Promotion, PromotionItem
 from liftlock.oci.digest import Digest
-from liftlock.promotion.applying import counted
+from liftlock.promotion.applying.plans import counted
 from liftlock.promotion.drafting import NOT_YET, draft_bringing
-from liftlock.promotion.undo_values import Restoring, UndoPlan
-from liftlock.promotion.undo_wholes import WholeUndo
-from liftlock.promotion.unlinking import draft_unlinking
+from liftlock.promotion.graph.unlinking import draft_unlinking
+from liftlock.promotion.undoing.values import Restoring, UndoPlan
+from liftlock.promotion.undoing.wholes import WholeUndo
 
 
 def apply_undo(txn: WriteTxn, plan: UndoPlan, act: Act, limits: Limits) -> Promotion:

@@ -6,18 +6,19 @@ and what stands against it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from liftlock import links
 from liftlock.config import Limits
-from liftlock.errors import LiftlockError, TagMoved
+from liftlock.errors import LiftlockError
 from liftlock.metadata.contract import ReadTxn
-from liftlock.model import ABSENT, ANYTHING, Expected, Mode, Outcome
+from liftlock.model import Mode, Outcome
 from liftlock.oci.digest import Digest
-from liftlock.promotion.attachments import settle_attachments
-from liftlock.promotion.bringing import NOTHING, Arrivals, Bringing, bring, look
-from liftlock.promotion.closure import Closure, closure
-from liftlock.promotion.leaving import leaving_tags
+from liftlock.promotion.expecting import unmet
+from liftlock.promotion.graph.bringing import NOTHING, Arrivals, Bringing, bring, look
+from liftlock.promotion.graph.closure import Closure, closure
+from liftlock.promotion.planning.attachments import settle_attachments
+from liftlock.promotion.planning.leaving import leaving_tags
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.values import Pair, Part, Route, Surroundings, TagChange
 
@@ -71,7 +72,7 @@ def plan_part(
         removes = leaving_tags(txn, route, pairs, found, loose, limits, around)
     if route.expectations:
         going = {removal.tag for removal in removes}
-        violations = [*_disappointments(route, start, mains, going), *violations]
+        violations = [*_unmet(route, start, mains, going), *violations]
     # What stays behind is in no other place: that is held, as without a purge.
     is_purged = request.purge and not route.is_whole
     left = [found.members[digest] for digest in coming] if is_purged else ()
@@ -181,7 +182,7 @@ def _attachments(
     return changes, coming, [error for tag, error in violations.items() if tag in owned]
 
 
-def _disappointments(
+def _unmet(
     route: Route, start: int, mains: Sequence[TagChange], going: Collection[str]
 ) -> list[LiftlockError]:
     """Return what the caller expected and did not find, unless all is as asked already."""
@@ -191,36 +192,13 @@ def _disappointments(
         is_done = change.outcome is Outcome.UNCHANGED and change.counterpart not in going
         if expected is None or is_done:
             continue
-        violations += disappointments(
+        violations += unmet(
             [
                 (expected.source, _named(route.source_name, change.counterpart), change.digest),
                 (expected.target, _named(route.target_name, change.tag), change.old),
             ]
         )
     return violations
-
-
-def disappointments(
-    expectations: Iterable[tuple[Expected, str, bytes | None]],
-) -> list[LiftlockError]:
-    """Return an error for each thing that is not where it was expected."""
-    return [
-        TagMoved(
-            name,
-            "absent" if expected is ABSENT else str(expected),
-            "absent" if found is None else str(Digest(found)),
-        )
-        for expected, name, found in expectations
-        if not _agrees(found, expected)
-    ]
-
-
-def _agrees(found: bytes | None, expected: Expected) -> bool:
-    if expected is ANYTHING:
-        return True
-    if expected is ABSENT:
-        return found is None
-    return found is not None and Digest(found) == expected
 
 
 def _named(name: object, tag: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, MutableMapping, Seque
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from liftlock.promotion.closure import Member
+from liftlock.promotion.graph.closure import Member
 
 Naming = Mapping[bytes, Sequence[bytes]]
 """Manifests that are named while absent, and the indexes that name each."""

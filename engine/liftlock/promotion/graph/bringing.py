@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 from liftlock import links
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
-from liftlock.promotion.closure import Member
-from liftlock.promotion.gaps import (
+from liftlock.promotion.graph.closure import Member
+from liftlock.promotion.graph.gaps import (
     NO_GAPS,
     NOBODY_NAMES,
     Gaps,

@@ -18,13 +18,13 @@ from liftlock.history import Event, Item
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import WHOLE, Action, FoundRepository, TagRecord
 from liftlock.oci.digest import Digest
-from liftlock.promotion.bringing import Arrivals, Bringing, bring, look
-from liftlock.promotion.closure import closure
 from liftlock.promotion.deciding import refuse
-from liftlock.promotion.undo_past import standing_event, undone_before, vouched_by
-from liftlock.promotion.undo_taking_back import TakingBack, unlinked
-from liftlock.promotion.undo_values import Restoring, UndoPlan
-from liftlock.promotion.undo_wholes import WholesUndoing, WholeUndo
+from liftlock.promotion.graph.bringing import Arrivals, Bringing, bring, look
+from liftlock.promotion.graph.closure import closure
+from liftlock.promotion.undoing.past import standing_event, undone_before, vouched_by
+from liftlock.promotion.undoing.taking_back import TakingBack, unlinked
+from liftlock.promotion.undoing.values import Restoring, UndoPlan
+from liftlock.promotion.undoing.wholes import WholesUndoing, WholeUndo
 
 
 def plan_undo(txn: ReadTxn, number: int, limits: Limits) -> UndoPlan:

@@ -10,7 +10,7 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, ReadTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import FoundRepository
-from liftlock.promotion.closure import Member
+from liftlock.promotion.graph.closure import Member
 
 
 def unneeded(

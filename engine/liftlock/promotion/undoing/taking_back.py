@@ -10,10 +10,10 @@ from liftlock.history import Event, Item
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import Action, FoundRepository
-from liftlock.promotion.closure import Closure, Member, closure
-from liftlock.promotion.reaching import reached_by_tags
-from liftlock.promotion.undo_values import Restoring
-from liftlock.promotion.unlinking import unneeded
+from liftlock.promotion.graph.closure import Closure, Member, closure
+from liftlock.promotion.graph.reaching import reached_by_tags
+from liftlock.promotion.graph.unlinking import unneeded
+from liftlock.promotion.undoing.values import Restoring
 
 
 class TakingBack:

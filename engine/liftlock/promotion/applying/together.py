@@ -23,11 +23,11 @@ from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import FoundRepository, Kind, Role
 from liftlock.model import ANYTHING, Mode, Outcome, Promotion
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion.answers import told
-from liftlock.promotion.bringing import Arrivals, Known, bring, look
-from liftlock.promotion.closure import Closure, closure
+from liftlock.promotion.applying.answers import told
 from liftlock.promotion.drafting import draft_part
-from liftlock.promotion.gaps import needed
+from liftlock.promotion.graph.bringing import Arrivals, Known, bring, look
+from liftlock.promotion.graph.closure import Closure, closure
+from liftlock.promotion.graph.gaps import needed
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.values import Part, Route, TagChange
 
