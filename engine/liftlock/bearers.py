@@ -7,15 +7,15 @@ history is that of every id that bore the name, each for the time in which it di
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from liftlock import history
 from liftlock.errors import RegistryUnknown, RepositoryUnknown
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import (
+    BEGINS,
     Action,
-    Naming,
     NamingRecord,
     OtherSide,
     RepositoryLogRecord,
@@ -23,8 +23,6 @@ from liftlock.metadata.records import (
 )
 from liftlock.names import full_name, registry_record, repository_record
 from liftlock.oci.reference import RepositoryName
-
-_BEGINS: Final = frozenset({Naming.CREATED, Naming.MOVED_IN})
 
 
 class Interval(NamedTuple):
@@ -126,7 +124,7 @@ def digest_at(txn: ReadTxn, repository: int, tag: str, event: int) -> bytes | No
     """Return where a tag was once `event` had happened, from the history alone."""
     while True:
         for number in history.iter_tag_events(txn, repository, tag, before=event + 1):
-            return history.find_items(txn, repository, tag, (number,))[0].record.new
+            return history.get_item(txn, repository, tag, number).record.new
         # It may have begun as a copy of another, as that was before.
         born = repository_record(txn, repository).born
         items = history.iter_whole_items(txn, repository, born)
@@ -150,7 +148,7 @@ def _intervals(log: Iterable[tuple[int, NamingRecord]]) -> list[Interval]:
         # Where one took the name from another in the same event, only that is logged.
         if intervals and intervals[-1].end is None:
             intervals[-1] = intervals[-1]._replace(end=event)
-        if record.naming in _BEGINS:
+        if record.naming in BEGINS:
             intervals.append(Interval(record.id, event, None))
     return intervals
 

@@ -28,6 +28,7 @@ from liftlock.metadata.records import (
     RegistryRecord,
     RepositoryRecord,
     decoded,
+    required,
 )
 from liftlock.oci.reference import RepositoryName
 
@@ -158,19 +159,25 @@ def iter_below(txn: ReadTxn, registry: int, path: str) -> Iterator[str]:
 
 
 def registry_record(txn: ReadTxn, number: int) -> RegistryRecord:
-    """Return the row of a registry, also of a dead one."""
+    """Return the row of a registry that some row names, also of a dead one.
+
+    Raises:
+        RecordCorrupt: it is damaged, or missing.
+    """
     key = keys.id_key(number)
     value = txn.get(Table.REGISTRIES, key)
-    assert value is not None, f"registry {number} is named, but is not there"
-    return decoded(RegistryRecord.decode, Table.REGISTRIES, key, value)
+    return required(RegistryRecord.decode, Table.REGISTRIES, key, value)
 
 
 def repository_record(txn: ReadTxn, number: int) -> RepositoryRecord:
-    """Return the row of a repository, also of a dead one."""
+    """Return the row of a repository that some row names, also of a dead one.
+
+    Raises:
+        RecordCorrupt: it is damaged, or missing.
+    """
     key = keys.id_key(number)
     value = txn.get(Table.REPOSITORIES, key)
-    assert value is not None, f"repository {number} is named, but is not there"
-    return decoded(RepositoryRecord.decode, Table.REPOSITORIES, key, value)
+    return required(RepositoryRecord.decode, Table.REPOSITORIES, key, value)
 
 
 def is_reachable(txn: ReadTxn, number: int, record: RepositoryRecord) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Final
 
-from liftlock.check.scan import error, in_batches, naming_no_event, readable
+from liftlock.check.scan import all_readable, error, in_batches, naming_no_event, readable
 from liftlock.metadata import keys
 from liftlock.metadata.contract import (
     NO_COUNTS,
@@ -17,11 +18,11 @@ from liftlock.metadata.contract import (
     added,
 )
 from liftlock.metadata.records import (
+    BEGINS,
     AnswerRecord,
     CountsRecord,
     DeadRecord,
     IdRecord,
-    Naming,
     NamingRecord,
     RegistryRecord,
     RepositoryLogRecord,
@@ -29,7 +30,11 @@ from liftlock.metadata.records import (
 )
 from liftlock.model import Finding
 
-_BEGINS = frozenset({Naming.CREATED, Naming.MOVED_IN})
+_READABLE: Final[Mapping[Table, Callable[[bytes], object]]] = {
+    Table.DEAD: DeadRecord.decode,
+    Table.IDEMPOTENCY: AnswerRecord.decode,
+}
+"""Tables of which no more is asked here than that their rows can be read."""
 
 
 def check_names(store: MetadataStore) -> Iterator[Finding]:
@@ -43,8 +48,8 @@ def check_names(store: MetadataStore) -> Iterator[Finding]:
         said="a repository's log names it",
     )
     yield from in_batches(store, Table.REPOSITORY_LOG, wholes)
-    yield from in_batches(store, Table.DEAD, _dead)
-    yield from in_batches(store, Table.IDEMPOTENCY, _answers)
+    for table, decode in _READABLE.items():
+        yield from in_batches(store, table, partial(all_readable, decode=decode, table=table))
     yield from store.read(_sums)
 
 
@@ -64,7 +69,7 @@ def _names(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
             None,
         )
         logged = latest and readable(NamingRecord.decode, Table.NAMES_LOG, latest, findings)
-        if not logged or logged.id != record.id or logged.naming not in _BEGINS:
+        if not logged or logged.id != record.id or logged.naming not in BEGINS:
             findings.append(
                 error("name-is-logged", name, f"the log does not say that id {record.id} bears it")
             )
@@ -101,7 +106,7 @@ def _log(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
         registry, name = keys.split_name(row[0])
         if registry != keys.NO_REGISTRY and _is_dead(txn, registry):
             continue
-        if record.naming in _BEGINS and _is_last(txn, row[0]):
+        if record.naming in BEGINS and _is_last(txn, row[0]):
             value = txn.get(Table.NAMES, keys.name_key(registry, name))
             if value is None:
                 findings.append(error("name-is-there", name, f"id {record.id} bears it no more"))
@@ -116,34 +121,23 @@ def _is_dead(txn: ReadTxn, number: int) -> bool:
     value = txn.get(Table.REGISTRIES, key)
     if value is None:
         return False
-    return not _is_named(txn, RegistryRecord.decode(value[:-4]).name, number)
+    # What is damaged is found where its own table is checked.
+    record = readable(RegistryRecord.decode, Table.REGISTRIES, (key, value), [])
+    return record is not None and not _is_named(txn, record.name, number)
 
 
 def _is_named(txn: ReadTxn, name: str, number: int) -> bool:
     """Tell whether a registry's name leads to it, and not to one that came later."""
     key = keys.name_key(keys.NO_REGISTRY, name)
     value = txn.get(Table.NAMES, key)
-    return value is not None and IdRecord.decode(value[:-4]).id == number
+    record = readable(IdRecord.decode, Table.NAMES, (key, value), []) if value else None
+    return record is not None and record.id == number
 
 
 def _is_last(txn: ReadTxn, key: bytes) -> bool:
     """Tell whether nothing has happened to a name since."""
     prefix = key[: -keys.ID_BYTES]
     return next(txn.scan(Table.NAMES_LOG, prefix, after=key, limit=1), None) is None
-
-
-def _answers(txn: ReadTxn, rows: list[Row]) -> list[Finding]:  # noqa: ARG001 - as `in_batches` calls it
-    findings: list[Finding] = []
-    for row in rows:
-        readable(AnswerRecord.decode, Table.IDEMPOTENCY, row, findings)
-    return findings
-
-
-def _dead(txn: ReadTxn, rows: list[Row]) -> list[Finding]:  # noqa: ARG001 - as `in_batches` calls it
-    findings: list[Finding] = []
-    for row in rows:
-        readable(DeadRecord.decode, Table.DEAD, row, findings)
-    return findings
 
 
 def _sums(txn: ReadTxn) -> list[Finding]:

@@ -22,7 +22,6 @@ from liftlock.metadata.records import (
     LinkRecord,
     RepositoryRecord,
     TagRecord,
-    decoded,
 )
 from liftlock.model import CheckStep, Finding
 from liftlock.oci import manifest as manifests
@@ -76,8 +75,10 @@ class _Repository:
 
     def is_going(self, row: bytes) -> bool:
         """Tell whether it is being swept: then its rows need not add up."""
-        dead = self.txn.get(Table.DEAD, row)
-        return dead is not None and decoded(DeadRecord.decode, Table.DEAD, row, dead).is_going
+        value = self.txn.get(Table.DEAD, row)
+        # What is damaged is found where the dead list is checked.
+        dead = readable(DeadRecord.decode, Table.DEAD, (row, value), []) if value else None
+        return dead is not None and dead.is_going
 
     def fault(self, rule: str, detail: str) -> None:
         self.findings.append(error(rule, f"repository {self.number} ({self.name})", detail))

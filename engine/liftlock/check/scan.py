@@ -62,6 +62,16 @@ def readable(
         return None
 
 
+def all_readable(
+    _: ReadTxn, rows: list[Row], decode: Callable[[bytes], object], table: Table
+) -> list[Finding]:
+    """Return which rows cannot be read."""
+    findings: list[Finding] = []
+    for row in rows:
+        readable(decode, table, row, findings)
+    return findings
+
+
 def naming_no_event(
     txn: ReadTxn,
     rows: list[Row],

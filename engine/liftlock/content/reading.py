@@ -22,8 +22,7 @@ def get_manifest(txn: ReadTxn, reference: Reference) -> ManifestContent:
     """
     repository = names.get_id(txn, reference.name)
     digest, link = links.find_manifest(txn, repository, reference)
-    (body,) = links.find_bodies(txn, (digest,))
-    assert body is not None, "a manifest link has a record"
+    (body,) = links.get_bodies(txn, (digest,))
     return ManifestContent(Digest(digest), link.media_type, body)
 
 
@@ -35,9 +34,7 @@ def find_blob(txn: ReadTxn, name: RepositoryName, digest: Digest) -> BlobRecord:
     """
     repository = names.get_id(txn, name)
     if links.grants(txn, repository, keys.BLOB, digest.key):
-        (record,) = links.find_blobs(txn, (digest.key,))
-        assert record is not None, "a link that grants has a record"
-        return record
+        return links.get_blob(txn, digest.key)
     raise BlobUnknown(str(name), str(digest))
 
 

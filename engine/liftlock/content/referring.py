@@ -75,8 +75,7 @@ def _tagged_places(txn: ReadTxn, repository: int, subject: bytes, most: int) -> 
     entries = _tagged(txn, repository, subject)[:most]
     linked = links.find_linked(txn, repository, entries)
     there = [entry for entry in entries if entry in linked and entry != subject]
-    for entry, body in zip(there, links.find_bodies(txn, there), strict=True):
-        assert body is not None, "a manifest link has a record"
+    for entry, body in zip(there, links.get_bodies(txn, there), strict=True):
         edges = manifests.decode_edges(body)
         if edges.subject is None or edges.subject == subject:
             yield links.type_hash(edges.artifact_type) + entry
@@ -89,20 +88,18 @@ def _tagged(txn: ReadTxn, repository: int, subject: bytes) -> Sequence[bytes]:
     if tag is None or link is None or link.media_type not in mediatype.INDEXES:
         return ()
     try:
-        (body,) = links.find_bodies(txn, (tag.digest,))
-        return manifests.decode_edges(body).children if body is not None else ()
+        (body,) = links.get_bodies(txn, (tag.digest,))
+        return manifests.decode_edges(body).children
     except (RecordCorrupt, ManifestInvalid):  # `check` tells; the others are listed all the same
         return ()
 
 
 def _described(txn: ReadTxn, repository: int, places: Sequence[bytes]) -> list[Referrer]:
     digests = [place[links.TYPE_BYTES :] for place in places]
-    found_links = links.find_links(txn, repository, digests)
-    bodies = links.find_bodies(txn, digests)
+    found_links = links.get_links(txn, repository, digests)
+    bodies = links.get_bodies(txn, digests)
     described = []
     for place, digest, link, body in zip(places, digests, found_links, bodies, strict=True):
-        assert link is not None, "a referrers row has a link"
-        assert body is not None, "a manifest link has a record"
         manifest = manifests.decode(body, link.media_type)
         described.append(
             Referrer(

@@ -16,6 +16,7 @@ from liftlock.metadata.records import (
     Role,
     RoleRecord,
     decoded,
+    required,
 )
 
 NUMBER_MAX: Final = 2**63 - 1
@@ -39,11 +40,14 @@ class Item(NamedTuple):
 
 
 def get_event(txn: ReadTxn, number: int) -> Event:
-    """Return an event that some row names."""
+    """Return an event that some row names.
+
+    Raises:
+        RecordCorrupt: it is damaged, or missing.
+    """
     key = keys.id_key(number)
     value = txn.get(Table.EVENTS, key)
-    assert value is not None, f"event {number} is named, but is not there"
-    return Event(number, decoded(EventRecord.decode, Table.EVENTS, key, value))
+    return Event(number, required(EventRecord.decode, Table.EVENTS, key, value))
 
 
 def find_promotion(txn: ReadTxn, number: int) -> Event | None:
@@ -68,6 +72,17 @@ def find_items(txn: ReadTxn, repository: int, tag: str, events: Sequence[int]) -
     item_keys = [keys.item_key(event, repository, tag, b"") for event in events]
     rows = zip(item_keys, txn.get_many(Table.ITEMS, item_keys), strict=True)
     return [_item((key, value)) for key, value in rows if value is not None]
+
+
+def get_item(txn: ReadTxn, repository: int, tag: str, event: int) -> Item:
+    """Return the item of a tag in an event of its history.
+
+    Raises:
+        RecordCorrupt: it is damaged, or missing.
+    """
+    key = keys.item_key(event, repository, tag, b"")
+    record = required(ItemRecord.decode, Table.ITEMS, key, txn.get(Table.ITEMS, key))
+    return Item(event, repository, tag, record)
 
 
 def latest_of_tag(txn: ReadTxn, repository: int, tag: str) -> int | None:

@@ -44,14 +44,12 @@ from liftlock.links.manifests import (
 )
 from liftlock.links.reading import (
     Presence,
-    find_blobs,
-    find_bodies,
     find_link,
     find_linked,
     find_links,
-    find_sizes,
     find_tag,
     find_tags,
+    get_links,
     grants,
     held_at,
     iter_linked,
@@ -66,6 +64,7 @@ from liftlock.links.reading import (
 )
 from liftlock.links.resolving import find_manifest
 from liftlock.links.sparse import awaited, fill_in, iter_absent, sparse_among
+from liftlock.links.stored import find_blobs, find_bodies, find_sizes, get_blob, get_bodies
 from liftlock.links.tags import ONE_TAG, put_tag, remove_tag
 
 __all__ = [
@@ -94,6 +93,9 @@ __all__ = [
     "find_tag",
     "find_tags",
     "gain_blob",
+    "get_blob",
+    "get_bodies",
+    "get_links",
     "granted_in",
     "grants",
     "held_at",

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from liftlock.metadata import codec, keys
+from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import (
-    BlobRecord,
     HoldRecord,
     LinkRecord,
-    ManifestRecord,
     TagRecord,
-    blob_size,
     decoded,
     decoded_all,
+    required,
 )
 
 
@@ -68,6 +66,20 @@ def find_links(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[
     return decoded_all(LinkRecord.decode, Table.LINKS, rows, txn.get_many(Table.LINKS, rows))
 
 
+def get_links(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[LinkRecord]:
+    """Return a repository's links to manifests that other rows say are linked.
+
+    Raises:
+        RecordCorrupt: some are damaged, or missing.
+    """
+    rows = [keys.link_key(repository, digest) for digest in digests]
+    values = txn.get_many(Table.LINKS, rows)
+    return [
+        required(LinkRecord.decode, Table.LINKS, key, value)
+        for key, value in zip(rows, values, strict=True)
+    ]
+
+
 def find_linked(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> set[bytes]:
     """Return those of some manifests that a repository has."""
     if not digests:
@@ -99,32 +111,6 @@ def iter_loose_blobs(txn: ReadTxn, repository: int) -> Iterator[bytes]:
         loose = digest if grant == keys.GRANTS and holder == keys.BY_HOLD else None
     if loose is not None:
         yield loose
-
-
-def find_bodies(txn: ReadTxn, digests: Sequence[bytes]) -> list[bytes | None]:
-    """Return manifests' bytes, or None each. Access is the caller's question: see `find_links`."""
-    return [
-        None if value is None else _body(digest, value)
-        for digest, value in zip(digests, txn.get_many(Table.MANIFESTS, digests), strict=True)
-    ]
-
-
-def find_blobs(txn: ReadTxn, digests: Sequence[bytes]) -> list[BlobRecord | None]:
-    """Return the records of blobs, or None each. Access is the caller's question: `grants`."""
-    values = txn.get_many(Table.BLOBS, digests)
-    return decoded_all(BlobRecord.decode, Table.BLOBS, digests, values)
-
-
-def find_sizes(txn: ReadTxn, digests: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the sizes of those blobs that have a record."""
-    if not digests:
-        return {}
-    values = txn.get_many(Table.BLOBS, digests)
-    return {
-        digest: decoded(blob_size, Table.BLOBS, digest, value)
-        for digest, value in zip(digests, values, strict=True)
-        if value is not None
-    }
 
 
 def grants(txn: ReadTxn, repository: int, kind: bytes, digest: bytes) -> bool:
@@ -216,11 +202,3 @@ def _holders(
         [key[len(prefix) :] for key, _ in rows]
         for prefix, rows in zip(prefixes, found, strict=True)
     ]
-
-
-def _body(digest: bytes, value: bytes) -> bytes:
-    def unpacked(row: bytes) -> bytes:
-        record = ManifestRecord.decode(row)
-        return codec.unpack(record.encoding, record.packed, record.size)
-
-    return decoded(unpacked, Table.MANIFESTS, digest, value)

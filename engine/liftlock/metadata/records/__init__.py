@@ -7,7 +7,7 @@ value contains that id: so a repository is copied by copying its rows to another
 
 from __future__ import annotations
 
-from liftlock.metadata.records.acts import WHOLE, Action, Kind, Naming, Role
+from liftlock.metadata.records.acts import BEGINS, WHOLE, Action, Kind, Naming, Role
 from liftlock.metadata.records.content import (
     BareRecord,
     BlobRecord,
@@ -35,10 +35,11 @@ from liftlock.metadata.records.past import (
     RoleRecord,
     SealRecord,
 )
-from liftlock.metadata.records.rows import decoded, decoded_all, protect
+from liftlock.metadata.records.rows import decoded, decoded_all, protect, required
 from liftlock.metadata.records.settings import decode_settings, encode_settings
 
 __all__ = [
+    "BEGINS",
     "WHOLE",
     "Action",
     "AnswerRecord",
@@ -70,4 +71,5 @@ __all__ = [
     "decoded_all",
     "encode_settings",
     "protect",
+    "required",
 ]

@@ -69,6 +69,10 @@ class Naming(IntEnum):
     """Only in `repository_log`: the name stayed, and a copy was made under another."""
 
 
+BEGINS: Final = frozenset({Naming.CREATED, Naming.MOVED_IN})
+"""After these an id bears the name, until something else happens to that."""
+
+
 class Role(IntEnum):
     """How an event concerns a repository."""
 

@@ -35,6 +35,17 @@ def decoded(decode: Callable[[bytes], R], table: Table, key: bytes, value: bytes
         raise RecordCorrupt(table, key, str(error)) from error
 
 
+def required(decode: Callable[[bytes], R], table: Table, key: bytes, value: bytes | None) -> R:
+    """Return `decoded` of a row that another one names.
+
+    Raises:
+        RecordCorrupt: as `decoded`; also if the row is missing.
+    """
+    if value is None:
+        raise RecordCorrupt(table, key, "it is missing, and another row names it")
+    return decoded(decode, table, key, value)
+
+
 def decoded_all(
     decode: Callable[[bytes], R],
     table: Table,

@@ -46,7 +46,7 @@ def settle_attachments(
             compared.append(tag)
     violations: dict[str, LiftlockError] = {}
     sides = [digest for tag in compared for digest in (target[tag], source[tag])]
-    entries = dict(zip(sides, map(_entries, links.find_bodies(txn, sides)), strict=True))
+    entries = dict(zip(sides, map(_entries, links.get_bodies(txn, sides)), strict=True))
     for tag in compared:
         our_entries, their_entries = entries[target[tag]], entries[source[tag]]
         if their_entries <= our_entries:
@@ -59,13 +59,12 @@ def settle_attachments(
     return wanted, violations
 
 
-def _entries(body: bytes | None) -> Counter[Hashable]:
+def _entries(body: bytes) -> Counter[Hashable]:
     """Count what an attachment manifest lists: an index's children, or an image's layers.
 
     With their annotations: the layer of a cosign signature is what was signed, the same for every
     key; the signature is in the annotations.
     """
-    assert body is not None, "a manifest link has a record"
     manifest = manifests.decode(body, "")
     # The config of a cosign image lists its layers' diff ids, so it differs whenever they do. An
     # index and an image have nothing to do with each other, even where one of them is empty.

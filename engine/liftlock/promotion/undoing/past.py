@@ -58,7 +58,7 @@ def vouched_by(txn: ReadTxn, item: Item) -> int | None:
     for number in history.iter_tag_events(txn, item.repository, item.tag):
         if number <= item.event:
             return None
-        (later,) = history.find_items(txn, item.repository, item.tag, (number,))
+        later = history.get_item(txn, item.repository, item.tag, number)
         side = later.record.other
         if later.record.action is Action.KEPT and side is not None:
             move = history.get_event(txn, number).record.promotion

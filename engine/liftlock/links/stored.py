@@ -1,0 +1,72 @@
+"""Manifests and blobs themselves, whoever has them: access is the caller's question.
+
+`find_…` gives None for what is not there; `get_…` is for what other rows say is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftlock.metadata import codec
+from liftlock.metadata.contract import ReadTxn, Table
+from liftlock.metadata.records import (
+    BlobRecord,
+    ManifestRecord,
+    blob_size,
+    decoded,
+    decoded_all,
+    required,
+)
+
+
+def find_bodies(txn: ReadTxn, digests: Sequence[bytes]) -> list[bytes | None]:
+    """Return manifests' bytes, or None each. Access is the caller's question: see `find_links`."""
+    return [
+        None if value is None else _body(digest, value)
+        for digest, value in zip(digests, txn.get_many(Table.MANIFESTS, digests), strict=True)
+    ]
+
+
+def get_bodies(txn: ReadTxn, digests: Sequence[bytes]) -> list[bytes]:
+    """Return the bytes of manifests that are linked.
+
+    Raises:
+        RecordCorrupt: some are damaged, or missing.
+    """
+    values = txn.get_many(Table.MANIFESTS, digests)
+    return [_body(digest, value) for digest, value in zip(digests, values, strict=True)]
+
+
+def get_blob(txn: ReadTxn, digest: bytes) -> BlobRecord:
+    """Return the record of a blob that some repository has.
+
+    Raises:
+        RecordCorrupt: it is damaged, or missing.
+    """
+    return required(BlobRecord.decode, Table.BLOBS, digest, txn.get(Table.BLOBS, digest))
+
+
+def find_blobs(txn: ReadTxn, digests: Sequence[bytes]) -> list[BlobRecord | None]:
+    """Return the records of blobs, or None each. Access is the caller's question: `grants`."""
+    values = txn.get_many(Table.BLOBS, digests)
+    return decoded_all(BlobRecord.decode, Table.BLOBS, digests, values)
+
+
+def find_sizes(txn: ReadTxn, digests: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the sizes of those blobs that have a record."""
+    if not digests:
+        return {}
+    values = txn.get_many(Table.BLOBS, digests)
+    return {
+        digest: decoded(blob_size, Table.BLOBS, digest, value)
+        for digest, value in zip(digests, values, strict=True)
+        if value is not None
+    }
+
+
+def _body(digest: bytes, value: bytes | None) -> bytes:
+    def unpacked(row: bytes) -> bytes:
+        record = ManifestRecord.decode(row)
+        return codec.unpack(record.encoding, record.packed, record.size)
+
+    return required(unpacked, Table.MANIFESTS, digest, value)
