@@ -189,7 +189,47 @@ def test_names_log_is_found_under_its_bearer(damage: Damage) -> None:
     event = damage.last_event()
     key = keys.names_log_key(damage.id_of("test"), "gone", event)
     damage.put(Table.NAMES_LOG, key, NamingRecord(10**6, Naming.DELETED).encode())
-    assert rules(damage) == {"item-is-found"}
+    assert rules(damage) == {"item-is-found", "log-has-bearer", "logs-agree"}
+
+
+@pytest.mark.parametrize("table", [Table.REGISTRIES, Table.REPOSITORIES])
+def test_log_has_bearer(damage: Damage, table: Table) -> None:
+    """What is deleted keeps its row: its history is found by it."""
+    with damage.sealed():
+        damage.engine.create_registry("gone", by="me")
+        upload(damage.engine, RepositoryName("gone", "app"), b"gone")
+        number = damage.id_of("gone")
+        number = number if table is Table.REGISTRIES else damage.id_of("app", number)
+        damage.engine.delete_repository(RepositoryName("gone", "app"), by="me")
+    damage.delete_registry("gone")
+    assert findings(damage) == []
+    damage.delete(table, keys.id_key(number))
+    assert rules(damage) == {"log-has-bearer"}
+
+
+def test_logs_agree_on_what_a_repository_was_called(damage: Damage) -> None:
+    (row,) = damage.rows(Table.REPOSITORY_LOG, keys.id_key(damage.dev))
+    damage.delete(Table.REPOSITORY_LOG, row[0])
+    assert rules(damage) == {"logs-agree"}
+
+
+@pytest.mark.parametrize("is_anothers", [False, True])
+def test_logs_agree_on_who_bore_a_name(damage: Damage, *, is_anothers: bool) -> None:
+    with damage.sealed():
+        damage.engine.delete_repository(DEV, by="me")
+    first, _ = damage.rows(Table.NAMES_LOG, keys.names_log_prefix(damage.id_of("dev"), "app"))
+    damage.delete(Table.NAMES_LOG, first[0])
+    if is_anothers:
+        damage.put(Table.NAMES_LOG, first[0], NamingRecord(damage.prod, Naming.CREATED).encode())
+    assert rules(damage) == {"logs-agree"} | ({"item-is-found"} if is_anothers else set())
+
+
+def test_dead_is_listed(damage: Damage) -> None:
+    with damage.sealed():
+        damage.engine.delete_repository(DEV, by="me")
+    assert findings(damage) == []
+    damage.delete(Table.DEAD, keys.id_key(damage.dev))
+    assert rules(damage) == {"dead-is-listed"}
 
 
 def test_name_is_there(damage: Damage) -> None:
