@@ -36,6 +36,23 @@ any_template = st.sampled_from([None, None, "{tag}-x", "now"])
 any_sequel = st.sampled_from(["", "again", "undo"])
 
 
+class Terms(NamedTuple):
+    """How something is promoted, and what is done next."""
+
+    mode: Mode
+    side: Side | None
+    purge: bool
+    sparse: bool
+    then: str
+
+    def request(self, *items: RequestItem) -> PromotionRequest:
+        is_purge = self.purge and self.mode is Mode.MOVE
+        return PromotionRequest(items, self.mode, self.side, is_purge, self.sparse)
+
+
+any_terms = st.builds(Terms, any_mode, any_side, st.booleans(), st.booleans(), any_sequel)
+
+
 class Draw(NamedTuple):
     """What an item is made of, once it is known what there is."""
 
@@ -73,11 +90,7 @@ class Promoting(Pushing):
         registry=any_registry,
         path=any_path,
         tag=st.sampled_from([None, None, *TAGS]),
-        mode=any_mode,
-        side=any_side,
-        purge=st.booleans(),
-        sparse=st.booleans(),
-        then=any_sequel,
+        terms=any_terms,
     )
     def promote_tag(
         self,
@@ -85,18 +98,12 @@ class Promoting(Pushing):
         registry: str,
         path: str | None,
         tag: str | None,
-        mode: Mode,
-        side: Side | None,
-        then: str,
-        *,
-        purge: bool,
-        sparse: bool,
+        terms: Terms,
     ) -> None:
         name, source_tag = pick(self.model.tagged(), which)
         source = Selection(name.registry, name.repository, tag=source_tag)
         item = RequestItem(source, Target(registry, path, tag))
-        is_purge = purge and mode is Mode.MOVE
-        self.promote(PromotionRequest((item,), mode, side, is_purge, sparse), then)
+        self.promote(terms.request(item), terms.then)
 
     @precondition(lambda self: self.model.linked())
     @rule(
@@ -144,11 +151,7 @@ class Promoting(Pushing):
         path=any_path,
         tags=any_glob | any_tags,
         retag=any_template,
-        mode=any_mode,
-        side=any_side,
-        purge=st.booleans(),
-        sparse=st.booleans(),
-        then=any_sequel,
+        terms=any_terms,
     )
     def promote_tags(
         self,
@@ -157,61 +160,37 @@ class Promoting(Pushing):
         path: str | None,
         tags: str | tuple[str, ...],
         retag: str | None,
-        mode: Mode,
-        side: Side | None,
-        then: str,
-        *,
-        purge: bool,
-        sparse: bool,
+        terms: Terms,
     ) -> None:
         item = self.item(Draw("some", which, registry, path, None, tags, retag))
-        is_purge = purge and mode is Mode.MOVE
-        self.promote(PromotionRequest((item,), mode, side, is_purge, sparse), then)
+        self.promote(terms.request(item), terms.then)
 
     @precondition(lambda self: self.model.existing())
     @rule(
         which=any_number,
         registry=any_registry,
         path=any_path,
-        mode=any_mode,
-        side=any_side,
-        purge=st.booleans(),
-        sparse=st.booleans(),
-        then=any_sequel,
+        terms=any_terms,
     )
     def promote_whole(
         self,
         which: int,
         registry: str,
         path: str | None,
-        mode: Mode,
-        side: Side | None,
-        then: str,
-        *,
-        purge: bool,
-        sparse: bool,
+        terms: Terms,
     ) -> None:
         item = self.item(Draw("whole", which, registry, path, None, "*", None))
-        is_purge = purge and mode is Mode.MOVE
-        self.promote(PromotionRequest((item,), mode, side, is_purge, sparse), then)
+        self.promote(terms.request(item), terms.then)
 
     @precondition(lambda self: self.model.existing())
-    @rule(
-        draws=st.lists(any_item, min_size=1, max_size=3),
-        mode=any_mode,
-        side=any_side,
-        sparse=st.booleans(),
-        then=any_sequel,
-    )
-    def promote_set(
-        self, draws: list[Draw], mode: Mode, side: Side | None, then: str, *, sparse: bool
-    ) -> None:
-        items = tuple(self.item(draw) for draw in draws)
-        self.promote(PromotionRequest(items, mode, side, allow_sparse=sparse), then)
+    @rule(draws=st.lists(any_item, min_size=1, max_size=3), terms=any_terms)
+    def promote_set(self, draws: list[Draw], terms: Terms) -> None:
+        request = terms._replace(purge=False).request(*map(self.item, draws))
+        self.promote(request, terms.then)
 
     @precondition(lambda self: self.model.tagged())
-    @rule(one=any_number, other=any_number, mode=any_mode, then=any_sequel, sparse=st.booleans())
-    def swap(self, one: int, other: int, mode: Mode, then: str, *, sparse: bool) -> None:
+    @rule(one=any_number, other=any_number, terms=any_terms)
+    def swap(self, one: int, other: int, terms: Terms) -> None:
         """Each is judged against what was before, so two tags can change places."""
         tagged = self.model.tagged()
         (name, tag), (other_name, other_tag) = pick(tagged, one), pick(tagged, other)
@@ -225,7 +204,8 @@ class Promoting(Pushing):
                 Target(name.registry, name.repository, tag),
             ),
         )
-        self.promote(PromotionRequest(items, mode, allow_sparse=sparse), then)
+        request = terms._replace(side=None, purge=False).request(*items)
+        self.promote(request, terms.then)
 
     def item(self, draw: Draw) -> RequestItem:
         """Make an item about something that is there; what is not, the rules for errors try."""

@@ -13,6 +13,7 @@ from liftlock.engine import Engine
 from liftlock.metadata.contract import MetadataStore
 from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.metadata.memory import MemoryMetadataStore
+from liftlock.model import SettingsChange
 from liftlock.testing.clock import FakeClock
 
 REGISTRIES = ("dev", "test", "prod")
@@ -74,3 +75,13 @@ def sets(
             engine.create_registry(registry, by="tests")
         yield engine
         assert list(engine.check(content=True)) == []
+
+
+@pytest.fixture
+def allow_sparse(request: pytest.FixtureRequest) -> None:
+    """dev and prod allow sparse manifests; test does not."""
+    for name in ("sets", "engine"):
+        if name in request.fixturenames:
+            for registry in ("dev", "prod"):
+                engine = request.getfixturevalue(name)
+                engine.update_registry(registry, SettingsChange(allow_sparse=True), by="tests")

@@ -7,6 +7,7 @@ assert tags_of(engine, "prod/app") == {"1": app.digest}
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -58,6 +59,14 @@ def promote(engine: Engine, *items: RequestItem, **options: Any) -> Promotion:  
 def move(engine: Engine, *items: RequestItem, **options: Any) -> Promotion:  # noqa: ANN401 - as `promote`
     """Promote items as a set, by moving."""
     return promote(engine, *items, mode=Mode.MOVE, **options)
+
+
+def submit_all(
+    engine: Engine, requests: Iterable[PromotionRequest]
+) -> list[Promotion | BaseException]:
+    """Submit requests, to be promoted together; return for each what came of it."""
+    futures = [engine.submit_promotion(request, by="me") for request in requests]
+    return [future.exception() or future.result() for future in futures]
 
 
 def tags_of(engine: Engine, name: str) -> dict[str, Digest]:
