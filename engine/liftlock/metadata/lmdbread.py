@@ -104,6 +104,7 @@ class LmdbReadTxn:
 
     def count_rows(self, table: Table, prefix: bytes) -> int:
         """Count the rows of a prefix: see `ReadTxn.count_rows`."""
+        self._settle(table)
         with self._txn.cursor(self._tables[table]) as cursor:
             if not cursor.set_range(prefix):
                 return 0
