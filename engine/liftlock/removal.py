@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 from liftlock import history, names, naming, registries
 from liftlock.config import Limits
@@ -18,6 +17,7 @@ from liftlock.history import Act
 from liftlock.metadata import keys
 from liftlock.metadata.contract import (
     NO_COUNTS,
+    OF_A_REPOSITORY,
     ONE_REGISTRY,
     Instant,
     MetadataStore,
@@ -37,14 +37,6 @@ from liftlock.metadata.records import (
     protect,
 )
 from liftlock.oci.reference import RepositoryName
-
-_SWEPT_TABLES: Final = (
-    Table.TAGS,
-    Table.LINKS,
-    Table.HOLDERS,
-    Table.REFERRERS,
-    Table.SPARSE,
-)
 
 
 def delete_repository(txn: WriteTxn, name: RepositoryName, act: Act) -> None:
@@ -126,7 +118,7 @@ def _sweep_some(txn: WriteTxn, number: int, limits: Limits) -> int:
         return _sweep_registry(txn, number, dead)
     if not dead.is_going:
         _begin(txn, number, dead)
-    for table in _SWEPT_TABLES:
+    for table in OF_A_REPOSITORY:
         rows = [row for row, _ in txn.scan(table, key, limit=limits.sweep_rows_max)]
         if rows:
             txn.delete_many(table, rows)

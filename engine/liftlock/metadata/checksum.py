@@ -11,19 +11,9 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
-from liftlock.metadata.contract import Table
+from liftlock.metadata.contract import OF_A_REPOSITORY, Table
 
-SCOPED: Final = frozenset(
-    {
-        Table.TAGS,
-        Table.LINKS,
-        Table.HOLDERS,
-        Table.REFERRERS,
-        Table.SPARSE,
-        Table.TAG_HISTORY,
-        Table.REPOSITORY_HISTORY,
-    }
-)
+SCOPED: Final = frozenset({*OF_A_REPOSITORY, Table.TAG_HISTORY, Table.REPOSITORY_HISTORY})
 """Tables whose keys begin with a repository id that the checksum leaves out."""
 
 COVERED: Final = {

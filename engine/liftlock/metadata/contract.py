@@ -76,6 +76,16 @@ REMEMBERED: Final = frozenset({Table.NAMES, Table.REGISTRIES, Table.REPOSITORIES
 """Tables of which `ReadTxn.memo` may remember something."""
 
 
+OF_A_REPOSITORY: Final = (
+    Table.TAGS,
+    Table.LINKS,
+    Table.HOLDERS,
+    Table.REFERRERS,
+    Table.SPARSE,
+)
+"""What a repository has: copied with it, swept with it. Its history stays with its id."""
+
+
 class Numbered(StrEnum):
     """What is numbered from 1 up; numbers may have gaps, and are never used twice."""
 

@@ -12,7 +12,7 @@ from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.history import Act, Closed
 from liftlock.metadata import keys
-from liftlock.metadata.contract import Instant, Numbered, ReadTxn, WriteTxn
+from liftlock.metadata.contract import OF_A_REPOSITORY, Instant, Numbered, ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import FoundRepository
 from liftlock.model import Promotion
@@ -24,7 +24,6 @@ from liftlock.promotion.applying.writing import Writing
 from liftlock.promotion.deciding import refuse
 from liftlock.promotion.drafting import NOT_YET
 from liftlock.promotion.planning.parts import iter_parts
-from liftlock.promotion.planning.wholes import COPIED_TABLES
 from liftlock.promotion.values import Plan, Route, Way
 
 _OPEN: Final = Closed(0, b"", 0, 0)
@@ -169,7 +168,7 @@ def _again(txn: ReadTxn, repository: FoundRepository) -> FoundRepository:
 
 
 def _copy_rows(txn: WriteTxn, source: int, target: int) -> None:
-    for table in COPIED_TABLES:
+    for table in OF_A_REPOSITORY:
         txn.copy_range(table, keys.id_key(source), keys.id_key(target))
 
 

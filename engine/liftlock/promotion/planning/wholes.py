@@ -9,24 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final
 
 from liftlock import links
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError, PromotionInvalid
 from liftlock.metadata import keys
-from liftlock.metadata.contract import ReadTxn, Table
+from liftlock.metadata.contract import OF_A_REPOSITORY, ReadTxn
 from liftlock.metadata.records import FoundRepository
 from liftlock.promotion.values import Pair, Route, Way, Whole
-
-COPIED_TABLES: Final = (
-    Table.TAGS,
-    Table.LINKS,
-    Table.HOLDERS,
-    Table.REFERRERS,
-    Table.SPARSE,
-)
-"""What makes a repository; its history stays with the id."""
 
 
 def choose_ways(
@@ -69,7 +59,7 @@ def without_repeats(wholes: Iterable[Whole]) -> list[Whole]:
 def copied_rows(txn: ReadTxn, whole: Whole) -> int:
     """Return how many rows a copy takes."""
     prefix = keys.id_key(whole.source.id)
-    return sum(txn.count_rows(table, prefix) for table in COPIED_TABLES)
+    return sum(txn.count_rows(table, prefix) for table in OF_A_REPOSITORY)
 
 
 def merging_route(txn: ReadTxn, whole: Whole, limits: Limits) -> Route:
