@@ -149,13 +149,13 @@ def iter_repositories(txn: ReadTxn, registry: int, after: str = "") -> Iterator[
     """Stream names and ids of a registry's repositories beyond `after`, by name."""
     start = keys.name_key(registry, after) if after else None
     for key, value in txn.scan(Table.NAMES, keys.id_key(registry), after=start):
-        yield key[8:].decode(), decoded(IdRecord.decode, Table.NAMES, key, value).id
+        yield keys.behind_id(key).decode(), decoded(IdRecord.decode, Table.NAMES, key, value).id
 
 
 def iter_below(txn: ReadTxn, registry: int, path: str) -> Iterator[str]:
     """Stream the names of a registry's repositories that begin with `path`, in byte order."""
     for key, _ in txn.scan(Table.NAMES, keys.name_key(registry, path)):
-        yield key[8:].decode()
+        yield keys.behind_id(key).decode()
 
 
 def registry_record(txn: ReadTxn, number: int) -> RegistryRecord:

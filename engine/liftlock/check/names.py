@@ -55,7 +55,7 @@ def _names(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
         record = readable(IdRecord.decode, Table.NAMES, row, findings)
         if record is None:
             continue
-        registry, name = keys.first_id(row[0]), row[0][8:].decode()
+        registry, name = keys.first_id(row[0]), keys.behind_id(row[0]).decode()
         if _bearer(txn, registry, record.id, findings) != (registry, name):
             findings.append(
                 error("name-leads-home", name, f"id {record.id} does not know itself by this name")

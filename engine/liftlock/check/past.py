@@ -134,7 +134,8 @@ def _replay(txn: ReadTxn, number: int) -> list[Finding]:
     there: dict[str, bytes] = {}
     for key, value in txn.scan(Table.TAGS, keys.id_key(number)):
         try:
-            there[key[8:].decode()] = decoded(TagRecord.decode, Table.TAGS, key, value).digest
+            tag = keys.behind_id(key).decode()
+            there[tag] = decoded(TagRecord.decode, Table.TAGS, key, value).digest
         except RecordCorrupt as corrupt:
             findings.append(damaged(corrupt))
     for tag in sorted(there.keys() | last.keys()):

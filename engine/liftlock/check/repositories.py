@@ -94,7 +94,7 @@ class _Repository:
             record = readable(TagRecord.decode, Table.TAGS, row, self.findings)
             if record is None:
                 continue
-            tag = row[0][8:].decode()
+            tag = keys.behind_id(row[0]).decode()
             if self.txn.get(Table.LINKS, keys.link_key(self.number, record.digest)) is None:
                 self.fault("tag-has-manifest", f"tag {tag} is at {Digest(record.digest)}")
             self.require_holder(keys.MANIFEST, record.digest, keys.BY_TAG + tag.encode())
@@ -107,7 +107,7 @@ class _Repository:
         while batch := list(islice(rows, BATCH_ROWS)):
             count += len(batch)
             for row in batch:
-                digest = row[0][8:]
+                digest = keys.behind_id(row[0])
                 readable(LinkRecord.decode, Table.LINKS, row, self.findings)
                 edges = self.edges_of(digest)
                 if edges is not None:

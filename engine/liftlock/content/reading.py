@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from liftlock import links, names
 from liftlock.errors import BlobUnknown
 from liftlock.metadata import keys
-from liftlock.metadata.contract import ReadTxn, Table
-from liftlock.metadata.records import BlobRecord, TagRecord, decoded
+from liftlock.metadata.contract import ReadTxn
+from liftlock.metadata.records import BlobRecord
 from liftlock.model import ManifestContent, Page, Tag
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference, RepositoryName
@@ -47,14 +49,6 @@ def list_tags(txn: ReadTxn, name: RepositoryName, after: str, limit: int) -> Pag
     repository = names.get_id(txn, name)
     if limit == 0:
         return Page((), more=False)
-    rows = txn.scan(
-        Table.TAGS,
-        keys.tag_key(repository),
-        after=keys.tag_key(repository, after) if after else None,
-        limit=limit + 1,
-    )
-    tags = [
-        Tag(key[8:].decode(), Digest(decoded(TagRecord.decode, Table.TAGS, key, value).digest))
-        for key, value in rows
-    ]
+    found = islice(links.iter_tags(txn, repository, after=after), limit + 1)
+    tags = [Tag(tag, Digest(record.digest)) for tag, record in found]
     return Page(tuple(tags[:limit]), more=len(tags) > limit)

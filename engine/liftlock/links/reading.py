@@ -50,7 +50,7 @@ def iter_tags(
     """Stream the tags that begin with `prefix` and are beyond `after`, in byte order."""
     start = keys.tag_key(repository, after) if after else None
     for key, value in txn.scan(Table.TAGS, keys.tag_key(repository, prefix), after=start):
-        yield key[8:].decode(), decoded(TagRecord.decode, Table.TAGS, key, value)
+        yield keys.behind_id(key).decode(), decoded(TagRecord.decode, Table.TAGS, key, value)
 
 
 def find_link(txn: ReadTxn, repository: int, digest: bytes) -> LinkRecord | None:
@@ -92,7 +92,7 @@ def find_linked(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> set[
 def iter_linked(txn: ReadTxn, repository: int) -> Iterator[bytes]:
     """Stream the manifests that a repository has."""
     for key, _ in txn.scan(Table.LINKS, keys.link_key(repository)):
-        yield key[8:]
+        yield keys.behind_id(key)
 
 
 def iter_loose_blobs(txn: ReadTxn, repository: int) -> Iterator[bytes]:

@@ -213,6 +213,11 @@ def last_id(key: bytes) -> int:
     return int.from_bytes(key[-8:], "big")
 
 
+def behind_id(key: bytes) -> bytes:
+    """Return what a key of `names`, `tags` or `links` has behind its id: name, tag or digest."""
+    return key[ID_BYTES:]
+
+
 def first_id(key: bytes) -> int:
     """Return the id that a key begins with."""
     return int.from_bytes(key[:8], "big")

@@ -98,10 +98,12 @@ def _content(txn: ReadTxn, number: int) -> Content:
     holders = [keys.split_holder(key) for key, _ in txn.scan(Table.HOLDERS, prefix)]
     return Content(
         {
-            key[8:].decode(): Digest(decoded(TagRecord.decode, Table.TAGS, key, value).digest)
+            keys.behind_id(key).decode(): Digest(
+                decoded(TagRecord.decode, Table.TAGS, key, value).digest
+            )
             for key, value in txn.scan(Table.TAGS, prefix)
         },
-        frozenset(Digest(key[8:]) for key, _ in txn.scan(Table.LINKS, prefix)),
+        frozenset(Digest(keys.behind_id(key)) for key, _ in txn.scan(Table.LINKS, prefix)),
         frozenset(
             Digest(digest)
             for _, kind, digest, grant, _ in holders
