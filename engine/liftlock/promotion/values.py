@@ -36,7 +36,7 @@ class Pair(NamedTuple):
     """Where the target tag is now (of an untagged image: its digest, if it is there)."""
 
 
-class Expectation(NamedTuple):
+class ExpectedPair(NamedTuple):
     """Where a caller saw the tags of a pair."""
 
     source: Expected
@@ -54,7 +54,7 @@ class Route:
     target: FoundRepository | None
     """None: it is made."""
     pairs: list[Pair] = field(default_factory=list)
-    expectations: dict[int, Expectation] = field(default_factory=dict)
+    expectations: dict[int, ExpectedPair] = field(default_factory=dict)
     """By the pair's place in the list; most have none."""
     loose: dict[str, bytes] = field(default_factory=dict)
     """Attachment tags that a glob has found, whatever they are attached to."""

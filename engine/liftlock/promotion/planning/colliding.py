@@ -7,7 +7,7 @@ from typing import NamedTuple
 from liftlock.errors import LiftlockError, TargetsCollide
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion.values import Expectation, Pair, Route
+from liftlock.promotion.values import ExpectedPair, Pair, Route
 
 
 class _Origin(NamedTuple):
@@ -25,7 +25,7 @@ def collisions(routes: list[Route]) -> list[LiftlockError]:
     said: set[tuple[RepositoryName, str, _Origin]] = set()
     for route in routes:
         kept: list[Pair] = []
-        expectations: dict[int, Expectation] = {}
+        expectations: dict[int, ExpectedPair] = {}
         for place, pair in enumerate(route.pairs):
             origin = _Origin(route.source_name, pair.source_tag, pair.digest)
             if pair.target_tag:

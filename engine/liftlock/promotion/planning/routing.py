@@ -186,7 +186,7 @@ def _unmet(
     route: Route, start: int, mains: Sequence[TagChange], going: Collection[str]
 ) -> list[LiftlockError]:
     """Return what the caller expected and did not find, unless all is as asked already."""
-    violations = []
+    violations: list[LiftlockError] = []
     for place, change in enumerate(mains, start):
         expected = route.expectations.get(place)
         is_done = change.outcome is Outcome.UNCHANGED and change.counterpart not in going

@@ -14,7 +14,7 @@ from liftlock.history import Event
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import Action, Role
 from liftlock.promotion.selecting.repeating import CAME_WHOLE, pair_event
-from liftlock.promotion.values import Expectation, Leg, Pair, Repeated, Route, Whole
+from liftlock.promotion.values import ExpectedPair, Leg, Pair, Repeated, Route, Whole
 
 
 def drop_done_chains(
@@ -116,7 +116,7 @@ def _is_onto_itself(route: Route, pair: Pair) -> bool:
 
 def _drop(route: Route, gone: Collection[int]) -> None:
     kept: list[Pair] = []
-    expectations: dict[int, Expectation] = {}
+    expectations: dict[int, ExpectedPair] = {}
     for place, pair in enumerate(route.pairs):
         if id(pair) not in gone:
             if place in route.expectations:

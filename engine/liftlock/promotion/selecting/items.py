@@ -27,7 +27,7 @@ from liftlock.promotion.selecting.repeating import (
     repeated_whole,
 )
 from liftlock.promotion.selecting.resolving import Known, leg_below, leg_of
-from liftlock.promotion.values import Expectation, Leg, Pair, Repeated, Route, Whole
+from liftlock.promotion.values import ExpectedPair, Leg, Pair, Repeated, Route, Whole
 
 
 class Selecting:
@@ -104,7 +104,7 @@ class Selecting:
             is_there = links.find_linked(self.txn, target.id, (digest,))
             old = digest if is_there else None
         if item.expect_source is not ANYTHING or item.expect_target is not ANYTHING:
-            route.expectations[len(route.pairs)] = Expectation(
+            route.expectations[len(route.pairs)] = ExpectedPair(
                 item.expect_source, item.expect_target
             )
         if tag is None and target_tag:
