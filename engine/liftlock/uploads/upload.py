@@ -43,8 +43,9 @@ class Upload(Protocol):
     def commit(self, digest: Digest, *, by: str) -> BlobContent:
         """Make the received bytes a blob of the repository, if they are `digest`.
 
-        On return the blob is durable and the session has ended. If the content is another, the
-        session has ended too and nothing is left; on every other error it goes on as it was.
+        On return the blob is durable and the session has ended. If the content is another, or its
+        flush failed, the session has ended too and nothing is left; on every other error it goes
+        on as it was.
 
         Args:
             digest: of all bytes since the session's start.
