@@ -7,7 +7,7 @@
     applying/           from a plan to rows
     undoing/            the way back
 
-What several of them share is beside them: `values`, `expecting`, `deciding`, `drafting`.
+What several of them share is beside them: `values`, `expecting`, `deciding`, `drafting`, `wording`.
 """
 
 from __future__ import annotations

@@ -9,22 +9,15 @@ from liftlock.history import Change
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Instant, ReadTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, FoundRepository, Kind, LinkRecord, OtherSide
-from liftlock.model import Mode, Outcome
+from liftlock.metadata.records import Action, FoundRepository, LinkRecord, OtherSide
+from liftlock.model import Outcome
 from liftlock.promotion.graph.bringing import Bringing
 from liftlock.promotion.graph.unlinking import draft_unlinking
-from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.values import Part, Route, TagChange
+from liftlock.promotion.wording import ACTIONS
 
 NOT_YET: Final = history.NUMBER_MAX
 """Stands for the numbers that a dry run does not take."""
-ACTIONS: Final = {
-    Outcome.CREATE: Action.CREATED,
-    Outcome.OVERWRITE: Action.UPDATED,
-    Outcome.EXTEND: Action.EXTENDED,
-    Outcome.REMOVE: Action.MOVED_OUT,
-    Outcome.UNCHANGED: Action.KEPT,
-}
 
 
 def draft_part(
@@ -94,11 +87,6 @@ def draft_bringing(
     for blob in bringing.loose:
         links.put_hold(draft, target.id, keys.BLOB, blob, at)
     links.count_blobs(draft, target, bringing.arriving_sizes)
-
-
-def kind_of(request: PromotionRequest) -> Kind:
-    """Return what a promotion's event is."""
-    return Kind.MOVE if request.mode is Mode.MOVE else Kind.PROMOTE
 
 
 def draft_target(draft: Draft, route: Route, number: int, event: int) -> FoundRepository:

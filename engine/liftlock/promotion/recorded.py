@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from liftlock import bearers, history
 from liftlock.errors import PromotionUnknown
 from liftlock.history import Event, Item
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
-from liftlock.metadata.records import WHOLE, Action, IdRecord, Kind, decoded
+from liftlock.metadata.records import WHOLE, Action, IdRecord, decoded
 from liftlock.model import Mode, Outcome, Page, Promotion, PromotionItem, PromotionSummary
 from liftlock.oci.digest import Digest
-
-_OUTCOMES: Final = {
-    Action.CREATED: Outcome.CREATE,
-    Action.UPDATED: Outcome.OVERWRITE,
-    Action.EXTENDED: Outcome.EXTEND,
-    Action.KEPT: Outcome.UNCHANGED,
-    Action.COPIED: Outcome.CREATE,
-    Action.RENAMED: Outcome.CREATE,
-    Action.MERGED: Outcome.EXTEND,
-}
-_UNDONE: Final = {
-    Action.DELETED: Outcome.REMOVE,
-    Action.CREATED: Outcome.CREATE,
-    Action.UPDATED: Outcome.OVERWRITE,
-    Action.REDUCED: Outcome.UNCHANGED,
-    Action.RENAMED: Outcome.CREATE,
-    Action.REVIVED: Outcome.CREATE,
-    Action.REMOVED: Outcome.REMOVE,
-}
-"""Of an undo's items."""
+from liftlock.promotion.wording import OUTCOMES, UNDO_OUTCOMES, mode_of
 
 
 def recorded(txn: ReadTxn, number: int) -> Promotion:
@@ -93,11 +73,11 @@ def _mode(txn: ReadTxn, event: Event) -> Mode:
     if event.record.undoes:
         undone = history.find_promotion(txn, event.record.undoes)
         event = undone or event
-    return Mode.MOVE if event.record.kind is Kind.MOVE else Mode.COPY
+    return mode_of(event)
 
 
 def _recorded_items(txn: ReadTxn, event: Event, items: Iterable[Item]) -> Iterator[PromotionItem]:
-    outcomes = _UNDONE if event.record.undoes else _OUTCOMES
+    outcomes = UNDO_OUTCOMES if event.record.undoes else OUTCOMES
     merged = {
         (item.repository, item.record.other.repository)
         for item in items

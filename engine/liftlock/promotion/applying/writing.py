@@ -14,8 +14,9 @@ from liftlock.model import Mode, Tally
 from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.applying import answers
 from liftlock.promotion.applying.answers import Telling
-from liftlock.promotion.drafting import draft_part, draft_target, kind_of
+from liftlock.promotion.drafting import draft_part, draft_target
 from liftlock.promotion.values import Part, Plan, Route, Way, Whole
+from liftlock.promotion.wording import kind_of
 
 # Numbers here, to be put together; an enumeration would make each sum an object.
 _CHANGED: Final = Role.CHANGED.value
@@ -30,7 +31,7 @@ class Writing:
     ) -> None:
         self.txn, self.plan, self.event, self.at, self.new_id = txn, plan, event, at, new_id
         self.is_move = plan.request.mode is Mode.MOVE
-        self.kind = kind_of(plan.request)
+        self.kind = kind_of(plan.request.mode)
         self.draft = Draft()
         self.made: dict[RepositoryName, FoundRepository] = {}
         """Repositories that come into being."""

@@ -16,7 +16,7 @@ from liftlock.metadata.draft import Draft
 from liftlock.model import Mode
 from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.deciding import refuse
-from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target, kind_of
+from liftlock.promotion.drafting import NOT_YET, draft_part, draft_target
 from liftlock.promotion.planning.accepting import Lacking, purge_refusals
 from liftlock.promotion.planning.colliding import collisions
 from liftlock.promotion.planning.fingerprint import Fingerprint
@@ -31,6 +31,7 @@ from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.selecting.items import Selecting, select
 from liftlock.promotion.selecting.repeating import answering
 from liftlock.promotion.values import Part, Plan, Route, Way, Whole
+from liftlock.promotion.wording import kind_of
 
 
 def plan(txn: ReadTxn, request: PromotionRequest, limits: Limits, *, hashed: bool = False) -> Plan:
@@ -151,5 +152,5 @@ def _records_of(txn: ReadTxn, request: PromotionRequest, route: Route, part: Par
     draft = Draft()
     target = route.target or draft_target(Draft(), route, NOT_YET, NOT_YET)
     changes = draft_part(txn, draft, route, target, part, NOT_YET, 0)
-    history.append_items(draft, NOT_YET, kind_of(request), changes)
+    history.append_items(draft, NOT_YET, kind_of(request.mode), changes)
     return draft.records

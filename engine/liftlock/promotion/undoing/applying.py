@@ -8,13 +8,14 @@ from liftlock.history import Act, Change, Closed, Event
 from liftlock.metadata.contract import Instant, Numbered, ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import Action, Kind, Naming, OtherSide, Role
-from liftlock.model import Mode, Outcome, Promotion, PromotionItem
+from liftlock.model import Promotion, PromotionItem
 from liftlock.oci.digest import Digest
 from liftlock.promotion.applying.plans import counted
 from liftlock.promotion.drafting import NOT_YET, draft_bringing
 from liftlock.promotion.graph.unlinking import draft_unlinking
 from liftlock.promotion.undoing.values import Restoring, UndoPlan
 from liftlock.promotion.undoing.wholes import WholeUndo
+from liftlock.promotion.wording import UNDO_OUTCOMES, mode_of
 
 
 def apply_undo(txn: WriteTxn, plan: UndoPlan, act: Act, limits: Limits) -> Promotion:
@@ -110,12 +111,6 @@ def _action(restoring: Restoring) -> Action:
 
 
 def _done(plan: UndoPlan, act: Act, at: Instant, number: int | None, records: int) -> Promotion:
-    outcomes = {
-        Action.DELETED: Outcome.REMOVE,
-        Action.CREATED: Outcome.CREATE,
-        Action.UPDATED: Outcome.OVERWRITE,
-        Action.REDUCED: Outcome.UNCHANGED,
-    }
     items = []
     for restoring in plan.restorings:
         name = plan.names[restoring.repository.id]
@@ -126,7 +121,7 @@ def _done(plan: UndoPlan, act: Act, at: Instant, number: int | None, records: in
                 target=f"{name}:{restoring.tag}",
                 digest=Digest(restoring.before) if restoring.before else None,
                 previous_digest=Digest(restoring.now) if restoring.now else None,
-                action=outcomes[_action(restoring)],
+                action=UNDO_OUTCOMES[_action(restoring)],
             )
         )
     taken = tuple(Digest(member.digest) for _, members in plan.taken_back for member in members)
@@ -134,7 +129,7 @@ def _done(plan: UndoPlan, act: Act, at: Instant, number: int | None, records: in
         id=number,
         at=at,
         by=act.by,
-        mode=_mode(plan.undone),
+        mode=mode_of(plan.undone),
         comment=act.comment,
         items=(*items, *(_whole_item(plan, whole) for whole in plan.wholes)),
         linked=len(taken),
@@ -152,7 +147,7 @@ def _answered(plan: UndoPlan, done_by: Event) -> Promotion:
         id=record.promotion,
         at=record.at,
         by=record.by,
-        mode=_mode(plan.undone),
+        mode=mode_of(plan.undone),
         comment=record.comment,
         items=(),
         linked=0,
@@ -165,18 +160,13 @@ def _answered(plan: UndoPlan, done_by: Event) -> Promotion:
 
 
 def _whole_item(plan: UndoPlan, whole: WholeUndo) -> PromotionItem:
-    is_gone = whole.action is Action.REMOVED
     return PromotionItem(
         source=plan.names[whole.repository.id],
         target=plan.whole_names[whole.repository.id],
         digest=None,
         previous_digest=None,
-        action=Outcome.REMOVE if is_gone else Outcome.CREATE,
+        action=UNDO_OUTCOMES[whole.action],
     )
-
-
-def _mode(event: Event) -> Mode:
-    return Mode.MOVE if event.record.kind is Kind.MOVE else Mode.COPY
 
 
 def _side(plan: UndoPlan, other: OtherSide) -> str:
