@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from liftlock import history
-from liftlock.errors import RegistryUnknown, RepositoryUnknown
+from liftlock.errors import RecordCorrupt, RegistryUnknown, RepositoryUnknown
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import (
@@ -104,6 +104,18 @@ def iter_log(txn: ReadTxn, repository: int, *, before: int | None = None) -> Ite
     for key, value in txn.scan(Table.REPOSITORY_LOG, prefix, after=after, reverse=True):
         record = decoded(RepositoryLogRecord.decode, Table.REPOSITORY_LOG, key, value)
         yield Logged(keys.last_id(key), record)
+
+
+def get_log(txn: ReadTxn, repository: int, *, before: int) -> Logged:
+    """Return what happened last to a repository as a whole before an event that it outlived.
+
+    Raises:
+        RecordCorrupt: the row is damaged, or missing.
+    """
+    for logged in iter_log(txn, repository, before=before):
+        return logged
+    key = keys.repository_log_key(repository, before)
+    raise RecordCorrupt(Table.REPOSITORY_LOG, key, "the rows before it are missing")
 
 
 def name_at(txn: ReadTxn, number: int, event: int) -> str:

@@ -99,7 +99,8 @@ def _whole_done(txn: ReadTxn, whole: Whole, *, is_chained: bool) -> Event | None
         return None
     if not is_chained:
         changes = history.iter_repository_events(txn, whole.source.id)
-        if next(number for number, role in changes if role is not Role.TAKEN_FROM) > last.event:
+        latest = next((number for number, role in changes if role is not Role.TAKEN_FROM), 0)
+        if latest > last.event:
             return None
     for item in history.iter_whole_items(txn, whole.target.id, last.event):
         came = item.record.other.repository if item.record.other else whole.target.id

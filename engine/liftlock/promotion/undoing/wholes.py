@@ -50,7 +50,7 @@ class WholesUndoing:
         self._require_unchanged(repository)
         if item.record.action is Action.COPIED:
             return WholeUndo(repository, Action.REMOVED, record.registry, record.name)
-        before = next(bearers.iter_log(self.txn, item.repository, before=self.undone.id)).record
+        before = bearers.get_log(self.txn, item.repository, before=self.undone.id).record
         return WholeUndo(repository, Action.RENAMED, before.registry, before.name)
 
     def _require_unchanged(self, repository: FoundRepository) -> None:
