@@ -12,7 +12,7 @@ import pytest
 import liftlock
 from liftlock import Digest, RepositoryName
 from liftlock.engine import Engine, LastChunk
-from liftlock.errors import UploadUnknown
+from liftlock.errors import BlobUnknown, RepositoryUnknown, UploadUnknown
 from liftlock.model import BlobContent
 from liftlock.testing.failing_disk import FailingDisk
 from liftlock.testing.images import read
@@ -83,6 +83,54 @@ def test_an_interrupted_commit_gives_every_session_its_bytes_back(
         found = engine.finish_uploads([chunk._replace(data=b"") for chunk in chunks])
         assert all(isinstance(each, BlobContent) for each in found)
         assert list(engine.check(content=True)) == []
+
+
+@pytest.mark.parametrize("many", [1, 3])
+def test_whatever_point_an_interrupt_comes_at_each_is_a_blob_or_a_session_with_its_bytes(
+    tmp_path: Path, many: int
+) -> None:
+    """Alone, as together; whether what they have was acknowledged before, or has just come."""
+    points_left = -1
+
+    def reach(_: str) -> None:
+        nonlocal points_left
+        points_left -= 1
+        if points_left == 0:
+            raise KeyboardInterrupt
+
+    with liftlock.open(tmp_path / "store", create=True, reach=reach) as engine:
+        engine.create_registry("dev", by="me")
+        for number in count(1):
+            contents = [b"%d of %d" % (part, number) for part in range(many)]
+            chunks = [begun(engine, content, part) for part, content in enumerate(contents)]
+            points_left = number
+            try:
+                end(engine, chunks)
+            except KeyboardInterrupt:
+                for chunk, content in zip(chunks, contents, strict=True):
+                    if not is_there(engine, chunk):
+                        assert engine.upload_size(DEV, chunk.session_id) == len(content)
+            else:
+                break
+        assert number > 3 + 3 * many
+        assert list(engine.check(content=True)) == []
+
+
+def end(engine: Engine, chunks: list[LastChunk]) -> None:
+    """End one upload by itself, many together."""
+    if len(chunks) > 1:
+        assert all(isinstance(each, BlobContent) for each in engine.finish_uploads(chunks))
+        return
+    with engine.hold_upload(DEV, chunks[0].session_id) as held:
+        held.append(chunks[0].data)
+        held.commit(chunks[0].digest, by="me")
+
+
+def is_there(engine: Engine, chunk: LastChunk) -> bool:
+    try:
+        return engine.get_blob(DEV, chunk.digest).digest == chunk.digest
+    except (BlobUnknown, RepositoryUnknown):
+        return False
 
 
 def open_descriptors() -> int:
