@@ -6,7 +6,8 @@ from itertools import islice
 
 from liftlock import history, names
 from liftlock.metadata import keys
-from liftlock.metadata.contract import NO_COUNTS, Counts, ReadTxn, added
+from liftlock.metadata.contract import ReadTxn
+from liftlock.metadata.counts import NO_COUNTS, Counts, added
 from liftlock.model import Page, Registry, Repository, Stats, Usage
 from liftlock.oci.reference import RepositoryName
 
@@ -20,16 +21,15 @@ def stats(txn: ReadTxn) -> Stats:
     used = NO_COUNTS
     for _, number in names.iter_registries(txn):
         used = added(used, txn.count(keys.id_key(number)))
-    repositories, tags, _, _, bytes_logical = used
-    registries, _, manifests, blobs, bytes_stored = txn.count(keys.id_key(keys.NO_REGISTRY))
+    stored = txn.count(keys.id_key(keys.NO_REGISTRY))
     return Stats(
-        registries=registries,
-        repositories=repositories,
-        tags=tags,
-        manifests=manifests,
-        blobs=blobs,
-        bytes_logical=bytes_logical,
-        bytes_stored=bytes_stored,
+        registries=stored.repositories,
+        repositories=used.repositories,
+        tags=used.tags,
+        manifests=stored.manifests,
+        blobs=stored.blobs,
+        bytes_logical=used.size,
+        bytes_stored=stored.size,
     )
 
 
@@ -64,8 +64,8 @@ def list_repositories(txn: ReadTxn, registry: str, after: str, limit: int) -> Pa
 def _registry(txn: ReadTxn, number: int) -> Registry:
     record = names.registry_record(txn, number)
     born = history.get_event(txn, record.born).record
-    counts = txn.count(keys.id_key(number))
-    return Registry(record.name, born.at, born.by, counts[0], _usage(counts), record.settings)
+    has = txn.count(keys.id_key(number))
+    return Registry(record.name, born.at, born.by, has.repositories, _usage(has), record.settings)
 
 
 def _repository(txn: ReadTxn, name: RepositoryName, number: int) -> Repository:
@@ -75,5 +75,4 @@ def _repository(txn: ReadTxn, name: RepositoryName, number: int) -> Repository:
 
 
 def _usage(counts: Counts) -> Usage:
-    _, tags, manifests, blobs, size = counts
-    return Usage(tags, manifests, blobs, size)
+    return Usage(counts.tags, counts.manifests, counts.blobs, counts.size)

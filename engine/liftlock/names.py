@@ -11,15 +11,8 @@ from collections.abc import Iterator
 from liftlock import naming
 from liftlock.errors import RegistryUnknown, RepositoryUnknown
 from liftlock.metadata import keys
-from liftlock.metadata.contract import (
-    NO_COUNTS,
-    ONE_REPOSITORY,
-    Counts,
-    Numbered,
-    ReadTxn,
-    Table,
-    WriteTxn,
-)
+from liftlock.metadata.contract import Numbered, ReadTxn, Table, WriteTxn
+from liftlock.metadata.counts import NO_COUNTS, ONE_REPOSITORY, Counts
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     FoundRepository,

@@ -8,7 +8,8 @@ what happened to an id (`bearers.py` reads them).
 from __future__ import annotations
 
 from liftlock.metadata import keys
-from liftlock.metadata.contract import Table, negated
+from liftlock.metadata.contract import Table
+from liftlock.metadata.counts import negated
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     DeadRecord,

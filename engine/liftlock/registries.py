@@ -10,7 +10,8 @@ from liftlock import history, names, naming
 from liftlock.errors import NameTaken, Unsupported
 from liftlock.history import Act, Change
 from liftlock.metadata import keys
-from liftlock.metadata.contract import ONE_REGISTRY, Numbered, ReadTxn, Table, WriteTxn
+from liftlock.metadata.contract import Numbered, ReadTxn, Table, WriteTxn
+from liftlock.metadata.counts import ONE_REGISTRY
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import Action, Kind, Naming, RegistryRecord, encode_settings
 from liftlock.model import RegistrySettings, SettingsChange

@@ -16,16 +16,14 @@ from liftlock.errors import RegistryNotEmpty
 from liftlock.history import Act
 from liftlock.metadata import keys
 from liftlock.metadata.contract import (
-    NO_COUNTS,
     OF_A_REPOSITORY,
-    ONE_REGISTRY,
     Instant,
     MetadataStore,
     ReadTxn,
     Table,
     WriteTxn,
-    negated,
 )
+from liftlock.metadata.counts import NO_COUNTS, ONE_REGISTRY, negated
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import (
     DeadRecord,

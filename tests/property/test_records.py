@@ -14,6 +14,7 @@ from liftlock.errors import RecordCorrupt
 from liftlock.metadata import codec, records
 from liftlock.metadata.checksum import SCOPED
 from liftlock.metadata.contract import Table
+from liftlock.metadata.counts import Counts
 from liftlock.metadata.records import Action, Kind, Naming, Role, decoded, protect
 from liftlock.model import RegistrySettings, Tally
 from liftlock.oci.digest import ALGORITHMS, Digest
@@ -25,7 +26,7 @@ digests = st.builds(Digest.of, st.binary(max_size=4), st.sampled_from(ALGORITHMS
     lambda digest: digest.key
 )
 hashes = st.binary(min_size=32, max_size=32)
-counts = st.tuples(signed, signed, signed, signed, signed)
+counts = st.builds(Counts, signed, signed, signed, signed, signed)
 others = st.builds(records.OtherSide, ids, texts)
 
 

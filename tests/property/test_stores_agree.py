@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftlock.metadata.contract import NO_COUNTS, MetadataStore, Table, WriteTxn
+from liftlock.metadata.contract import MetadataStore, Table, WriteTxn
+from liftlock.metadata.counts import Counts
 from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.metadata.memory import MemoryMetadataStore
 
@@ -51,7 +52,7 @@ acts: st.SearchStrategy[Act] = st.one_of(
     ),
     st.builds(lambda table: lambda txn: copy(txn, table), tables),
     st.builds(
-        lambda key, number: lambda txn: txn.add(key, (number, *NO_COUNTS[1:])),
+        lambda key, number: lambda txn: txn.add(key, Counts(tags=number)),
         keys,
         st.integers(-2, 2),
     ),

@@ -19,6 +19,7 @@ from liftlock.config import Limits
 from liftlock.errors import NameTaken, StoreFull
 from liftlock.metadata import groupcommit
 from liftlock.metadata.contract import Numbered, Table, WriteTxn
+from liftlock.metadata.counts import Counts
 from liftlock.metadata.lmdb import LmdbMetadataStore
 
 THREADS = 32
@@ -68,7 +69,7 @@ def test_what_succeeds_is_there_and_what_refuses_is_not_whoever_shared_its_commi
             def operation(txn: WriteTxn, key: bytes = key, kind: str = kind) -> bytes:
                 if "puts" in kind:
                     txn.put_many(Table.NAMES, [(key, b"value")])
-                    txn.add(b"counter", (1, 0, 0, 0, 0))
+                    txn.add(b"counter", Counts(repositories=1))
                 if "refuses" in kind:
                     raise RefusedError(key)
                 return key

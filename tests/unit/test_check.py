@@ -16,6 +16,7 @@ from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Row, Table
+from liftlock.metadata.counts import Counts
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.metadata.records import (
     Action,
@@ -247,9 +248,9 @@ def test_counts_add_up(damage: Damage, place: int) -> None:
     record = decoded(
         RepositoryRecord.decode, Table.REPOSITORIES, key, damage.get(Table.REPOSITORIES, key)
     )
-    counts = list(record.counts)
-    counts[place] += 1
-    damage.put(Table.REPOSITORIES, key, record._replace(counts=tuple(counts)).encode())
+    name = Counts._fields[place]
+    counts = record.counts._replace(**{name: getattr(record.counts, name) + 1})
+    damage.put(Table.REPOSITORIES, key, record._replace(counts=counts).encode())
     found = findings(damage)
     assert {finding.rule for finding in found} == {"counts-add-up"}
     assert len(found) == 2  # of the repository, and of its registry's sum
@@ -257,7 +258,7 @@ def test_counts_add_up(damage: Damage, place: int) -> None:
 
 def test_counts_of_a_registry_add_up(damage: Damage) -> None:
     counter = keys.id_key(damage.id_of("dev"))
-    damage.store.write(lambda txn: txn.add(counter, (0, 0, 0, 0, 1)))
+    damage.store.write(lambda txn: txn.add(counter, Counts(size=1)))
     (finding,) = findings(damage)
     assert (finding.rule, finding.subject) == ("counts-add-up", "dev")
 

@@ -31,6 +31,7 @@ from liftlock.errors import (
 from liftlock.metadata import keys
 from liftlock.metadata import lmdb as lmdb_module
 from liftlock.metadata.contract import Numbered, ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.counts import Counts
 from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.oci.digest import SHA512, Digest
 from liftlock.testing.clock import FakeClock
@@ -135,7 +136,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
 
     def write(txn: WriteTxn) -> None:
         txn.put_many(Table.TAGS, [(b"key", b"value")])
-        txn.add(b"counter", (1, 2, 3, -4, 5))
+        txn.add(b"counter", Counts(1, 2, 3, -4, 5))
         for _ in range(3):
             txn.next_id(Numbered.EVENT)
 
@@ -553,10 +554,11 @@ def test_two_processes_write_at_once(
     count = 100
     script = (
         "from liftlock.metadata.contract import Numbered\n"
+        "from liftlock.metadata.counts import Counts\n"
         "def step(txn):\n"
         "    n = int(txn.get(Table.TAGS, b'n') or b'0') + 1\n"
         "    txn.put_many(Table.TAGS, [(b'n', b'%d' % n)])\n"
-        "    txn.add(b'c', (1, 0, 0, 1, 0))\n"
+        "    txn.add(b'c', Counts(repositories=1, blobs=1))\n"
         "    return txn.next_id(Numbered.EVENT)\n"
         "wait()\n"
         f"say(' '.join(str(store.write(step)) for _ in range({count})))\n"
@@ -568,7 +570,7 @@ def test_two_processes_write_at_once(
     def step(txn: WriteTxn) -> int:
         number = int(txn.get(Table.TAGS, b"n") or b"0") + 1
         txn.put_many(Table.TAGS, [(b"n", b"%d" % number)])
-        txn.add(b"c", (1, 0, 0, 1, 0))
+        txn.add(b"c", Counts(repositories=1, blobs=1))
         return txn.next_id(Numbered.EVENT)
 
     own = [store.write(step) for _ in range(count)]

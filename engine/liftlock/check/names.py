@@ -8,15 +8,8 @@ from typing import Final
 
 from liftlock.check.scan import all_readable, error, in_batches, naming_no_event, readable
 from liftlock.metadata import keys
-from liftlock.metadata.contract import (
-    NO_COUNTS,
-    Counts,
-    MetadataStore,
-    ReadTxn,
-    Row,
-    Table,
-    added,
-)
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.counts import NO_COUNTS, Counts, added
 from liftlock.metadata.records import (
     BEGINS,
     AnswerRecord,

@@ -16,7 +16,8 @@ from liftlock.check.scan import (
 )
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
-from liftlock.metadata.contract import NO_COUNTS, MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.counts import NO_COUNTS
 from liftlock.metadata.records import (
     Action,
     BareRecord,

@@ -14,7 +14,8 @@ from liftlock import links
 from liftlock.check.scan import BATCH_ROWS, Tell, damaged, error, readable, repository_ids
 from liftlock.errors import LiftlockError, RecordCorrupt
 from liftlock.metadata import keys
-from liftlock.metadata.contract import NO_COUNTS, MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.counts import NO_COUNTS, Counts
 from liftlock.metadata.records import (
     BareRecord,
     DeadRecord,
@@ -68,7 +69,7 @@ class _Repository:
         self.check_sparse()
         # One that was swept has nothing, and does not even count itself.
         itself = int(record.counts != NO_COUNTS)
-        counted = (itself, tags, manifests_, blobs, size)
+        counted = Counts(itself, tags, manifests_, blobs, size)
         if counted != record.counts:
             self.fault("counts-add-up", f"it says {record.counts}, and has {counted}")
         return self.findings

@@ -24,6 +24,7 @@ from liftlock.check.scan import (
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.counts import Counts
 from liftlock.metadata.records import BlobRecord, blob_size, decoded
 from liftlock.model import CheckStep, Finding, Severity
 from liftlock.oci.digest import Digest
@@ -79,7 +80,8 @@ def _totals(txn: ReadTxn) -> list[Finding]:
     except RecordCorrupt:  # found where the counters and the records are checked
         return []
     registries = txn.count_rows(Table.NAMES, keys.id_key(keys.NO_REGISTRY))
-    counted = (registries, 0, txn.count_rows(Table.MANIFESTS, b""), len(sizes), sum(sizes))
+    manifests = txn.count_rows(Table.MANIFESTS, b"")
+    counted = Counts(registries, 0, manifests, len(sizes), sum(sizes))
     if said == counted:
         return []
     return [error("counts-add-up", "the store", f"it says {said}, and has {counted}")]

@@ -11,6 +11,7 @@ from liftlock.links.reading import presence
 from liftlock.links.sparse import forget_absent
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table, WriteTxn
+from liftlock.metadata.counts import Counts
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import BlobRecord, FoundRepository, Kind
 from liftlock.oci.digest import Digest
@@ -48,7 +49,7 @@ def put_blob(draft: Draft, digest: bytes, record: BlobRecord, known: BlobRecord 
     """Draft a blob's record, in place of the one that is known, which is of the same size."""
     draft.put(Table.BLOBS, digest, record.encode())
     if known is None:
-        draft.add(keys.NO_REGISTRY, (0, 0, 0, 1, record.size))
+        draft.add(keys.NO_REGISTRY, Counts(blobs=1, size=record.size))
 
 
 def gain_blob(
@@ -79,10 +80,10 @@ def gain_blob(
 def count_blobs(draft: Draft, repository: FoundRepository, sizes: Sequence[int]) -> None:
     """Add blobs of these sizes, which the repository gains, to its counts."""
     if sizes:
-        draft.touch(repository.id, repository.record, (0, 0, 0, len(sizes), sum(sizes)))
+        draft.touch(repository.id, repository.record, Counts(blobs=len(sizes), size=sum(sizes)))
 
 
 def discount_blobs(draft: Draft, repository: FoundRepository, sizes: Sequence[int]) -> None:
     """Subtract blobs of these sizes, which the repository no longer has, from its counts."""
     if sizes:
-        draft.touch(repository.id, repository.record, (0, 0, 0, -len(sizes), -sum(sizes)))
+        draft.touch(repository.id, repository.record, Counts(blobs=-len(sizes), size=-sum(sizes)))

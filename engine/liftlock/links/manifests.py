@@ -10,12 +10,13 @@ from blake3 import blake3
 from liftlock.links.holders import drop_holder, put_holder
 from liftlock.links.sparse import forget_absent, name_absent
 from liftlock.metadata import codec, keys
-from liftlock.metadata.contract import Counts, ReadTxn, Row, Table
+from liftlock.metadata.contract import ReadTxn, Row, Table
+from liftlock.metadata.counts import Counts
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import FoundRepository, LinkRecord, ManifestRecord
 from liftlock.oci.manifest import Edges
 
-ONE_MANIFEST: Final[Counts] = (0, 0, 1, 0, 0)
+ONE_MANIFEST: Final = Counts(manifests=1)
 TYPE_BYTES: Final = 16
 """Of what stands for an artifact type."""
 _NO_TYPE: Final = bytes(TYPE_BYTES)
@@ -150,7 +151,7 @@ def unlink_manifest(
     if edges.subject is not None:
         draft.delete(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
         drop_holder(draft, repository.id, keys.MANIFEST, digest, keys.BY_SUBJECT + edges.subject)
-    draft.touch(repository.id, repository.record, (0, 0, -1, 0, 0))
+    draft.touch(repository.id, repository.record, Counts(manifests=-1))
     return lost
 
 

@@ -6,11 +6,12 @@ from typing import Final
 
 from liftlock.links.holders import drop_holder, put_hold, put_holder
 from liftlock.metadata import keys
-from liftlock.metadata.contract import NO_COUNTS, Counts, Table
+from liftlock.metadata.contract import Table
+from liftlock.metadata.counts import NO_COUNTS, Counts
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import FoundRepository, TagRecord
 
-ONE_TAG: Final[Counts] = (0, 1, 0, 0, 0)
+ONE_TAG: Final = Counts(tags=1)
 
 
 def put_tag(
@@ -36,4 +37,4 @@ def remove_tag(draft: Draft, repository: FoundRepository, tag: str, old: bytes, 
     draft.delete(Table.TAGS, keys.tag_key(repository.id, tag))
     drop_holder(draft, repository.id, keys.MANIFEST, old, keys.BY_TAG + tag.encode())
     put_hold(draft, repository.id, keys.MANIFEST, old, at)
-    draft.touch(repository.id, repository.record, (0, -1, 0, 0, 0))
+    draft.touch(repository.id, repository.record, Counts(tags=-1))

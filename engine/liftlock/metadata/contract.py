@@ -15,34 +15,13 @@ from concurrent.futures import Future
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeVar
 
+from liftlock.metadata.counts import Counts
+
 T = TypeVar("T")
 
 Row = tuple[bytes, bytes]
 Instant = int
 """Milliseconds since 1970-01-01 UTC."""
-Counts = tuple[int, int, int, int, int]
-"""Repositories, tags, manifests, blobs, bytes. A repository is one of the first."""
-NO_COUNTS: Final[Counts] = (0, 0, 0, 0, 0)
-ONE_REPOSITORY: Final[Counts] = (1, 0, 0, 0, 0)
-ONE_REGISTRY = ONE_REPOSITORY
-"""In the counter of the store as a whole, as registries' names stand in `names` under id 0."""
-
-
-def added(left: Counts, right: Counts) -> Counts:
-    """Return the sums."""
-    return (
-        left[0] + right[0],
-        left[1] + right[1],
-        left[2] + right[2],
-        left[3] + right[3],
-        left[4] + right[4],
-    )
-
-
-def negated(counts: Counts) -> Counts:
-    """Return what takes `counts` away again."""
-    repositories, tags, manifests, blobs, size = counts
-    return (-repositories, -tags, -manifests, -blobs, -size)
 
 
 class Table(StrEnum):

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from liftlock.metadata import keys
 from liftlock.metadata.checksum import protected, protected_bare
-from liftlock.metadata.contract import NO_COUNTS, Counts, Row, Table, WriteTxn, added
+from liftlock.metadata.contract import Row, Table, WriteTxn
+from liftlock.metadata.counts import NO_COUNTS, Counts, added
 from liftlock.metadata.records import FoundRepository, RepositoryRecord
 
 

@@ -6,7 +6,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
-from liftlock.metadata.contract import NO_COUNTS, Counts, Row, Table
+from liftlock.metadata.contract import Row, Table
+from liftlock.metadata.counts import NO_COUNTS, Counts
 from liftlock.metadata.records import CountsRecord, decoded
 
 # Any: the stubs say `bytes | memoryview` everywhere, after a `buffers=` that we never set (L26).

@@ -7,16 +7,8 @@ from typing import Final
 
 import lmdb
 
-from liftlock.metadata.contract import (
-    NO_COUNTS,
-    REMEMBERED,
-    Counts,
-    Instant,
-    Numbered,
-    Row,
-    Table,
-    added,
-)
+from liftlock.metadata.contract import REMEMBERED, Instant, Numbered, Row, Table
+from liftlock.metadata.counts import NO_COUNTS, Counts, added
 from liftlock.metadata.lmdbread import Handle, LmdbReadTxn, Txn, moved
 from liftlock.metadata.numbering import STATE_KEY, read_state, state_row
 from liftlock.metadata.pending import Pending

@@ -13,18 +13,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from liftlock.config import Limits
-from liftlock.metadata.contract import (
-    NO_COUNTS,
-    REMEMBERED,
-    Counts,
-    Instant,
-    Numbered,
-    ReadTxn,
-    Row,
-    Table,
-    WriteTxn,
-    added,
-)
+from liftlock.metadata.contract import REMEMBERED, Instant, Numbered, ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.counts import NO_COUNTS, Counts, added
 from liftlock.metadata.groupcommit import GroupCommit
 from liftlock.metadata.queued import seal_nothing
 from liftlock.points import Reach, nowhere

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from liftlock.metadata.contract import (
-    Counts,
     Instant,
     MetadataStore,
     Numbered,
@@ -18,6 +17,7 @@ from liftlock.metadata.contract import (
     Table,
     WriteTxn,
 )
+from liftlock.metadata.counts import Counts
 
 T = TypeVar("T")
 

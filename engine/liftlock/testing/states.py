@@ -14,7 +14,8 @@ from typing import Any, Final
 from liftlock import names
 from liftlock.engine import Engine, PromotionRequest, RequestItem
 from liftlock.metadata import keys
-from liftlock.metadata.contract import Counts, MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
+from liftlock.metadata.counts import Counts
 from liftlock.metadata.records import TagRecord, decoded
 from liftlock.model import ANYTHING, Expected, Mode, Promotion
 from liftlock.oci.digest import Digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple, Self
 
-from liftlock.metadata.contract import Counts, added
+from liftlock.metadata.counts import Counts, added
 from liftlock.metadata.records.acts import Naming
 from liftlock.metadata.records.settings import decode_settings, encode_settings
 from liftlock.model import RegistrySettings
@@ -74,9 +74,9 @@ class RepositoryRecord(NamedTuple):
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        registry, version, born, one, tags, manifests, blobs, size = _REPOSITORY.unpack_from(body)
+        registry, version, born, *counts = _REPOSITORY.unpack_from(body)
         name = body[_REPOSITORY.size :].decode()
-        return cls(registry, version, born, (one, tags, manifests, blobs, size), name)
+        return cls(registry, version, born, Counts(*counts), name)
 
 
 class FoundRepository(NamedTuple):
@@ -143,4 +143,4 @@ class CountsRecord(NamedTuple):
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        return cls(_COUNTS.unpack(body))
+        return cls(Counts(*_COUNTS.unpack(body)))

@@ -24,7 +24,7 @@ class Telling:
         self._referrers: list[Digest] = []
         self._tallies: dict[Leg, Tally] = {}
         copies = [whole for whole in plan.wholes if whole.way is Way.COPY]
-        self.linked = sum([whole.source.record.counts[2] for whole in copies])
+        self.linked = sum([whole.source.record.counts.manifests for whole in copies])
         """Manifests that were newly linked."""
         self._purged = 0
         self._warnings = list(plan.warnings)
@@ -105,7 +105,7 @@ def unchanged(plan: Plan, act: Act, at: Instant) -> Promotion:
     done = plan.answered_by.record if plan.answered_by else None
     items = [item for route in plan.routes for item in _same_items(route)]
     for whole in plan.wholes:
-        tags = whole.source.record.counts[1]
+        tags = whole.source.record.counts.tags
         items.append(_whole_item(whole, Tally(tags, 0, 0, 0, tags, 0), changes=False))
     items += map(_repeated_item, plan.repeated)
     return Promotion(
@@ -167,10 +167,10 @@ def _whole_item(
 
 def whole_tally(whole: Whole) -> Tally:
     """Return the counts of a repository that goes as it is."""
-    _, tags, manifests, _, _ = whole.source.record.counts
+    counts = whole.source.record.counts
     if whole.way is Way.STAY:
-        return Tally(tags, 0, 0, 0, tags, 0)
-    return Tally(tags, tags, 0, 0, 0, manifests)
+        return Tally(counts.tags, 0, 0, 0, counts.tags, 0)
+    return Tally(counts.tags, counts.tags, 0, 0, 0, counts.manifests)
 
 
 def _added(tally: Tally, part: Part) -> Tally:

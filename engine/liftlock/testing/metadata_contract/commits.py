@@ -10,12 +10,8 @@ from typing import Any
 
 import pytest
 
-from liftlock.metadata.contract import (
-    MetadataStore,
-    Numbered,
-    Table,
-    WriteTxn,
-)
+from liftlock.metadata.contract import MetadataStore, Numbered, Table, WriteTxn
+from liftlock.metadata.counts import Counts
 from liftlock.points import nowhere
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.metadata_contract.acting import (
@@ -88,7 +84,7 @@ class CommitsContract(OpenedStore):
         def write_and_refuse(txn: WriteTxn) -> None:
             txn.put_many(Table.TAGS, [(b"half", b"")])
             txn.next_id(Numbered.OBJECT)
-            txn.add(b"c", (1, 0, 0, 0, 0))
+            txn.add(b"c", Counts(1, 0, 0, 0, 0))
             raise Refused
 
         with blocked(store) as release:

@@ -8,14 +8,8 @@ from typing import Any
 
 import pytest
 
-from liftlock.metadata.contract import (
-    MetadataStore,
-    Numbered,
-    ReadTxn,
-    Row,
-    Table,
-    WriteTxn,
-)
+from liftlock.metadata.contract import MetadataStore, Numbered, ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.counts import Counts
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.metadata_contract.acting import (
     Refused,
@@ -262,17 +256,17 @@ class RowsContract(OpenedStore):
 
     def test_a_counter_is_a_vector_that_begins_at_nothing(self, store: MetadataStore) -> None:
         assert store.read(lambda txn: txn.count(b"c")) == (0, 0, 0, 0, 0)
-        store.write(lambda txn: txn.add(b"c", (1, 2, 3, 4, 5)))
-        store.write(lambda txn: txn.add(b"c", (10, -2, 0, 2**40, 0)))
+        store.write(lambda txn: txn.add(b"c", Counts(1, 2, 3, 4, 5)))
+        store.write(lambda txn: txn.add(b"c", Counts(10, -2, 0, 2**40, 0)))
         assert store.read(lambda txn: txn.count(b"c")) == (11, 0, 3, 4 + 2**40, 5)
         assert store.read(lambda txn: txn.count(b"d")) == (0, 0, 0, 0, 0)
 
     def test_a_count_is_seen_within_its_transaction(self, store: MetadataStore) -> None:
-        store.write(lambda txn: txn.add(b"c", (1, 1, 1, 1, 1)))
+        store.write(lambda txn: txn.add(b"c", Counts(1, 1, 1, 1, 1)))
 
         def add_and_look(txn: WriteTxn) -> object:
-            txn.add(b"c", (1, 0, 0, 0, 0))
-            txn.add(b"c", (1, 0, 0, -1, 0))
+            txn.add(b"c", Counts(1, 0, 0, 0, 0))
+            txn.add(b"c", Counts(1, 0, 0, -1, 0))
             return txn.count(b"c")
 
         assert store.write(add_and_look) == (3, 1, 1, 0, 1)
@@ -280,7 +274,7 @@ class RowsContract(OpenedStore):
 
     def test_a_count_of_a_refused_operation_is_not_kept(self, store: MetadataStore) -> None:
         def add_and_refuse(txn: WriteTxn) -> None:
-            txn.add(b"c", (5, 5, 5, 5, 5))
+            txn.add(b"c", Counts(5, 5, 5, 5, 5))
             raise Refused
 
         with pytest.raises(Refused):

@@ -9,13 +9,8 @@ from typing import Any
 
 import pytest
 
-from liftlock.metadata.contract import (
-    MetadataStore,
-    ReadTxn,
-    Row,
-    Table,
-    WriteTxn,
-)
+from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.counts import Counts
 from liftlock.testing.metadata_contract.acting import (
     WAIT_SECONDS,
     WRITTEN,
@@ -65,7 +60,7 @@ class TransactionsContract(OpenedStore):
 
     def test_a_reader_keeps_its_snapshot_while_a_writer_commits(self, store: MetadataStore) -> None:
         put(store, (b"a", b"old"), (b"b", b"old"))
-        store.write(lambda txn: txn.add(b"c", (1, 1, 1, 1, 1)))
+        store.write(lambda txn: txn.add(b"c", Counts(1, 1, 1, 1, 1)))
         begun, committed = Event(), Event()
 
         def look_twice(txn: ReadTxn) -> list[object]:
@@ -81,7 +76,7 @@ class TransactionsContract(OpenedStore):
             txn.put_many(Table.TAGS, [(b"a", b"new"), (b"aa", b"new")])
             txn.delete_many(Table.TAGS, [b"b"])
             txn.put_many(Table.LINKS, [(b"key", b"")])
-            txn.add(b"c", (1, 1, 1, 1, 1))
+            txn.add(b"c", Counts(1, 1, 1, 1, 1))
 
         with ThreadPoolExecutor(1) as pool:
             seen = pool.submit(store.read, look_twice)
@@ -98,7 +93,7 @@ class TransactionsContract(OpenedStore):
 
         def write_and_wait(txn: WriteTxn) -> None:
             txn.put_many(Table.TAGS, [(b"a", b"new")])
-            txn.add(b"c", (1, 0, 0, 0, 0))
+            txn.add(b"c", Counts(1, 0, 0, 0, 0))
             written.set()
             assert looked.wait(WAIT_SECONDS)
 

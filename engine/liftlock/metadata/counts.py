@@ -1,0 +1,40 @@
+"""How much a repository, a registry or the store has: kept by adding, never by counting."""
+
+from __future__ import annotations
+
+from operator import add, neg
+from typing import Final, NamedTuple
+
+
+class Counts(NamedTuple):
+    """How much something has, or how much more."""
+
+    repositories: int = 0
+    """Of a repository one: itself."""
+    tags: int = 0
+    manifests: int = 0
+    blobs: int = 0
+    size: int = 0
+    """Of the blobs, in bytes."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.repositories} repositories, {self.tags} tags, {self.manifests} manifests, "
+            f"{self.blobs} blobs of {self.size} bytes"
+        )
+
+
+NO_COUNTS: Final = Counts()
+ONE_REPOSITORY: Final = Counts(repositories=1)
+ONE_REGISTRY = ONE_REPOSITORY
+"""In the counter of the store as a whole, as registries' names stand in `names` under id 0."""
+
+
+def added(left: Counts, right: Counts) -> Counts:
+    """Return the sums."""
+    return Counts._make(map(add, left, right))
+
+
+def negated(counts: Counts) -> Counts:
+    """Return what takes `counts` away again."""
+    return Counts._make(map(neg, counts))
