@@ -236,7 +236,7 @@ def _told(event: Event, action: str, name: str, other: str | None) -> HistoryEnt
         name=name,
         old_digest=None,
         new_digest=None,
-        other=other,
+        other=other or event.record.origin or None,
         comment=event.record.comment,
         promotion=event.record.promotion or None,
     )

@@ -63,6 +63,7 @@ class Values:
     media_type: str
     by: str
     comment: str
+    origin: str
     packed: bytes
 
 
@@ -75,6 +76,7 @@ SHORT = Values(
     "application/vnd.oci.image.manifest.v1+json",
     "ci",
     "Tested",
+    "/a.tar",
     b"{}",
 )
 LONG = Values(
@@ -86,6 +88,7 @@ LONG = Values(
     "application/vnd.docker.distribution.manifest.v2+json",
     "release-bot",
     "Tested and ready",
+    "/srv/images/a.tar",
     b'{"a": 1}',
 )
 
@@ -210,14 +213,15 @@ def content(v: Values) -> Iterator[Drawn]:
 
 def past(v: Values) -> Iterator[Drawn]:
     manifest = v.manifest.key
-    event = EventRecord(Kind.PROMOTE, AT, 2, 0, 1, 1, 15, ZEROS, v.by, v.comment)
+    event = EventRecord(Kind.IMPORT, AT, 0, 0, 1, 0, 0, ZEROS, v.by, v.comment, v.origin)
     yield drawn(
         Table.EVENTS, keys.id_key(EVENT), event.encode(),
         (id8(EVENT),),
         (
-            number(4, 1), id8(AT), id8(2), id8(0),
-            number(1, 4), number(1, 4), number(15, 4), ZEROS,
-            number(len(v.by), 2), number(len(v.comment), 2), text(v.by), text(v.comment),
+            number(8, 1), id8(AT), id8(0), id8(0),
+            number(1, 4), number(0, 4), number(0, 4), ZEROS,
+            number(len(v.by), 2), number(len(v.comment), 2), number(len(v.origin), 2),
+            text(v.by), text(v.comment), text(v.origin),
         ),
     )  # fmt: skip
     tag = ItemRecord(Action.CREATED, None, manifest, OtherSide(SOURCE, v.tag))

@@ -27,6 +27,8 @@ class Act(NamedTuple):
 
     by: str
     comment: str = ""
+    origin: str = ""
+    """Of an import: which archive."""
 
 
 class Change(NamedTuple):
@@ -138,17 +140,7 @@ def close(
     if promotion:
         draft.put(Table.PROMOTIONS, keys.id_key(promotion), IdRecord(event).encode())
         records = closed.records + len(roles) + 2
-    record = EventRecord(
-        kind,
-        at,
-        promotion,
-        undoes,
-        closed.items,
-        closed.manifests,
-        records,
-        closed.items_hash,
-        act.by,
-        act.comment,
-    )
+    counts = closed.items, closed.manifests, records, closed.items_hash
+    record = EventRecord(kind, at, promotion, undoes, *counts, *act)
     draft.put(Table.EVENTS, keys.id_key(event), record.encode())
     return records

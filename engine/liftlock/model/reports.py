@@ -19,7 +19,7 @@ class HistoryEntry:
     """In ms since 1970 UTC."""
     by: str
     kind: str
-    """`create`, `push`, `delete`, `promote`, `move`, `undo` or `configure`."""
+    """`create`, `push`, `delete`, `promote`, `move`, `undo`, `configure` or `import`."""
     action: str
     """`created`, `updated`, `deleted`, `extended`, `reduced`, `kept`, `moved_out`, `brought`;
     `taken` for the source's side of a copy; of whole repositories `copied`, `renamed`, `merged`,
@@ -29,7 +29,7 @@ class HistoryEntry:
     old_digest: Digest | None
     new_digest: Digest | None
     other: str | None
-    """The other side of a promotion: where it came from, or went to."""
+    """The other side of a promotion: where it came from, or went to. Of an import: its archive."""
     comment: str
     promotion: int | None
     """The number of the promotion that it was part of."""

@@ -54,6 +54,8 @@ class Kind(IntEnum):
     UNDO = 6
     CONFIGURE = 7
     """A registry's settings were changed."""
+    IMPORT = 8
+    """Images came in from an archive."""
 
 
 class Naming(IntEnum):

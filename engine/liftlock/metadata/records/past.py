@@ -9,7 +9,7 @@ from liftlock.metadata.records.acts import WHOLE, Action, Kind, Role
 from liftlock.model import Tally
 
 _Q = struct.Struct(">Q")
-_EVENT = struct.Struct(">BQQQIII32sHH")
+_EVENT = struct.Struct(">BQQQIII32sHHH")
 _ITEM = struct.Struct(">BBB")
 _ATTACHMENT: Final = 0x80
 _TALLY = struct.Struct(">6I")
@@ -34,9 +34,11 @@ class EventRecord(NamedTuple):
     items_hash: bytes
     by: str
     comment: str
+    origin: str = ""
+    """Of an import: which archive."""
 
     def encode(self) -> bytes:
-        by, comment = self.by.encode(), self.comment.encode()
+        by, comment, origin = (text.encode() for text in (self.by, self.comment, self.origin))
         return (
             _EVENT.pack(
                 self.kind,
@@ -49,18 +51,22 @@ class EventRecord(NamedTuple):
                 self.items_hash,
                 len(by),
                 len(comment),
+                len(origin),
             )
             + by
             + comment
+            + origin
         )
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        kind, at, promotion, undoes, items, manifests, records, items_hash, by, comment = (
+        kind, at, promotion, undoes, items, manifests, records, items_hash, *lengths = (
             _EVENT.unpack_from(body)
         )
         start = _EVENT.size
-        if len(body) != start + by + comment:
+        by = start + lengths[0]
+        comment = by + lengths[1]
+        if len(body) != comment + lengths[2]:
             raise ValueError("lengths do not add up")
         return cls(
             Kind(kind),
@@ -71,8 +77,9 @@ class EventRecord(NamedTuple):
             manifests,
             records,
             items_hash,
-            body[start : start + by].decode(),
-            body[start + by :].decode(),
+            body[start:by].decode(),
+            body[by:comment].decode(),
+            body[comment:].decode(),
         )
 
 
