@@ -17,6 +17,8 @@ from liftlock.blobs.contract import Pieces
 from liftlock.config import Limits
 from liftlock.engine import (
     Engine,
+    Exporting,
+    Importing,
     LastChunk,
     PromotionRequest,
     RequestItem,
@@ -44,6 +46,8 @@ __all__ = [
     "Digest",
     "Engine",
     "Expectation",
+    "Exporting",
+    "Importing",
     "LastChunk",
     "LiftlockError",
     "Limits",

@@ -72,6 +72,23 @@ class Limits:
     answer_keep_ms: int = 24 * HOUR_MS
     """How long an idempotency key stands for its first answer."""
 
+    archive_members_max: int = 200_000
+    """Files and links in an archive, and entries of its index.json."""
+    archive_header_bytes_max: int = 256 * KIB
+    """Of one member of a tar: everything about it that is not its content."""
+    archive_index_bytes_max: int = 32 * MIB
+    """Of index.json, manifest.json or oci-layout."""
+    archive_manifests_bytes_max: int = 256 * MIB
+    """Of all manifests and configs that an import reads; it keeps them in memory until its end."""
+    archive_expansion_max: int = 200
+    """How many bytes a compressed archive may give for each of its own, on the whole."""
+    archive_expansion_free_bytes: int = 1024 * MIB
+    """So much it may give whatever it has itself."""
+    archive_window_bytes_max: int = 128 * MIB
+    """Memory that a zstd-compressed archive may ask for."""
+    archive_padding_bytes_max: int = 1 * MIB
+    """Zeros after the end of a tar."""
+
     upload_idle_ms: int = 7 * DAY_MS
     """An upload session untouched for this long is removed."""
     orphan_grace_ms: int = 24 * HOUR_MS

@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -37,6 +38,7 @@ from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import BlobRecord, decoded
 from liftlock.oci.reference import Selection
 from liftlock.testing import images
+from liftlock.testing.archives import Layout, tar_of
 from liftlock.testing.clock import SOME_DAY, FakeClock
 from liftlock.testing.failing_disk import FailingDisk
 
@@ -144,6 +146,45 @@ def other_release(engine: liftlock.Engine, say: Say) -> None:
     """Have another image under the same tag at the target, with content in common."""
     images.image(engine, "prod/app", "1", seed=" arch0")
     images.image(engine, "prod/app", "2", seed="two")
+
+
+def import_images(archive: Layout, to: str) -> Deed:
+    """Import what lies at the same place each time, since the history has that."""
+
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        path = Path(tempfile.gettempdir(), f"liftlock-{os.getuid()}-{id_of(archive)}.tar")
+        path.write_bytes(tar_of(archive.files))
+        engine.import_images(path, to, by="me", comment="moved")
+
+    return deed
+
+
+def id_of(archive: Layout) -> str:
+    """Return a name for what is in an archive."""
+    return Digest.of(repr(sorted(archive.files.items())).encode()).hex[:16]
+
+
+def one_image() -> Layout:
+    """Return an archive with the image whose blobs others push here, and its referrer."""
+    layout = Layout()
+    config, layer = layout.add(CONFIG, images.CONFIG), layout.add(LAYER, images.LAYER)
+    image = layout.enter(layout.manifest(config=config, layers=[layer]), "1")
+    layout.enter(layout.manifest(config=config, layers=[], subject=image))
+    # Not of this image: what `manifest` makes up, and replaces with what it is told.
+    layout.blobs = {n: b for n, b in layout.blobs.items() if b"layer of" not in b}
+    return layout
+
+
+def large_images() -> Layout:
+    """Return an archive whose blobs come in one by one, of several repositories."""
+    layout = Layout()
+    shared = bytes(300_000)
+    for name in ("dev/a:1", "dev/b:1"):
+        image = layout.enter(layout.manifest(name, contents=[shared, name.encode() * 60_000]), name)
+        repository, _, _ = name.partition(":")
+        sbom = layout.manifest(f"sbom of {name}", subject=image)
+        layout.enter(sbom, f"{repository}@{sbom['digest']}")
+    return layout
 
 
 def promote(source: str, target: str, mode: Mode = Mode.COPY) -> Deed:
@@ -276,6 +317,10 @@ SCENARIOS = {
             delete_repository("dev/app"),
         ),
     ),
+    # Its blobs are there, so that it is one step; `LOOSE` has an import of many.
+    "import": Scenario(
+        (*REGISTRIES, upload(CONFIG), upload(LAYER)), (import_images(one_image(), "dev/app"),)
+    ),
     "delete": Scenario(
         (*PUSHED, push_manifest("2", CONFIG), upload(b"loose")),
         (
@@ -286,6 +331,8 @@ SCENARIOS = {
         ),
     ),
 }
+LOOSE = {"large import": Scenario(REGISTRIES, (import_images(large_images(), "prod"),))}
+"""What is not of one step: killed, it has left something that the next try makes use of."""
 INIT = "init"
 
 
@@ -408,7 +455,7 @@ def live(order: dict[str, object]) -> None:
     engine = liftlock.open(
         root, clock=FakeClock(SOME_DAY), limits=LIMITS, disk=disk, reach=life.reach
     )
-    for deed in SCENARIOS[str(order["scenario"])].deeds:
+    for deed in (SCENARIOS | LOOSE)[str(order["scenario"])].deeds:
         deed(engine, say)
         say("done")
     engine.close()

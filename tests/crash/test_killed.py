@@ -6,13 +6,13 @@ new one is tried as soon as it is there.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 from deeds import INIT, LIMITS, SCENARIOS, finish, state, states_of
+from stores import restore
 
 import liftlock
 from liftlock.errors import StoreExists, StoreUnknown
@@ -144,16 +144,6 @@ def test_an_init_killed_within_lmdb_is_done_again(
     liftlock.init(store)
     with liftlock.open(store) as engine:
         engine.create_registry("dev", by="me")
-
-
-def restore(template: Path, store: Path) -> None:
-    """Make the files of a store those of another; folders are the same in all stores."""
-    for folder, _, files in os.walk(store):
-        for file in files:
-            Path(folder, file).unlink()
-    for folder, _, files in os.walk(template):
-        for file in files:
-            shutil.copy(Path(folder, file), store / Path(folder).relative_to(template))
 
 
 def opened(store: Path) -> liftlock.Engine:

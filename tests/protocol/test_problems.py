@@ -28,6 +28,8 @@ EXAMPLES = {
     errors.DocumentInvalid: (("it is none",), 422, None),
     errors.PromotionInvalid: (("it is none",), 422, None),
     errors.KeyReused: (("k",), 422, "k"),
+    errors.ArchiveInvalid: (("a.tar", "it is none"), 422, None),
+    errors.TransferInvalid: (("import", "it is none"), 422, None),
     errors.RegistryUnknown: (("dev",), 404, "dev"),
     errors.RepositoryUnknown: (("dev/a",), 404, "dev/a"),
     errors.NameIncomplete: (("dev",), 422, "dev"),
@@ -38,6 +40,7 @@ EXAMPLES = {
     errors.UploadUnknown: (("id",), 404, None),
     errors.PromotionUnknown: ((7,), 404, "7"),
     errors.StoreUnknown: (("root",), 503, None),
+    errors.ArchiveUnknown: (("a.tar",), 404, None),
     errors.TagMoved: (("dev/a:1", "absent", "sha256:0"), 412, "dev/a:1"),
     errors.PlanOutdated: (("old", "new", PLAN), 412, None),
     errors.TargetsCollide: (("prod/a:1", ["dev/a:1", "dev/b:1"]), 409, "prod/a:1"),
@@ -50,6 +53,8 @@ EXAMPLES = {
     errors.UndoRefused: ((7, "it changed"), 409, "7"),
     errors.UploadBusy: (("id",), 409, None),
     errors.StoreExists: (("root", "is in use"), 409, None),
+    errors.TagTaken: (("prod/a:1", "sha256:0", "sha256:1"), 409, "prod/a:1"),
+    errors.ExportExists: (("a.tar", "is there"), 409, None),
     errors.StoreBusy: (("it is",), 503, None),
     errors.StoreFull: (("a test",), 507, None),
 }
@@ -57,6 +62,7 @@ SILENT = {
     errors.RecordCorrupt: ("tags", b"k", "checksum"),
     errors.FormatUnknown: ("root", "9", "1"),
     errors.StoreDamaged: ("root", "blobs"),
+    errors.BlobCorrupt: ("sha256:0", "its file is missing"),
     KeyError: ("surprise",),
 }
 

@@ -9,10 +9,13 @@ from liftlock.engine.facade import Engine
 from liftlock.engine.machine import new_id, system_clock
 from liftlock.engine.opening import in_memory, init, open  # noqa: A004 - liftlock.open, as in gzip.open
 from liftlock.promotion import PromotionRequest, RequestItem
+from liftlock.transfer import Exporting, Importing
 from liftlock.uploads import LastChunk, SizeDiffers, Upload
 
 __all__ = [
     "Engine",
+    "Exporting",
+    "Importing",
     "LastChunk",
     "PromotionRequest",
     "RequestItem",

@@ -19,6 +19,8 @@ from liftlock.config import Limits
 from liftlock.engine.blobs import BlobEngine
 from liftlock.engine.contents import ContentEngine
 from liftlock.engine.deleting import DeletingEngine
+from liftlock.engine.exports import ExportEngine
+from liftlock.engine.imports import ImportEngine
 from liftlock.engine.machine import new_id, system_clock
 from liftlock.engine.promotions import PromotionEngine
 from liftlock.engine.registries import RegistryEngine
@@ -34,6 +36,8 @@ class Engine(
     BlobEngine,
     DeletingEngine,
     PromotionEngine,
+    ImportEngine,
+    ExportEngine,
     UpkeepEngine,
     ViewEngine,
 ):

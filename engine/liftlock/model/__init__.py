@@ -33,6 +33,15 @@ from liftlock.model.promotions import (
     Tally,
 )
 from liftlock.model.reports import CheckStep, Finding, HistoryEntry, Severity, Swept
+from liftlock.model.transfers import (
+    ArchiveKind,
+    Export,
+    ExportItem,
+    Format,
+    Import,
+    ImportItem,
+    Passed,
+)
 from liftlock.model.views import Attaching, Attachment, Inspection, Kind, Stats, Whereabouts
 
 __all__ = [
@@ -40,6 +49,7 @@ __all__ = [
     "ANYTHING",
     "Absent",
     "Anything",
+    "ArchiveKind",
     "Attaching",
     "Attachment",
     "BlobContent",
@@ -48,15 +58,21 @@ __all__ = [
     "Deletion",
     "Expectation",
     "Expected",
+    "Export",
+    "ExportItem",
     "Finding",
+    "Format",
     "Found",
     "HistoryEntry",
+    "Import",
+    "ImportItem",
     "Inspection",
     "Kind",
     "ManifestContent",
     "Mode",
     "Outcome",
     "Page",
+    "Passed",
     "Places",
     "Promotion",
     "PromotionItem",

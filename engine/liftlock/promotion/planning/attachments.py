@@ -46,7 +46,7 @@ def settle_attachments(
             compared.append(tag)
     violations: dict[str, LiftlockError] = {}
     sides = [digest for tag in compared for digest in (target[tag], source[tag])]
-    entries = dict(zip(sides, map(_entries, links.get_bodies(txn, sides)), strict=True))
+    entries = dict(zip(sides, map(entries_of, links.get_bodies(txn, sides)), strict=True))
     for tag in compared:
         our_entries, their_entries = entries[target[tag]], entries[source[tag]]
         if their_entries <= our_entries:
@@ -59,7 +59,7 @@ def settle_attachments(
     return wanted, violations
 
 
-def _entries(body: bytes) -> Counter[Hashable]:
+def entries_of(body: bytes) -> Counter[Hashable]:
     """Count what an attachment manifest lists: an index's children, or an image's layers.
 
     With their annotations: the layer of a cosign signature is what was signed, the same for every

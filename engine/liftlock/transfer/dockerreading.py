@@ -1,0 +1,152 @@
+"""Reading what `docker save` writes: manifest.json, configs, and layers as plain tars.
+
+There is no manifest in it, so one is made: always the same for the same image. Config and layers
+are kept byte for byte. A config names its layers by the digests of the plain tars, so that these
+are verified, and so that the image's id, which is the config's digest, stays what it was. Builders
+that compress layers write an archive all the same: such a layer is kept as it is, and unpacked once
+to be held against the config (`dockerlayers.py`). The
+manifest is OCI's, not docker's: skopeo, podman and umoci find no other in a layout, so what came in
+could not go out to them again; and a layer that is a plain tar has a type of its own there.
+
+Since version 25 docker writes an OCI layout with a manifest.json beside it; then the layout is read
+(`ocireading.py`), which needs nothing made up.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from liftlock.config import Limits
+from liftlock.errors import ArchiveInvalid, DigestInvalid
+from liftlock.model import ArchiveKind
+from liftlock.oci.digest import Digest
+from liftlock.oci.mediatype import OCI_MANIFEST
+from liftlock.transfer.archives import Archive, Found
+from liftlock.transfer.contents import Contents, Named
+from liftlock.transfer.dockerlayers import Layer, read_layers
+from liftlock.transfer.ocireading import read_whole
+
+LIST: Final = "manifest.json"
+_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
+_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+_LAYERS_MAX: Final = 1000
+_HEX_NAME: Final = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?")
+
+
+class _Image(msgspec.Struct, rename="pascal"):
+    config: str
+    layers: list[str]
+    repo_tags: list[str] | None = None
+
+
+class _Rootfs(msgspec.Struct):
+    diff_ids: list[str] | None = None
+
+
+class _Config(msgspec.Struct):
+    rootfs: _Rootfs
+
+
+def read_docker_archive(archive: Archive, limits: Limits) -> Contents:
+    """Read what a docker archive has.
+
+    Raises:
+        ArchiveInvalid: with what is wrong with it.
+    """
+    contents = Contents(ArchiveKind.DOCKER_ARCHIVE)
+    body = read_whole(archive, LIST, limits)
+    assert body is not None, "it was found before"
+    try:
+        listed = msgspec.json.decode(body, type=list[_Image])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ArchiveInvalid(
+            archive.path, f"{LIST} is no list of images ({error})"[:300]
+        ) from error
+    if not listed:
+        raise ArchiveInvalid(archive.path, f"its {LIST} names no image")
+    if len(listed) > limits.archive_members_max:
+        most = limits.archive_members_max
+        raise ArchiveInvalid(archive.path, f"{LIST} names more than {most} (archive_members_max)")
+    configs = [_config_file(archive, image.config, limits) for image in listed]
+    for file in {file.name: file for file in configs}.values():
+        contents.count(archive, file.size, limits)
+    bodies = archive.read(configs)
+    files = {name: _layer_file(archive, name) for image in listed for name in image.layers}
+    layers = read_layers(archive, files.values(), limits)
+    for image, file in zip(listed, configs, strict=True):
+        found = [layers[files[name].name] for name in image.layers]
+        key = _made(archive, contents, image, (file, bodies[file.name]), found, limits)
+        for name in image.repo_tags or [""]:
+            contents.images.append(Named(name[:512], key))
+    return contents
+
+
+def _config_file(archive: Archive, name: str, limits: Limits) -> Found:
+    file = archive.find(name, through_links=True)
+    if file is None:
+        raise ArchiveInvalid(archive.path, f"it lacks {name!r:.140}, which it lists")
+    if file.size > limits.manifest_bytes_max:
+        most = limits.manifest_bytes_max
+        raise ArchiveInvalid(archive.path, f"config {name!r:.140} has more than {most} bytes")
+    return file
+
+
+def _made(
+    archive: Archive,
+    contents: Contents,
+    image: _Image,
+    described: tuple[Found, bytes],
+    found: Sequence[Layer],
+    limits: Limits,
+) -> bytes:
+    """Make an image's manifest and take it in; return its digest's key."""
+    file, config = described
+    digest = Digest.of(config)
+    named = _HEX_NAME.fullmatch(image.config)
+    if named is not None and named[1] != digest.hex:
+        reason = f"what it has as config {image.config!r:.140} is {digest}"
+        raise ArchiveInvalid(archive.path, reason)
+    try:
+        diffs = [Digest.parse(text) for text in _diff_ids(config)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, DigestInvalid) as error:
+        reason = f"config {image.config!r:.140} does not tell its layers ({error})"
+        raise ArchiveInvalid(archive.path, reason[:400]) from error
+    if len(diffs) != len(found) or len(diffs) > _LAYERS_MAX:
+        reason = f"config {digest} has {len(diffs)} layers, and {LIST} lists {len(found)}"
+        raise ArchiveInvalid(archive.path, reason)
+    layers = []
+    for diff, layer in zip(diffs, found, strict=True):
+        # A plain one is what the config says, or is found out when it is read.
+        blob = diff if layer.packed is None else layer.packed
+        if layer.plain not in {None, diff}:
+            reason = f"layer {layer.file.name!r:.140} unpacks to {layer.plain}, not to {diff}"
+            raise ArchiveInvalid(archive.path, reason)
+        contents.blobs[blob.key] = layer.file
+        media_type = _LAYER if layer.packed is None else f"{_LAYER}+gzip"
+        layers.append({"mediaType": media_type, "size": layer.file.size, "digest": str(blob)})
+    contents.blobs[digest.key] = file
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": _CONFIG, "size": len(config), "digest": str(digest)},
+        "layers": layers,
+    }
+    body = json.dumps(manifest, separators=(",", ":")).encode()
+    contents.count(archive, len(body), limits)
+    return contents.hold(archive, body, OCI_MANIFEST, limits)
+
+
+def _layer_file(archive: Archive, name: str) -> Found:
+    file = archive.find(name, through_links=True)
+    if file is None:
+        raise ArchiveInvalid(archive.path, f"it lacks layer {name!r:.140}, which it lists")
+    return file
+
+
+def _diff_ids(config: bytes) -> list[str]:
+    return msgspec.json.decode(config, type=_Config).rootfs.diff_ids or []
