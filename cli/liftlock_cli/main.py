@@ -26,6 +26,7 @@ from liftlock_cli import (
     renaming,
     stores,
     totals,
+    transfers,
     whereabouts,
 )
 from liftlock_cli.completing import complete_names
@@ -140,6 +141,8 @@ liftlock.add_command(renaming.retag)
 liftlock.add_command(renaming.rename)
 liftlock.add_command(deleting.delete)
 liftlock.add_command(recorded.promotion)
+liftlock.add_command(transfers.import_images)
+liftlock.add_command(transfers.export_images)
 liftlock.add_command(histories.history)
 liftlock.add_command(stores.check)
 liftlock.add_command(configuration.config)

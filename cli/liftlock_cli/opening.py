@@ -107,3 +107,20 @@ def signals_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def take_signals() -> None:
+    """Within `signals_held_back`, let what came meanwhile take effect here, and only here.
+
+    For work of many steps, between two of them: an end is raised, so that the step leaves nothing
+    behind; a stop stops the process where it holds up no other writer.
+
+    Raises:
+        KeyboardInterrupt: SIGINT came; or SIGTERM, which ends the process when the block is left.
+    """
+    pending = signal.sigpending()
+    if not pending.isdisjoint({signal.SIGINT, signal.SIGTERM}):
+        raise KeyboardInterrupt
+    if signal.SIGTSTP in pending:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTSTP,))
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTSTP,))

@@ -92,9 +92,9 @@ def print_line(text: str, *, err: bool = False) -> None:
     click.echo(visible(text), err=err)
 
 
-def print_document(document: Document) -> None:
+def print_document(document: Document, *, err: bool = False) -> None:
     """Print one JSON object, indented."""
-    click.echo(_json(document, indent=2))
+    click.echo(_json(document, indent=2), err=err)
 
 
 def print_many(form: Form, view: View[T], things: Iterable[T]) -> None:

@@ -38,7 +38,7 @@ class Shell:
 
     def out(self, *words: str, stdin: str = "") -> str:
         done = self(*words, stdin=stdin)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
         return done.stdout
 
     def json(self, *words: str, stdin: str = "") -> Any:

@@ -71,3 +71,40 @@ def test_the_actor_is_the_process_owner_whatever_the_environment_says(monkeypatc
 def test_an_actor_without_a_name_is_a_number(monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
     assert opening.actor() == f"os:{2**31 - 7}"
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_long_work_is_interrupted_where_it_says_so(kind):
+    """And the signal is there still, for whoever leaves the block."""
+    did = []
+    before = signal.signal(signal.SIGTERM, lambda *_: did.append("ended"))
+
+    def work():
+        with opening.signals_held_back():
+            opening.take_signals()
+            os.kill(os.getpid(), kind)
+            did.append("a step")
+            opening.take_signals()
+            did.append("another step")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert did == ["a step", *(["ended"] if kind == signal.SIGTERM else [])]
+
+
+def test_long_work_is_stopped_where_it_says_so():
+    did = []
+    before = signal.signal(signal.SIGTSTP, lambda *_: did.append("stopped"))
+    try:
+        with opening.signals_held_back():
+            os.kill(os.getpid(), signal.SIGTSTP)
+            did.append("a step")
+            opening.take_signals()
+            did.append("another step")
+            assert signal.SIGTSTP in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+    assert did == ["a step", "stopped", "another step"]

@@ -101,6 +101,15 @@ def running(
             process.kill()
 
 
+def storage_of(engine: str, folder: Path) -> list[str]:
+    """The command, with everything that it keeps in `folder`."""
+    words = [require(engine), "--root", f"{folder}/storage", "--runroot", f"{folder}/run"]
+    words += ["--storage-driver", "vfs"]
+    if engine == "podman":
+        words += ["--events-backend=file", "--cgroup-manager=cgroupfs"]
+    return words
+
+
 def answers(host: str) -> bool:
     """Say whether somebody accepts connections at `host`, which has a port, or is a socket file."""
     address, _, port = host.rpartition(":")

@@ -12,18 +12,9 @@ from pathlib import Path
 
 import pytest
 from layouts import GREETING
-from programs import CLIENT_SECONDS, missing, require, run
+from programs import CLIENT_SECONDS, missing, require, run, storage_of
 
 pytestmark = pytest.mark.clients
-
-
-def storage_of(engine: str, folder: Path) -> list[str]:
-    """The command, with everything that it keeps in `folder`."""
-    words = [require(engine), "--root", f"{folder}/storage", "--runroot", f"{folder}/run"]
-    words += ["--storage-driver", "vfs"]
-    if engine == "podman":
-        words += ["--events-backend=file", "--cgroup-manager=cgroupfs"]
-    return words
 
 
 @pytest.fixture(params=["podman", "buildah"])
