@@ -133,8 +133,8 @@ class HistoryDocument(msgspec.Struct, kw_only=True):
     kind: Annotated[
         str,
         Meta(
-            description="What was asked for: `create`, `push`, `delete`, `promote`, `move`, `undo` "
-            "or `configure`.",
+            description="What was asked for: `create`, `push`, `delete`, `promote`, `move`, "
+            "`undo`, `configure` or `import`.",
             examples=["push"],
         ),
     ]
@@ -147,7 +147,8 @@ class HistoryDocument(msgspec.Struct, kw_only=True):
     other: Annotated[
         str | None,
         Meta(
-            description="Of a promotion the other side: where from, or where to.",
+            description="Of a promotion the other side: where from, or where to. Of an import: "
+            "which archive.",
             examples=["prod/team/app:1.2"],
         ),
     ]
