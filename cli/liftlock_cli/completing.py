@@ -132,6 +132,7 @@ _LOOKUPS: Final[Mapping[str, Lookup]] = {
     "REFERENCE": images,
     "NAME...": images,
     "[SOURCE]": images,
+    "SOURCE...": images,
     "TARGET": targets,
     "REPOSITORY:OLD": images,
     "REGISTRY/REPOSITORY": repositories,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -68,6 +69,8 @@ def peak_of(shell: Shell, *words: str) -> int:
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_does_not_grow_with_layers(tmp_path: Path):
+    if shutil.disk_usage(tmp_path).free < 6 * LARGE:
+        pytest.skip("the disk has no room for several copies of the layer")
     peaks: dict[int, list[int]] = {}
     for size in (SMALL, LARGE):
         with liftlock.open(tmp_path / str(size), create=True) as engine:
