@@ -353,6 +353,24 @@ def test_sparse_images_go_out_only_if_that_is_meant(engine, tmp_path):
     require_layout(read_folder(tmp_path / "out"))
 
 
+def test_what_another_repository_of_the_export_has_is_not_absent(engine, tmp_path):
+    engine.update_registry("dev", SettingsChange(allow_sparse=True), by="me")
+    images.image(engine, "dev/a", "1", absent=[b"elsewhere"], foreign=[b"far away"])
+    images.image(engine, "dev/b", "1", contents=[b"elsewhere", b"far away"])
+    done = engine.export_images("dev", tmp_path / "out")
+    assert (done.absent, done.foreign) == ((), ())
+
+
+def test_what_is_asked_for_in_two_ways_is_listed_once(engine, everything, tmp_path):
+    sbom = images.referrer(engine, everything, seed="asked for")
+    images.image(engine, NAME, "3.0", seed="third")
+    for sources in ([NAME, str(sbom.by_digest)], [f"{NAME}:1.2", f"{NAME}:1.2", NAME]):
+        done = engine.export_images(sources, tmp_path / f"out{len(sources)}")
+        listed = [(item.source, item.digest) for item in done.items]
+        assert len(listed) == len(set(listed))
+        assert sum(item.digest == sbom.digest for item in done.items) == 1
+
+
 def test_foreign_layers_that_are_not_there_are_told(engine, tmp_path):
     built = images.image(engine, NAME, "1", foreign=[b"elsewhere"])
     done = engine.export_images(NAME, tmp_path / "out")

@@ -87,15 +87,25 @@ def choose(txn: ReadTxn, request: ExportRequest, limits: Limits) -> Chosen:
         # What limits and forms refuse there is refused here in this one's name.
         reasons = [e.reason for e in error.violations if isinstance(e, PromotionInvalid)]
         raise TransferInvalid("export", "; ".join(reasons)) from error
-    # A manifest that has a tag needs no entry without one; which, only the end knows.
-    with_tag = {(entry.repository, entry.digest) for entry in chosen.entries if entry.tag}
-    for entry in [entry for entry in chosen.entries if not entry.tag]:
-        if (entry.repository, entry.digest) in with_tag:
-            del chosen.entries[entry]
+    _settle(chosen)
     if not chosen.entries:
         sources = ", ".join(map(str, request.sources))
         raise NothingSelected(sources, "no tag", request.sources[0].registry)
     return chosen
+
+
+def _settle(chosen: Chosen) -> None:
+    """Drop what only the end shows to be needless, since another part or repository has it."""
+    # A manifest that has a tag needs no entry without one, nor two without.
+    said = {(entry.repository, entry.digest) for entry in chosen.entries if entry.tag}
+    bare = [entry for entry in chosen.entries if not entry.tag]
+    for entry in sorted(bare, key=lambda entry: entry.is_attached):
+        if (entry.repository, entry.digest) in said:
+            del chosen.entries[entry]
+        said.add((entry.repository, entry.digest))
+    there = chosen.blobs.keys() | chosen.manifests.keys()
+    chosen.absent = {digest: None for digest in chosen.absent if digest not in there}
+    chosen.foreign = {digest: None for digest in chosen.foreign if digest not in there}
 
 
 def _itself(source: Selection) -> Target:
