@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from liftlock import Limits
+from liftlock import Limits, transfer
 from liftlock.engine import Engine
 from liftlock.errors import (
     BlobCorrupt,
@@ -306,6 +306,17 @@ def test_two_exports_do_not_write_to_one_folder_at_once(engine, everything, tmp_
     with FolderLayout(tmp_path / "out", Limits()), pytest.raises(StoreBusy, match="another export"):
         engine.export_images(NAME, tmp_path / "out")
     engine.export_images(NAME, tmp_path / "out")
+
+
+def test_what_another_export_added_meanwhile_stays(store, blobs, engine, everything, tmp_path):
+    """Between the look at the folder and the hold of it."""
+    out = tmp_path / "out"
+    plan = engine.plan_export(f"{NAME}:1.2", os.fspath(out))
+    index = transfer.require_place(plan, overwrite=False, limits=Limits())
+    engine.export_images(f"{NAME}:2.0", out)
+    transfer.write_export(store, blobs, plan, index, lambda _: None, Limits())
+    found = named(entries((out / "index.json").read_bytes()))
+    assert {"1.2", "2.0"} <= found.keys()
 
 
 # --- what cannot go out -------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from liftlock import Limits
+from liftlock import Limits, links, names
 from liftlock.engine import Engine
 from liftlock.errors import (
     ArchiveInvalid,
@@ -31,6 +31,8 @@ from liftlock.errors import (
     TextInvalid,
     TransferInvalid,
 )
+from liftlock.metadata import keys
+from liftlock.metadata.contract import ReadTxn
 from liftlock.model import ArchiveKind, Outcome, SettingsChange
 from liftlock.oci.digest import Digest
 from liftlock.oci.mediatype import OCI_MANIFEST
@@ -309,7 +311,14 @@ def test_an_image_without_a_tag_is_held_and_told(engine, packed):
     assert tags(engine, "prod/app") == {}
     assert done.items[0].target == f"prod/app@{digest}"
     assert "gets no tag" in done.warnings[0]
+    held = engine._store.read(lambda txn: held_in(txn, "prod/app", digest))
+    assert held is not None
     assert engine.get_manifest(Reference.parse(done.items[0].target))
+
+
+def held_in(txn: ReadTxn, name: str, digest: Digest) -> int | None:
+    repository = names.get_repository(txn, RepositoryName.parse(name))
+    return links.held_at(txn, repository.id, keys.MANIFEST, (digest.key,))[0]
 
 
 def test_a_referrer_alone_comes_for_its_own_sake(engine, packed):
