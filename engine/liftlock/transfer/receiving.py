@@ -14,7 +14,7 @@ from typing import Final
 
 from liftlock import content, uploads
 from liftlock.config import KIB, MIB
-from liftlock.errors import ArchiveInvalid, DigestInvalid, LiftlockError
+from liftlock.errors import ArchiveInvalid, DigestInvalid, LiftlockError, StoreBusy, UploadUnknown
 from liftlock.history import Act
 from liftlock.metadata.contract import WriteTxn
 from liftlock.model import ArchiveKind
@@ -52,6 +52,15 @@ class Receiving:
             ArchiveInvalid: one is not what its digest says; those before it are in, and held.
             StoreFull, StoreBusy: not now; those before it are in, and held.
         """
+        try:
+            self._receive(contents, wanted)
+        except UploadUnknown as error:
+            reason = "a repository was moved or deleted while blobs came into it; import again"
+            raise StoreBusy(reason) from error
+
+    def _receive(
+        self, contents: Contents, wanted: Mapping[bytes, Sequence[RepositoryName]]
+    ) -> None:
         self._targets = wanted
         self._kind = contents.kind
         files = {contents.blobs[blob].name: Digest(blob) for blob in wanted}
