@@ -81,8 +81,12 @@ def _read_fields(
                 found.append(_of(invalid(f"{what} lacks `{name}` ({_must_be(field)})"), name))
             continue
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            inner = read_form(document[name], field.type, f"`{name}`", found, invalid)
-            read |= {} if inner is None else {name: inner}
+            if isinstance(document[name], Mapping):
+                inner = read_form(document[name], field.type, f"`{name}`", found, invalid)
+                read |= {} if inner is None else {name: inner}
+            else:
+                is_not = f"an object with fields, and not {_shown(document[name])}"
+                found.append(_of(invalid(f"`{name}` must be {is_not}"), name))
             continue
         try:
             read[name] = msgspec.convert(document[name], field.type)

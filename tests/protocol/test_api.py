@@ -103,10 +103,26 @@ class TestRegistries:
             (b"{}", 422, "document-invalid"),
             (b'{"name":"a","name":"b"}', 400, None),
             (b'{"name":"a","settings":[]}', 422, "document-invalid"),
+            (b'{"name":"a","settings":null}', 422, "document-invalid"),
         ],
     )
     def test_what_is_no_registry_is_refused(self, server, content, status, rule):
         server.problem(server.http.post(f"{V1}/registries", content=content), status, rule)
+
+    def test_a_field_that_should_be_an_object_is_named(self, server, registry):
+        answer = server.http.patch(f"{V1}/registries/{registry}", json={"settings": None})
+        (violation,) = server.problem(answer, 422, "document-invalid")["violations"]
+        assert (violation["object"], violation["facts"]) == ("settings", {"field": "settings"})
+
+    def test_a_key_twice_among_very_many_is_found_at_once(self, server):
+        keys = ",".join(f'"{number}":1' for number in range(200_000))
+        content = f'{{{keys},"199999":1}}'.encode()
+        answer = server.http.post(f"{V1}/registries", content=content)
+        assert "'199999' comes twice" in server.problem(answer, 400)["detail"]
+
+    def test_no_body_is_said_to_be_none(self, server):
+        answer = server.http.post(f"{V1}/registries")
+        assert server.problem(answer, 400)["detail"] == "There is no body; send a JSON object."
 
     def test_a_change_of_nothing_is_no_event(self, server, registry):
         path = f"{V1}/registries/{registry}"
@@ -312,6 +328,8 @@ class TestQueries:
             ("registries", "limit=0", "from 1 to 1000"),
             ("registries", "limit=x", "from 1 to 1000"),
             ("registries", "after=UP", "must fit"),
+            ("registries", "after=a%0a", "must fit"),
+            ("promotions", "after=1%0a", "must fit"),
             ("promotions", "n=1", "takes `limit`, `after`"),
             ("promotions", "after=01", "must fit"),
             ("stats", "x=1", "takes none"),

@@ -55,6 +55,8 @@ def _require_json(request: Request) -> None:
 
 
 def _parse(body: bytes) -> object:
+    if not body:
+        raise RequestRefused(400, "UNSUPPORTED", "There is no body; send a JSON object.")
     try:
         # The first reader finds keys that come twice, the second is strict about everything else.
         _doubles.decode(body.decode())
@@ -66,10 +68,11 @@ def _parse(body: bytes) -> object:
 
 
 def _once_each(pairs: list[tuple[str, object]]) -> None:
-    keys = [key for key, _ in pairs]
-    if len(keys) != len(set(keys)):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:64]!r} comes twice in one object")
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise ValueError(f"the key {key[:64]!r} comes twice in one object")
+        seen.add(key)
 
 
 _doubles: Final = json.JSONDecoder(object_pairs_hook=_once_each)

@@ -190,7 +190,7 @@ def read_query(pairs: Sequence[tuple[str, str]], form: type[Q]) -> Q:
         else:
             read[name] = None
             try:
-                read[name] = msgspec.convert(_value(text, fields[name].type), fields[name].type)
+                read[name] = _read(text, fields[name].type)
             except msgspec.ValidationError:
                 violations.append(ParameterInvalid(name, _fault(text, fields[name].type)))
     refuse(violations)
@@ -210,6 +210,14 @@ def _kind(kind: object) -> tuple[object, Meta]:
         return bare, Meta()
     said = get_args(bare)
     return said[0], said[-1]
+
+
+def _read(text: str, kind: object) -> object:
+    _, said = _kind(kind)
+    # msgspec's `$` also stands before a line's end; JSON Schema's does not.
+    if said.pattern is not None and text.endswith("\n"):
+        raise msgspec.ValidationError
+    return msgspec.convert(_value(text, kind), kind)
 
 
 def _value(text: str, kind: object) -> object:
