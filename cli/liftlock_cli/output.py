@@ -115,7 +115,9 @@ def print_table(columns: Sequence[Column[T]], things: Iterable[T], *, err: bool 
     widths = [len(column.title) for column in columns]
     header = True
     while (part := list(islice(rows, _TABLE_ROWS))) or header:
-        widths = [max(width, *(len(row[at]) for row in part), 0) for at, width in enumerate(widths)]
+        widths = [
+            max(width, *(_cells(row[at]) for row in part), 0) for at, width in enumerate(widths)
+        ]
         _print_part([(c.title, c.right) for c in columns], part, widths, header=header, err=err)
         header = False
 
@@ -191,30 +193,31 @@ def _print_part(
     header: bool,
     err: bool,
 ) -> None:
-    # Here, since it takes longer to import than most commands take to run.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    stream = sys.stderr if err else sys.stdout
-    table = Table(
-        box=None, pad_edge=False, show_header=header, padding=(0, 2, 0, 0), header_style=""
-    )
-    for (title, right), width in zip(columns, widths, strict=True):
-        table.add_column(
-            Text.assemble((title, "bold")),
-            justify="right" if right else "left",
-            min_width=width,
-            no_wrap=True,
-        )
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
     # A row that is longer than the terminal is wide goes on in the next line: folding or cutting
-    # its cells would make names that cannot be read or copied.
-    console = Console(
-        file=stream, force_terminal=is_styled(stream), no_color=False, width=_UNLIMITED_COLUMNS
+    # its cells would make names that cannot be read or copied. A table of rich's costs a hundred
+    # times as much a row, and lists can be long.
+    if header:
+        is_bold = is_styled(sys.stderr if err else sys.stdout)
+        titles = [(click.style(title, bold=True) if is_bold else title) for title, _ in columns]
+        blanks = [width - len(title) for (title, _), width in zip(columns, widths, strict=True)]
+        click.echo(_row(titles, blanks, columns), err=err)
+    for row in rows:
+        blanks = [width - _cells(cell) for cell, width in zip(row, widths, strict=True)]
+        click.echo(_row(row, blanks, columns), err=err)
+
+
+def _row(texts: Sequence[str], blanks: Sequence[int], columns: Sequence[tuple[str, bool]]) -> str:
+    padded = (
+        " " * blank + text if right else text + " " * blank
+        for text, blank, (_, right) in zip(texts, blanks, columns, strict=True)
     )
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip(), err=err)
+    return "  ".join(padded).rstrip()
+
+
+def _cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415 - few texts need it
+
+    return cell_len(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -92,6 +93,34 @@ def test_rows_are_printed_before_the_last_one_is_known(capsys):
 
     output.print_many(Form.TABLE, VIEW, rows())
     assert "late" in capsys.readouterr().out
+
+
+def test_wide_characters_are_aligned_also_in_later_parts(capsys, monkeypatch):
+    monkeypatch.setattr(output, "_TABLE_ROWS", 1)
+    output.print_many(Form.TABLE, VIEW, [("你好你好", 1), ("a", 2)])
+    title, wide, narrow = capsys.readouterr().out.splitlines()
+    assert wide == "你好你好      1"
+    assert title == "NAME      COUNT"
+    assert narrow == "a             2"
+
+
+def test_a_row_costs_few_calls(capsys):
+    """A hundred thousand tags are a second's work, and were twelve seconds'."""
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event == "call"
+
+    rows = [(f"v{number}", number) for number in range(1000)]
+    output.print_many(Form.TABLE, VIEW, rows)  # what is imported is imported
+    sys.setprofile(count)
+    try:
+        output.print_many(Form.TABLE, VIEW, rows)
+    finally:
+        sys.setprofile(None)
+    assert len(capsys.readouterr().out.splitlines()) == 2002
+    assert calls < 60 * len(rows)
 
 
 def test_markup_in_a_cell_is_text(capsys):
