@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final, TextIO
 
 import click
 
@@ -33,6 +34,9 @@ from liftlock_cli.completing import complete_names
 from liftlock_cli.configured import key_option, parse_settings
 from liftlock_cli.opening import Settings
 from liftlock_cli.output import visible
+
+_STDOUT: Final = 1
+_STDERR: Final = 2
 
 
 class Boundary(click.Group):
@@ -159,6 +163,7 @@ class _Visible(logging.Formatter):
 
 def main() -> None:
     """Run the command line."""
+    _replace_closed_streams()
     handler = logging.StreamHandler()
     handler.setFormatter(_Visible("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -200,6 +205,21 @@ def _print_version(context: click.Context) -> None:
     except PackageNotFoundError:
         click.echo("liftlock, run from its sources and not installed")
     context.exit()
+
+
+def _replace_closed_streams() -> None:
+    """Let standard streams that the caller has closed lead nowhere.
+
+    Else what is opened next would get their numbers: a file of the store, say.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(number, True)  # noqa: FBT003 - os has no name for it
+    os.close(number)
+    streams: tuple[TextIO | None, TextIO | None] = (sys.stdout, sys.stderr)
+    if streams[0] is None:
+        sys.stdout = open(_STDOUT, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+    if streams[1] is None:
+        sys.stderr = open(_STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
 
 
 def _forget_stdout() -> None:

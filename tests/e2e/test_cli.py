@@ -877,6 +877,16 @@ def test_a_reader_that_goes_ends_the_command_quietly(fixed):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_get_nothing_and_the_store_not_their_numbers(shell, closed):
+    line = f'"{sys.executable}" -m liftlock_cli --root "{shell.root}" '
+    for words in ("show dev/team/app:1.2", "promote dev/team/app:1.2 --to prod", "check --content"):
+        run = ["sh", "-c", f"{line} {words} {closed}"]
+        done = subprocess.run(run, env=ENV, capture_output=True, timeout=30, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    shell.out("check", "--content")
+
+
 def test_a_terminal_that_lacks_a_character_gets_it_written_out(shell):
     shell.out("promote", "dev/team/app:1.2", "--to", "prod", "--comment", "ship it 🚢")
     env = {**ENV, "PYTHONIOENCODING": "iso-8859-1"}
