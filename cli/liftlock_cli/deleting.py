@@ -61,7 +61,8 @@ def delete(
     `retag` sets the tag again. All is judged before anything is deleted; then each is deleted by
     itself.
     """
-    deletable = [_require_meant(name, repository=repository) for name in names]
+    # What is named twice is meant once: it would not be there the second time.
+    deletable = [_require_meant(name, repository=repository) for name in dict.fromkeys(names)]
     if expect is not None and (repository or len(names) > 1):
         raise click.UsageError("--expect is for one tag: say its name, and no other.")
     opened = reading if dry_run else writing

@@ -48,6 +48,11 @@ def shell(tmp_path: Path) -> Shell:
     return shell
 
 
+def test_what_is_named_twice_is_deleted_once(shell):
+    assert shell.out("delete", TAG, TAG).count("deleted") == 1
+    assert shell.out("ls", "dev/team/app", "-o", "name") == "dev/team/app:1.3\n"
+
+
 def test_a_tag_is_deleted_and_what_is_printed_brings_it_back(shell):
     foreseen = shell.out("delete", TAG, "--dry-run")
     assert foreseen.startswith(f"would delete {TAG}, which was at {APP.top.digest}\n")
