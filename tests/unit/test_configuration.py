@@ -104,6 +104,12 @@ def test_an_empty_variable_is_as_none():
     assert origins(configure({"LIFTLOCK_SERVER__PORT": ""}, places=())) == {}
 
 
+def test_a_file_may_begin_with_a_mark_and_end_its_lines_as_windows_does(tmp_path):
+    file = tmp_path / "liftlock.toml"
+    file.write_bytes(b"\xef\xbb\xbf[server]\r\nport = 5001\r\n")
+    assert configure({}, file=file).server.port == 5001
+
+
 def test_a_relative_root_begins_at_the_files_folder(tmp_path):
     file = written(tmp_path, "[store]\nroot = 'images'\n")
     assert configure({}, file=file).store.root == tmp_path / "images"
@@ -175,8 +181,7 @@ class TestWhatIsRefused:
             ("[server]\nport = 65536", ":2: `port` must be a whole number from 0 to 65535, and is"),
             ("[server]\nport = true", "and is true"),
             ("[server]\nport = 1.5", "and is 1.5"),
-            ("[server]\nhost = ''", "`host` must be a text, and is ''"),
-            ("[server.host]\nx = 1", "`host` must be a text, and is {'x': 1}"),
+            ("[server.host]\nx = 1", "`host` must be a text that is not empty, and is {'x': 1}"),
             ("[store]\nroot = ''", "`root` must be a path, and is ''"),
             ('[store]\nroot = "a\\u0000"', "`root` must be a path"),
             ("[http_limits]\nidle_seconds = 0", "`idle_seconds` must be a number, at least 0.001"),
@@ -192,7 +197,8 @@ class TestWhatIsRefused:
             ("[server]\nport = ", ": this is not TOML: "),
             ("[server]\nport = 1\nport = 2", ": this is not TOML: "),
             ("x = " + "[" * 20_000, "nested too deeply"),
-            ("x" * (1024 * 1024 + 1), "it has more than 1048576 bytes"),
+            ("x" * (64 * 1024 + 1), "it has more than 65536 bytes"),
+            ("[server]\nhost = ''", "`host` must be a text that is not empty, and is ''"),
         ],
     )
     def test_in_a_file(self, tmp_path, text, said):
@@ -204,6 +210,12 @@ class TestWhatIsRefused:
     def test_a_syntax_error_has_its_line(self, tmp_path):
         (fault,) = faults(file=written(tmp_path, "[server]\nport = 1\nhost = \n"))
         assert "line 3" in fault
+
+    def test_much_is_told_up_to_a_number(self, tmp_path):
+        file = written(tmp_path, "[server]\n" + "".join(f"k{n} = 1\n" for n in range(5000)))
+        told = faults(file=file)
+        assert len(told) == 101
+        assert told[-1] == f"{file}: it has more of that; is it Liftlock's configuration?"
 
     def test_what_is_no_text(self, tmp_path):
         file = tmp_path / "binary.toml"

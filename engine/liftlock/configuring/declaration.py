@@ -71,6 +71,7 @@ class Key:
         noun = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
         low, high = _bounds(self.kind)
         what = noun.get(self.type, "a text")
+        what += " that is not empty" if _length_min(self.kind) else ""
         if low is None:
             return what
         return f"{what}, at least {low}" if high is None else f"{what} from {low} to {high}"
@@ -156,6 +157,11 @@ def _bounded(kind: Any, least: int) -> Any:  # noqa: ANN401 - types
 def _bounds(kind: Any) -> tuple[float | None, float | None]:  # noqa: ANN401 - a type
     metas = [each for each in get_args(kind)[1:] if isinstance(each, msgspec.Meta)]
     return (metas[0].ge, metas[0].le) if metas else (None, None)
+
+
+def _length_min(kind: Any) -> int:  # noqa: ANN401 - a type
+    metas = [each for each in get_args(kind)[1:] if isinstance(each, msgspec.Meta)]
+    return (metas[0].min_length or 0) if metas else 0
 
 
 @cache

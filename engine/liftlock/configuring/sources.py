@@ -14,7 +14,10 @@ from typing import Final
 from liftlock.configuring.declaration import BETWEEN, VARIABLE_PREFIX, Declaration, Key
 from liftlock.configuring.faults import Fault, nearest, shown
 
-_FILE_BYTES_MAX: Final = 1024 * 1024
+_FILE_BYTES_MAX: Final = 64 * 1024
+"""Eight times a file with every key and its meaning; long dotted keys take the square of it."""
+_FAULTS_MAX: Final = 100
+"""Of what a file has and should not; who has as much has given another file."""
 _LISTED_MAX: Final = 8
 _CLOSE_VARIABLE: Final = 0.8
 """How much of a variable's name must be right: all of them begin alike."""
@@ -57,16 +60,11 @@ class Given:
 def from_file(declared: Declaration, file: Path, faults: list[Fault]) -> Iterator[Given]:
     """Yield what a TOML file gives, and add what is wrong with its form."""
     text = _text_of(file, faults)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        faults.append(Fault(str(file), f"this is not TOML: {error}"))
-        return
-    except RecursionError:
-        faults.append(Fault(str(file), "this is nested too deeply to be a configuration"))
-        return
+    document = _parsed(file, text, faults)
     origin = Origin(Source.FILE, str(file))
     for section, values in document.items():
+        if len(faults) >= _FAULTS_MAX:
+            break
         keys = declared.keys.get(section)
         where = _place(file, text, section)
         if not isinstance(values, dict):
@@ -77,11 +75,15 @@ def from_file(declared: Declaration, file: Path, faults: list[Fault]) -> Iterato
             )
         else:
             for name, value in values.items():
+                if len(faults) >= _FAULTS_MAX:
+                    break
                 where = _place(file, text, section, name)
                 if name in keys:
                     yield Given(keys[name], value, origin, where)
                 else:
                     faults.append(Fault(where, _unknown(declared, section, name)))
+    if len(faults) >= _FAULTS_MAX:
+        faults.append(Fault(str(file), "it has more of that; is it Liftlock's configuration?"))
 
 
 def from_environment(
@@ -129,11 +131,22 @@ def _text_of(file: Path, faults: list[Fault]) -> str:
         faults.append(Fault(str(file), f"it has more than {_FILE_BYTES_MAX} bytes"))
         return ""
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")  # some editors put a mark before it
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         faults.append(Fault(f"{file}:{line}", "this is not UTF-8, which TOML must be"))
         return ""
+
+
+def _parsed(file: Path, text: str, faults: list[Fault]) -> Mapping[str, object]:
+    """Return what TOML says; if it is none, add why and return nothing."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        faults.append(Fault(str(file), f"this is not TOML: {error}"))
+    except RecursionError:
+        faults.append(Fault(str(file), "this is nested too deeply to be a configuration"))
+    return {}
 
 
 def _place(file: Path, text: str, section: str | None, name: str | None = None) -> str:
