@@ -25,6 +25,7 @@ from liftlock.errors import (
     LiftlockError,
     RecordCorrupt,
     StoreBusy,
+    StoreDamaged,
     StoreFull,
     Unavailable,
 )
@@ -720,6 +721,26 @@ def test_a_flipped_bit_in_a_row_is_noticed(damaged: Callable[[bytes], Engine]) -
     with pytest.raises(RecordCorrupt):
         engine.get_manifest(Reference.parse("dev/app:a-tag-that-can-be-found"))
     assert "row-readable" in {finding.rule for finding in engine.check()}
+
+
+def spoil_pages(file: Path) -> None:
+    """Take from the tables' pages what kind they are; the list of tables stays."""
+    content = bytearray(file.read_bytes())
+    spared = {int.from_bytes(content[at + 128 : at + 136], sys.byteorder) for at in (0, 4096)}
+    for page in set(range(2, len(content) // 4096)) - spared:
+        content[page * 4096 + 10 : page * 4096 + 12] = b"\0\0"
+    file.write_bytes(content)
+
+
+def test_a_damaged_page_is_damage_and_no_surprise(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    put(store, b"key")
+    spoil_pages(tmp_path / "data.mdb")
+    with pytest.raises(StoreDamaged, match=r"a part of its metadata \(mdb_"):
+        store.read(lambda txn: txn.get(Table.META, b"state"))
+    with pytest.raises(StoreDamaged):
+        put(store, b"other")
+    store.close()
 
 
 def test_a_flipped_bit_in_the_numbers_is_noticed_by_the_next_write(tmp_path: Path) -> None:

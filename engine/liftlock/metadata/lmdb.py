@@ -56,6 +56,7 @@ class LmdbMetadataStore:
         Raises:
             StoreDamaged: the file is gone, and `create` is false: an empty one in its place would
                 make every blob an orphan.
+                Or pages of it are damaged.
             FormatUnknown: the file is not one that LMDB 0.9 reads.
             StoreBusy: this process has it open already, or it cannot be opened right now.
         """
@@ -80,10 +81,10 @@ class LmdbMetadataStore:
                     table: self._env.open_db(table.encode(), txn=txn, create=True)
                     for table in Table
                 }
-        except BaseException:
+        except BaseException as error:
             self._env.close()
             self._turn.close()
-            raise
+            raise self._translated(error) from error
         self._begun = 0
         self._group = GroupCommit(self._begin, before_commit, limits, reach, self._translated)
 
@@ -147,6 +148,8 @@ class LmdbMetadataStore:
             return error
         if isinstance(error, lmdb.MapFullError | lmdb.TxnFullError):
             return StoreFull("metadata (the map's limit is reached)")
+        if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError):
+            return StoreDamaged(str(self._folder.parent), f"a part of its metadata ({error})")
         if isinstance(error, lmdb.ReadersFullError):
             return StoreBusy("too many readers are open (readers_max)")
         if isinstance(error, lmdb.DiskError) or type(error) is lmdb.Error:
