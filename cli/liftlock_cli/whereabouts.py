@@ -37,8 +37,8 @@ def where(settings: Settings, *, digest: Digest, form: Form) -> None:
     """Tell which repositories have DIGEST, and why.
 
     DIGEST is of a manifest or a blob. Why: its tags, the indexes and images that name it, the image
-    that it belongs to; or that it is held for a while without any of these, since when. Every
-    repository is looked at, so it takes longer the more there are.
+    that it belongs to, and a hold, which keeps it for a while without any of these, since when.
+    Every repository is looked at, so it takes longer the more there are.
     """
     with reading(settings) as engine:
         found = _found(engine, digest)
