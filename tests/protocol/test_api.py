@@ -329,6 +329,7 @@ class TestQueries:
             ("registries", "limit=x", "from 1 to 1000"),
             ("registries", "after=UP", "must fit"),
             ("registries", "after=a%0a", "must fit"),
+            ("referrers/dev/a@" + ABSENT, "artifact_type=a%ff", "not UTF-8"),
             ("promotions", "after=1%0a", "must fit"),
             ("promotions", "n=1", "takes `limit`, `after`"),
             ("promotions", "after=01", "must fit"),

@@ -94,6 +94,16 @@ class Request:
         """
         return QueryParams(self._query.replace(b"+", b"%2B")).multi_items()
 
+    @property
+    def unreadable(self) -> str | None:
+        """The first of the query's parameters that is not UTF-8; `pairs` replaces what is not."""
+        for part in self._query.split(b"&"):
+            try:
+                unquote_to_bytes(part).decode()
+            except UnicodeDecodeError:
+                return part.partition(b"=")[0].decode("ascii", "backslashreplace")
+        return None
+
     @cached_property
     def query(self) -> QueryParams:
         """The query's parameters, where unknown ones do no harm.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from liftlock.errors import ParameterInvalid
 from liftlock.http.answers import Answer
 from liftlock.http.api.endpoint import ROOT, AnyEndpoint, Asked
 from liftlock.http.api.queries import read_query
@@ -76,6 +77,8 @@ async def run(endpoint: AnyEndpoint, request: Request) -> Answer:
     """
     if not (endpoint.headers.conditions or request.method in {"GET", "HEAD"}):
         _refuse_conditions(request)
+    if (unreadable := request.unreadable) is not None:
+        raise ParameterInvalid(unreadable, "its percent-encoding is not UTF-8")
     query = read_query(request.pairs, endpoint.query)
     body, limits = endpoint.body, request.engine.limits
     if body.form is None:
