@@ -9,6 +9,7 @@ import click
 
 from liftlock.documents import whereabouts_document
 from liftlock.engine import Engine
+from liftlock.errors import DigestInvalid
 from liftlock.model import Whereabouts
 from liftlock.oci.digest import Digest
 from liftlock_cli.names import parsed_by
@@ -29,8 +30,14 @@ _REASONS_SHOWN: Final = 3
 """Tags, or parents, that a row of the table has; JSON has more."""
 
 
+def _parse_digest(text: str) -> Digest:
+    if "/" in text:
+        raise DigestInvalid(text, f"it is a name; `liftlock show {text} -o name` has its digest")
+    return Digest.parse(text)
+
+
 @click.command()
-@click.argument("digest", callback=parsed_by(Digest.parse))
+@click.argument("digest", callback=parsed_by(_parse_digest))
 @output_option
 @click.pass_obj
 def where(settings: Settings, *, digest: Digest, form: Form) -> None:

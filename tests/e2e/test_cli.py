@@ -423,6 +423,11 @@ def test_where_tells_which_repositories_have_something_and_why(shell):
     assert {one["kind"] for one in shell.json("where", blob)} == {"blob"}
 
 
+def test_where_says_of_a_name_how_to_get_its_digest(fixed):
+    said = fixed.fails(2, "where", "dev/team/app:1.2")
+    assert "`liftlock show dev/team/app:1.2 -o name` has its digest" in said
+
+
 def test_what_is_nowhere_is_no_error(fixed):
     assert fixed.json("where", str(NOWHERE)) == []
     assert fixed.out("where", str(NOWHERE), "-o", "name") == ""
