@@ -89,6 +89,10 @@ class Limits:
     archive_padding_bytes_max: int = 1 * MIB
     """Zeros after the end of a tar."""
 
+    file_bytes_min: int = 16 * KIB
+    """A blob of fewer bytes is a row of the metadata, and no file. 0: all are files."""
+    upload_begin_ms: int = 1 * DAY_MS
+    """An upload session that has no bytes after this long is over."""
     upload_idle_ms: int = 7 * DAY_MS
     """An upload session untouched for this long is removed."""
     orphan_grace_ms: int = 24 * HOUR_MS

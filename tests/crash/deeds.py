@@ -19,6 +19,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -46,8 +47,10 @@ Say = Callable[[str], None]
 Deed = Callable[[liftlock.Engine, Say], None]
 """One thing that a client wants. Like a client it may be told again, and then finds it done."""
 
-LIMITS = liftlock.Limits(part_pairs_max=2)
-"""Of every store here: what has more than two images is written in parts."""
+LIMITS = liftlock.Limits(part_pairs_max=2, file_bytes_min=0)
+"""Of most here: what has more than two images is written in parts, and every blob is a file."""
+ROWS = replace(LIMITS, file_bytes_min=liftlock.Limits().file_bytes_min)
+"""The same, with small blobs as rows."""
 APP = RepositoryName("dev", "app")
 CONFIG = b'{"architecture": "amd64", "os": "linux"}'
 LAYER = b"one layer, " * 300
@@ -58,6 +61,7 @@ class Scenario(NamedTuple):
 
     before: tuple[Deed, ...]
     deeds: tuple[Deed, ...]
+    limits: liftlock.Limits = LIMITS
 
 
 # --- deeds ----------------------------------------------------------------------------------
@@ -103,6 +107,21 @@ def upload_together(*contents: bytes, name: RepositoryName = APP) -> Deed:
             lines.append(f"session {session} {name} {digest} {half} ends")
             chunks.append(LastChunk(name, session, content[half:], digest, "me"))
         say("\n".join(lines))
+        for outcome in engine.finish_uploads(chunks):
+            assert not isinstance(outcome, Exception), outcome
+
+    return deed
+
+
+def upload_whole(*contents: bytes, name: RepositoryName = APP) -> Deed:
+    """Upload each in the one request that ends it, all at once."""
+
+    def deed(engine: liftlock.Engine, say: Say) -> None:
+        chunks = []
+        for content in contents:
+            session, digest = engine.start_upload(name, by="me"), Digest.of(content)
+            say(f"session {session} {name} {digest} 0 ends")
+            chunks.append(LastChunk(name, session, content, digest, "me", size=0))
         for outcome in engine.finish_uploads(chunks):
             assert not isinstance(outcome, Exception), outcome
 
@@ -275,6 +294,18 @@ SCENARIOS = {
         ),
     ),
     "push together": Scenario(REGISTRIES, (upload_together(CONFIG, LAYER),)),
+    "push rows": Scenario(
+        REGISTRIES,
+        (
+            upload(CONFIG),
+            upload(LAYER, algorithm="sha512"),
+            upload_whole(CONFIG, LAYER),
+            upload_together(CONFIG, LAYER),
+            push_manifest("1", CONFIG, LAYER),
+        ),
+        ROWS,
+    ),
+    "mend as a row": Scenario((*PUSHED, damage(LAYER)), (upload_whole(LAYER),), ROWS),
     "push again": Scenario(PUSHED, (upload(LAYER), push_manifest("1", CONFIG, LAYER))),
     "mend": Scenario((*PUSHED, damage(LAYER)), (upload(LAYER),)),
     "promote": Scenario(
@@ -340,7 +371,7 @@ INIT = "init"
 
 
 def state(engine: liftlock.Engine) -> dict[str, list[tuple[bytes, object]]]:
-    """Return every row of the metadata, but for the random names of blobs' files."""
+    """Return every row of the metadata, but for what is random: names of files and sessions."""
 
     def rows(txn: ReadTxn) -> dict[str, list[tuple[bytes, object]]]:
         return {
@@ -349,6 +380,7 @@ def state(engine: liftlock.Engine) -> dict[str, list[tuple[bytes, object]]]:
                 for key, value in txn.scan(table)
             ]
             for table in Table
+            if table is not Table.ENDED
         }
 
     return engine._store.read(rows)
@@ -452,10 +484,11 @@ def live(order: dict[str, object]) -> None:
     if order["scenario"] == INIT:
         liftlock.init(root, disk=disk)
         return
+    scenario = (SCENARIOS | LOOSE)[str(order["scenario"])]
     engine = liftlock.open(
-        root, clock=FakeClock(SOME_DAY), limits=LIMITS, disk=disk, reach=life.reach
+        root, clock=FakeClock(SOME_DAY), limits=scenario.limits, disk=disk, reach=life.reach
     )
-    for deed in (SCENARIOS | LOOSE)[str(order["scenario"])].deeds:
+    for deed in scenario.deeds:
         deed(engine, say)
         say("done")
     engine.close()

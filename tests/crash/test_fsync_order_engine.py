@@ -56,7 +56,8 @@ class Recorded:
         self.note_what_lmdb_did()
         self.after_init = len(self.steps)
         self.commit = None
-        self.engine = liftlock.open(self.root, disk=self.disk, reach=self.mark)
+        limits = liftlock.Limits(file_bytes_min=0)
+        self.engine = liftlock.open(self.root, disk=self.disk, reach=self.mark, limits=limits)
         self.engine.create_registry("dev", by="me")
 
     @property

@@ -33,7 +33,7 @@ def templates(tmp_path_factory) -> dict[str, Path]:
     for name, scenario in SCENARIOS.items():
         made[name] = folder / name
         shutil.copytree(folder / "empty", made[name])
-        with opened(made[name]) as engine:
+        with opened(made[name], LIMITS) as engine:
             for deed in scenario.before:
                 deed(engine, lambda _: None)
     return made
@@ -66,16 +66,17 @@ def test_every_named_point_is_on_the_way_of_some_scenario(moments) -> None:
 def test_killed_at_any_moment_what_was_acknowledged_stays_and_the_rest_is_whole_or_not(
     mortals, templates, moments, quick: Path, name: str
 ) -> None:
-    deeds, store = SCENARIOS[name].deeds, quick / "store"
+    _, deeds, limits = SCENARIOS[name]
+    store = quick / "store"
     shutil.copytree(templates[name], store)
-    with opened(store) as engine:
+    with opened(store, limits) as engine:
         states = list(states_of(engine, deeds))
     states.append(states[-1])  # killed after the last answer
     for number, moment in enumerate(moments[name], 1):
         restore(templates[name], store)
         told = mortals.die(store, name, kill_at=number)
         done, where = told.count("done"), f"killed at moment {number} ({moment}) after {told}"
-        with opened(store) as engine:
+        with opened(store, limits) as engine:
             is_mended = state_is_whole(engine) or "mend" not in name
             assert is_mended or done == 0, where
             found = state(engine)
@@ -146,8 +147,8 @@ def test_an_init_killed_within_lmdb_is_done_again(
         engine.create_registry("dev", by="me")
 
 
-def opened(store: Path) -> liftlock.Engine:
-    return liftlock.open(store, clock=FakeClock(SOME_DAY), limits=LIMITS)
+def opened(store: Path, limits: liftlock.Limits) -> liftlock.Engine:
+    return liftlock.open(store, clock=FakeClock(SOME_DAY), limits=limits)
 
 
 def state_is_whole(engine: liftlock.Engine) -> bool:

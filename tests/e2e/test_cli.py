@@ -22,6 +22,7 @@ from liftlock.metadata.contract import Table
 from liftlock.oci.digest import Digest
 from liftlock.oci.mediatype import OCI_MANIFEST
 from liftlock.testing import images
+from liftlock.testing.images import upload
 from liftlock_cli.demo.images import CONFIG, Content, Image
 from liftlock_cli.main import liftlock as command
 
@@ -178,6 +179,8 @@ def test_a_check_of_a_whole_store_says_so(fixed):
 
 def damaged(shell: Shell) -> str:
     """Flip a byte of a blob, and return the blob's hash."""
+    with liftlock.open(shell.root) as engine:
+        upload(engine, "dev/app", b"a file" * 5000)
     blob = next(path for path in (shell.root / "blobs").rglob("*") if path.is_file())
     blob.chmod(0o644)
     content = blob.read_bytes()

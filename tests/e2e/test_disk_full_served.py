@@ -227,11 +227,12 @@ def test_a_session_for_which_there_is_no_room(tmp_path: Path) -> None:
                     takers[-1].touch(exist_ok=False)
                 except OSError:
                     break
-            full(served.start())
+            location = served.start().headers["location"]
+            full(served.http.patch(location, content=b"first bytes"))
             served.still_serves()
             for taker in takers[:-1]:
                 taker.unlink()
-            location = served.start().headers["location"]
+            assert served.http.patch(location, content=b"first bytes").status_code == 202
             assert served.http.delete(location).status_code == 204
             served.close()
         finally:
@@ -277,7 +278,7 @@ def test_a_rename_for_which_there_is_no_room(served: Served) -> None:
 def of_one_folder() -> Iterator[bytes]:
     """Contents whose digests begin alike."""
     for number in count():
-        content = b"content %d" % number
+        content = b"content %d, more than a row has" % number * 1000
         if digest_of(content).startswith("sha256:00"):
             yield content
 

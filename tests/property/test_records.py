@@ -58,7 +58,7 @@ CASES = [
     Case(records.HoldRecord, (Table.HOLDERS,), st.builds(records.HoldRecord, ids)),
     Case(
         records.BareRecord,
-        (Table.HOLDERS, Table.REFERRERS, Table.SPARSE, Table.TAG_HISTORY),
+        (Table.HOLDERS, Table.REFERRERS, Table.SPARSE, Table.TAG_HISTORY, Table.ENDED),
         st.builds(records.BareRecord),
     ),
     Case(
@@ -139,6 +139,12 @@ CASES = [
         (Table.IDEMPOTENCY,),
         st.builds(records.AnswerRecord, ids, hashes, st.binary(max_size=50)),
     ),
+    Case(
+        records.SmallRecord,
+        (Table.SMALL,),
+        st.builds(records.SmallRecord, st.binary(max_size=50)),
+    ),
+    Case(records.SecretRecord, (Table.SECRETS,), st.builds(records.SecretRecord, hashes)),
     Case(records.CountsRecord, (Table.COUNTERS,), st.builds(records.CountsRecord, counts)),
 ]
 every_record = pytest.mark.parametrize("case", CASES, ids=lambda case: case.record.__name__)

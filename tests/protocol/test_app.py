@@ -111,6 +111,10 @@ def test_a_store_that_cannot_be_opened_is_told_to_the_server(tmp_path):
     assert str(tmp_path / "file") in started["message"]
 
 
+SMALL = b"small" * 4000
+"""A file, and ended together with others."""
+
+
 @pytest.fixture
 def hanging(monkeypatch):
     """Flushes of files hang, after they have said so, until they may go on."""
@@ -135,16 +139,16 @@ def test_who_leaves_while_its_upload_is_being_ended_has_left(tmp_path, hanging):
             engine = client.app._bridge.engine
             engine.create_registry("dev", by="tests")
             hangs, goes_on = hanging()
-            digest = liftlock.Digest.of(b"small")
+            digest = liftlock.Digest.of(SMALL)
             path = f"/v2/dev/app/blobs/uploads/?digest={digest}"
-            push = asyncio.create_task(client.ask("POST", path, b"small"))
+            push = asyncio.create_task(client.ask("POST", path, SMALL))
             await asyncio.to_thread(hangs.wait)
             push.cancel()
             await asyncio.wait([push])
             assert push.cancelled()
             goes_on.set()
         with liftlock.open(tmp_path / "store") as engine:
-            assert engine.get_blob(RepositoryName("dev", "app"), digest).size == 5
+            assert engine.get_blob(RepositoryName("dev", "app"), digest).size == len(SMALL)
             assert list(engine._blobs.iter_sessions()) == []
 
     asyncio.run(run())
@@ -162,14 +166,14 @@ def test_a_flush_that_hangs_keeps_nobody_from_other_uploads(tmp_path, hanging):
             for _ in range(3):
                 start, _ = await client.ask("POST", uploads)
                 locations.append(dict(start["headers"])[b"location"].decode())
-            last = f"?digest={liftlock.Digest.of(b'small')}"
+            last = f"?digest={liftlock.Digest.of(SMALL)}"
             ends = [
-                asyncio.create_task(client.ask("PUT", location + last, b"small"))
+                asyncio.create_task(client.ask("PUT", location + last, SMALL))
                 for location in locations[:2]
             ]
             await asyncio.to_thread(hangs.wait)
             assert (await client.ask("POST", uploads))[0]["status"] == 202
-            assert (await client.ask("PATCH", locations[2], b"small"))[0]["status"] == 202
+            assert (await client.ask("PATCH", locations[2], SMALL))[0]["status"] == 202
             assert (await client.get(locations[2]))[0]["status"] == 204
             assert (await client.ask("DELETE", locations[2]))[0]["status"] == 204
             assert not any(end.done() for end in ends)
@@ -202,6 +206,7 @@ def test_who_reads_a_session_again_keeps_no_small_upload_waiting(
             session = engine.start_upload(name, by="tests")
             states = engine._uploads.states
             if other_process:
+                engine._uploads.blobs.create_session(session)
                 with engine._uploads.blobs.hold_session(session) as held:
                     held.append(other_process)
             if not is_remembered:

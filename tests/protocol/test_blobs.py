@@ -162,7 +162,7 @@ class TestDelete:
 class TestDamage:
     @pytest.mark.parametrize("damage", ["missing", "shorter"])
     def test_a_damaged_file_is_404_until_it_is_pushed_again(self, hasty, repo, damage):
-        content = damage.encode() * 1000
+        content = damage.encode() * 5000  # more than a row has
         digest = hasty.push_blob(repo, content)
         (file,) = hasty.blob_files(digest)
         if damage == "missing":

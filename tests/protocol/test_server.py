@@ -148,7 +148,8 @@ def test_what_was_not_foreseen_is_500_with_an_id_and_logged(tmp_path, tools, sta
     uploads = tmp_path / "store" / "uploads"
     uploads.rename(tmp_path / "gone")
     uploads.write_text("in the way")
-    post = b"POST /v2/dev/a/blobs/uploads/ HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n"
+    target = f"/v2/dev/a/blobs/uploads/?digest={tools.digest_of(b'other')}"
+    post = f"POST {target} HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbody".encode()
     answer = ask(port, post.replace(b"Host", b"X-Request-Id: find-me\r\nHost"))
     assert answer.startswith(b"HTTP/1.1 500")
     (entry,) = json.loads(answer.partition(b"\r\n\r\n")[2])["errors"]

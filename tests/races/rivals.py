@@ -30,7 +30,8 @@ from liftlock.testing import images
 
 WAIT_SECONDS: Final = 30
 """Longer than anything takes; only a deadlock waits so long."""
-LAYER: Final = b"one layer, " * 300
+LAYER: Final = b"one layer, " * 3000
+"""More than a row holds: a file."""
 
 Answer = Any  # Any: JSON
 

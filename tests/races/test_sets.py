@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from rivals import Gate, Meeting, changes, errors, has_both, in_order, tag
+from rivals import LAYER, Gate, Meeting, changes, errors, has_both, in_order, tag
 
 import liftlock
 from liftlock import Digest, Limits, Mode, Reference, RepositoryName, Target
@@ -235,7 +235,7 @@ def test_an_upload_whose_repository_is_renamed_before_its_commit_is_refused(stor
     with liftlock.open(store, reach=gate) as engine, ThreadPoolExecutor(1) as pool:
         pushed(engine, "dev/app", "1", "one")
         gate.is_armed = True
-        uploading = pool.submit(images.upload, engine, APP, b"late")
+        uploading = pool.submit(images.upload, engine, APP, LAYER)
         gate.wait()
         promote(engine, "dev/app", "prod", mode=Mode.MOVE)
         gate.open()

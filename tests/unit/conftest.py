@@ -46,6 +46,17 @@ def unchecked(
 
 
 @pytest.fixture
+def filing(unchecked: Engine) -> Engine:
+    """The same, to which every blob is a file."""
+    return Engine(
+        unchecked._store,
+        unchecked._blobs,
+        clock=unchecked._clock,
+        limits=Limits(file_bytes_min=0),
+    )
+
+
+@pytest.fixture
 def engine(unchecked: Engine) -> Iterator[Engine]:
     yield unchecked
     assert list(unchecked.check(content=True)) == []

@@ -39,6 +39,8 @@ from liftlock.metadata.records import (
     Role,
     RoleRecord,
     SealRecord,
+    SecretRecord,
+    SmallRecord,
     TagRecord,
     protect,
 )
@@ -106,6 +108,10 @@ def id8(number: int) -> bytes:
     return number.to_bytes(8, "big")
 
 
+def at6(time: int) -> bytes:
+    return time.to_bytes(6, "big")
+
+
 def number(count: int, size: int) -> bytes:
     return count.to_bytes(size, "big", signed=count < 0)
 
@@ -157,6 +163,12 @@ def names_and_counts(v: Values) -> Iterator[Drawn]:
         Table.COUNTERS, keys.id_key(DEV), CountsRecord(taken).encode(),
         (id8(DEV),), tuple(number(count, 8) for count in taken),
     )  # fmt: skip
+    yield drawn(
+        Table.ENDED, at6(AT) + bytes(16), BareRecord().encode(), (at6(AT), bytes(16)), (),
+    )  # fmt: skip
+    yield drawn(
+        Table.SECRETS, b"uploads", SecretRecord(ZEROS).encode(), (b"uploads",), (ZEROS,),
+    )  # fmt: skip
     numbers = {Numbered.OBJECT: TARGET, Numbered.EVENT: EVENT, Numbered.PROMOTION: 2}
     yield Drawn(
         Table.META, state_row(AT, numbers),
@@ -204,6 +216,9 @@ def content(v: Values) -> Iterator[Drawn]:
         (manifest,), (b"\0", id8(0), number(len(v.packed), 4), v.packed),
     )  # fmt: skip
     fast = blake3(b"").digest()
+    yield drawn(
+        Table.SMALL, blob, SmallRecord(v.packed).encode(), (blob,), (v.packed,),
+    )  # fmt: skip
     locator = f"{v.blob.algorithm}/{v.blob.hex[:2]}/{v.blob.hex}.{'5f' * 16}"
     yield drawn(
         Table.BLOBS, blob, BlobRecord(0, 0, 0, fast, locator).encode(),

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import pytest
 
 import liftlock
-from liftlock import Digest, Mode, RepositoryName, Target, seals
+from liftlock import Digest, Limits, Mode, RepositoryName, Target, seals
 from liftlock.blobs.contract import digest_of
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
+from liftlock.errors import BlobUnknown
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Row, Table
 from liftlock.metadata.counts import Counts
@@ -31,6 +32,7 @@ from liftlock.metadata.records import (
     RegistryRecord,
     RepositoryRecord,
     SealRecord,
+    SmallRecord,
     TagRecord,
     decoded,
     protect,
@@ -38,7 +40,16 @@ from liftlock.metadata.records import (
 from liftlock.model import CheckStep, Finding, RegistrySettings, SettingsChange, Severity
 from liftlock.testing.blob_contract import push
 from liftlock.testing.clock import FakeClock
-from liftlock.testing.images import Built, attachment, image, index, platforms, referrer, upload
+from liftlock.testing.images import (
+    Built,
+    attachment,
+    image,
+    index,
+    platforms,
+    read,
+    referrer,
+    upload,
+)
 
 DEV, PROD = RepositoryName("dev", "app"), RepositoryName("prod", "app")
 
@@ -131,10 +142,10 @@ class Damage:
 
 
 @pytest.fixture
-def damage(unchecked: Engine, store: MemoryMetadataStore, blobs: MemoryBlobStore) -> Damage:
-    damage = Damage(unchecked, store, blobs)
+def damage(filing: Engine, store: MemoryMetadataStore, blobs: MemoryBlobStore) -> Damage:
+    damage = Damage(filing, store, blobs)
     store._group._before_commit = lambda txn: None  # what is damaged is not sealed again
-    assert list(unchecked.check(content=True)) == []
+    assert list(filing.check(content=True)) == []
     return damage
 
 
@@ -477,6 +488,57 @@ def test_record_has_file_of_its_digest(damage: Damage) -> None:
     assert list(damage.engine.check(content=False)) == []
 
 
+@pytest.fixture
+def small(damage: Damage, unchecked: Engine) -> Digest:
+    """A blob that is a row, in two repositories."""
+    digest = upload(unchecked, DEV, b"small")
+    upload(unchecked, RepositoryName("prod", "app"), b"small")
+    return digest
+
+
+def test_record_has_row(damage: Damage, small: Digest) -> None:
+    damage.delete(Table.SMALL, small.key)
+    (finding,) = findings(damage)
+    assert (finding.rule, finding.subject) == ("record-has-row", str(small))
+    for affected in ("dev/app", "prod/app"):
+        assert affected in finding.detail
+
+
+@pytest.mark.parametrize("content", [b"smaller", b"Small"])
+def test_record_has_row_of_its_content(damage: Damage, small: Digest, content: bytes) -> None:
+    """E70, with a right checksum: somebody else's bytes."""
+    damage.change(Table.SMALL, small.key, SmallRecord.decode, content=content)
+    assert rules(damage) == {"record-has-row"}
+
+
+def test_a_damaged_row_is_not_there_until_it_is_pushed_again(
+    damage: Damage, unchecked: Engine, small: Digest
+) -> None:
+    """E70: for all that have it, and without a file."""
+    ((key, value),) = damage.rows(Table.SMALL)
+    damage.leave(Table.SMALL, key, b"S" + value[1:])
+    assert rules(damage) == {"record-has-row"}
+    with pytest.raises(BlobUnknown):
+        unchecked.get_blob(DEV, small)
+    upload(unchecked, DEV, b"small")
+    assert findings(damage) == []
+    assert read(unchecked, RepositoryName("prod", "app"), small) == b"small"
+
+
+def test_a_row_gives_way_to_a_file_that_mends_it(damage: Damage, small: Digest) -> None:
+    ((key, value),) = damage.rows(Table.SMALL)
+    damage.leave(Table.SMALL, key, b"S" + value[1:])
+    upload(damage.engine, DEV, b"small")
+    assert damage.rows(Table.SMALL) == []
+    assert findings(damage) == []
+
+
+def test_row_has_record(damage: Damage, small: Digest) -> None:
+    damage.put(Table.SMALL, damage.lonely.key, SmallRecord(b"lonely").encode())
+    damage.put(Table.SMALL, Digest.of(b"nobody").key, SmallRecord(b"nobody").encode())
+    assert [finding.rule for finding in findings(damage)] == ["row-has-record"] * 2
+
+
 def test_file_has_record_is_a_remark(damage: Damage) -> None:
     push(damage.blobs, b"orphan")
     (finding,) = findings(damage)
@@ -730,7 +792,8 @@ def test_a_dead_registry_is_checked_too(damage: Damage) -> None:
 def test_a_store_in_a_folder_is_checked_like_one_in_memory(
     tmp_path: Path, clock: FakeClock
 ) -> None:
-    with liftlock.open(tmp_path / "store", create=True, clock=clock) as engine:
+    limits = Limits(file_bytes_min=0)
+    with liftlock.open(tmp_path / "store", create=True, clock=clock, limits=limits) as engine:
         engine.create_registry("dev", by="me")
         app = image(engine, DEV, "1")
         assert list(engine.check(content=True)) == []

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 import liftlock
-from liftlock.config import HOUR_MS
+from liftlock.config import HOUR_MS, Limits
 from liftlock.errors import StoreDamaged
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import image
 
+ALL_FILES = Limits(file_bytes_min=0)
+
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    with liftlock.open(tmp_path / "store", create=True) as engine:
+    with liftlock.open(tmp_path / "store", create=True, limits=ALL_FILES) as engine:
         engine.create_registry("dev", by="me")
         image(engine, "dev/app", "1")
     return tmp_path / "store"
@@ -51,7 +53,7 @@ def test_nothing_is_swept_where_there_is_no_record_at_all(root: Path, tmp_path: 
     shutil.copytree(root / "blobs", tmp_path / "other" / "blobs")
     clock = FakeClock()
     clock.advance(10**13)  # far beyond the age of files that were made just now
-    with liftlock.open(tmp_path / "other", clock=clock) as engine:
+    with liftlock.open(tmp_path / "other", clock=clock, limits=ALL_FILES) as engine:
         assert engine.sweep().orphans == 0
         engine.create_registry("dev", by="me")
         image(engine, "dev/app", "other", seed="other")

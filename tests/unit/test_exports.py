@@ -25,6 +25,7 @@ from liftlock.errors import (
     StoreBusy,
     TransferInvalid,
 )
+from liftlock.metadata.contract import Table
 from liftlock.model import Format, SettingsChange
 from liftlock.oci.reference import Reference
 from liftlock.testing import images
@@ -323,8 +324,8 @@ def test_what_another_export_added_meanwhile_stays(store, blobs, engine, everyth
 
 
 @pytest.mark.parametrize("form", [Format.FOLDER, *TARS])
-def test_a_damaged_blob_ends_the_export_and_is_named(unchecked, blobs, tmp_path, form):
-    built = images.image(unchecked, NAME, "1", seed="a")
+def test_a_damaged_blob_ends_the_export_and_is_named(filing, blobs, tmp_path, form):
+    built = images.image(filing, NAME, "1", seed="a")
     victim = built.blobs[1]
     read = blobs.read
 
@@ -335,7 +336,7 @@ def test_a_damaged_blob_ends_the_export_and_is_named(unchecked, blobs, tmp_path,
     blobs.read = reading
     out = tmp_path / "out"
     with pytest.raises(BlobCorrupt, match=str(victim)):
-        unchecked.export_images(NAME, out, format=form)
+        filing.export_images(NAME, out, format=form)
     if form is Format.FOLDER:
         assert not (out / "index.json").exists()
         assert not (out / blob_name(victim)).exists()
@@ -343,11 +344,20 @@ def test_a_damaged_blob_ends_the_export_and_is_named(unchecked, blobs, tmp_path,
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_blob_whose_file_is_gone_ends_the_export_and_is_named(unchecked, blobs, tmp_path):
-    built = images.image(unchecked, NAME, "1", seed="a")
-    blob = unchecked.get_blob(built.name, built.blobs[1])
+def test_a_blob_whose_file_is_gone_ends_the_export_and_is_named(filing, blobs, tmp_path):
+    built = images.image(filing, NAME, "1", seed="a")
+    blob = filing.get_blob(built.name, built.blobs[1])
     blobs.remove(blob.locator)
     with pytest.raises(BlobCorrupt, match="missing"):
+        filing.export_images(NAME, tmp_path / "a.tar")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_small_blob_whose_row_is_damaged_ends_the_export_and_is_named(unchecked, store, tmp_path):
+    built = images.image(unchecked, NAME, "1", seed="a")
+    victim = built.blobs[1]
+    store.write(lambda txn: txn.put_many(Table.SMALL, [(victim.key, b"damaged")]))
+    with pytest.raises(BlobCorrupt, match=str(victim)):
         unchecked.export_images(NAME, tmp_path / "a.tar")
     assert list(tmp_path.iterdir()) == []
 

@@ -481,7 +481,7 @@ def test_bytes_that_cannot_be_taken_back_are_found_by_the_trace(
     start(store, CONTENT)
     with store.hold_session(SESSION) as session:
         locator = publish(store, session, DIGEST, "u1")
-        with disk.fail(errno.EIO, "rename"), pytest.raises(OSError, match="rename"):
+        with disk.fail(errno.EIO, "link"), pytest.raises(OSError, match="link"):
             session.retract(locator)
     with store.hold_session(SESSION, lambda _: False) as session:
         assert b"".join(session.read()) == CONTENT

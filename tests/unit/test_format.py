@@ -14,6 +14,7 @@ import pytest
 from blake3 import blake3
 
 import liftlock
+from liftlock import Limits
 from liftlock.metadata import keys
 from liftlock.metadata.checksum import SCOPED
 from liftlock.metadata.contract import Table
@@ -160,10 +161,12 @@ def test_bounds_of_keys_are_as_told() -> None:
 
 def test_the_folder_has_what_the_page_lists(tmp_path: Path) -> None:
     root, name = tmp_path / "store", RepositoryName.parse("dev/app")
-    with liftlock.open(root, create=True) as engine:
+    with liftlock.open(root, create=True, limits=Limits(file_bytes_min=0)) as engine:
         engine.create_registry("dev", by="tests")
         engine.put_blob(name, Digest.of(b""), b"", by="tests")
         session = engine.start_upload(name, by="tests")
+        with engine.hold_upload(name, session) as upload:
+            upload.append(b"a byte")
     found = {shape(str(path.relative_to(root))) for path in root.rglob("*") if path.is_file()}
     table = PAGE.partition("| path | what it is |\n")[2].partition("\n\n")[0]
     cells = re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE)
@@ -171,12 +174,13 @@ def test_the_folder_has_what_the_page_lists(tmp_path: Path) -> None:
     assert found == listed - {"uploads/<id>.trace"}
     assert (root / "liftlock.json").read_text().strip() in PAGE
     assert len(list((root / "blobs").glob("*/*"))) == 512
-    # A session's id: random, algorithm, ids of registry and repository, hash of the name.
-    told = bytes.fromhex(session)[16:]
+    # A session's id: time, random, algorithm, ids of registry and repository, hash of the name,
+    # keyed hash.
+    told = bytes.fromhex(session)
     hashed = blake3(b"dev/app").digest(8)
-    assert told == b"\0" + (1).to_bytes(8, "big") + (2).to_bytes(8, "big") + hashed
-    assert "hex of 41 bytes" in PAGE
-    assert len(session) == 2 * 41
+    assert told[22:47] == b"\0" + (1).to_bytes(8, "big") + (2).to_bytes(8, "big") + hashed
+    assert "hex of 63 bytes" in PAGE
+    assert len(told) == 63
 
 
 def shape(path: str) -> str:

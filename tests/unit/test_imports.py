@@ -436,7 +436,7 @@ def test_content_comes_in_once_for_several_repositories(engine, blobs, packed):
     told: list[int] = []
     done = engine.import_images(packed(layout.files, "tar"), "prod", by="me", progress=told.append)
     assert sum(told) == done.brought.bytes < 400_000
-    assert len(list(blobs.iter_blobs())) == 3
+    assert len(list(blobs.iter_blobs())) == 1  # the others are rows
     for name in ("a", "b", "c"):
         assert engine.get_repository(RepositoryName("prod", name)).usage.blobs == 3
 

@@ -388,17 +388,17 @@ def test_only_configs_that_are_needed_are_read(engine: Engine) -> None:
 
 @pytest.mark.parametrize("damage", ["lost", "flipped"])
 def test_a_damaged_config_tells_nothing(
-    unchecked: Engine, blobs: MemoryBlobStore, damage: str
+    filing: Engine, blobs: MemoryBlobStore, damage: str
 ) -> None:
-    app = image(unchecked, DEV, "1")
-    locator = unchecked.get_blob(DEV, app.blobs[0]).locator
+    app = image(filing, DEV, "1")
+    locator = filing.get_blob(DEV, app.blobs[0]).locator
     if damage == "lost":
         blobs.remove(locator)
     else:
         stored = blobs._state.blobs[locator]
         flipped = stored.content.replace(b"linux", b"linus")
         blobs._state.blobs[locator] = replace(stored, content=flipped)
-    found = unchecked.inspect(app.reference)
+    found = filing.inspect(app.reference)
     assert (found.platform, found.is_complete) == (None, True)
 
 

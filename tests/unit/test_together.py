@@ -102,7 +102,14 @@ def attempt(act: Callable[[], object]) -> object:
 def state(engine: Engine) -> dict[Table, dict[bytes, bytes]]:
     """All that is stored, but for what tells how many commits there were, and files' names."""
     tables = engine._store.committed[0]  # type: ignore[attr-defined]
-    left_out = {Table.SEALS, Table.META, Table.REPOSITORIES, Table.BLOBS}
+    left_out = {
+        Table.SEALS,
+        Table.META,
+        Table.REPOSITORIES,
+        Table.BLOBS,
+        Table.ENDED,
+        Table.SECRETS,
+    }
     return {table: dict(tables[table].rows) for table in Table if table not in left_out}
 
 

@@ -135,7 +135,7 @@ class BlobStore(BlobReader, Protocol):
     """Reading, writing through sessions, and what sweeping and checking need."""
 
     def create_session(self, session_id: str) -> None:
-        """Make an empty session; its id (`SESSION_ID`) was never used before.
+        """Make an empty session, if there is none of this id (`SESSION_ID`).
 
         Raises:
             StoreFull: there is no room; nothing was left behind.
@@ -178,6 +178,10 @@ class BlobStore(BlobReader, Protocol):
             KeyboardInterrupt, and whatever else is no Exception: nothing was published; every
                 session has its bytes.
         """
+        ...
+
+    def has_session(self, session_id: str) -> bool:
+        """Tell whether there is a session, held or not, whose bytes are not published."""
         ...
 
     def peek_session(self, session_id: str) -> int:

@@ -69,6 +69,10 @@ class Disk:
         """Give a file another name, in one step."""
         source.rename(target)
 
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file a second name, in one step. FileExistsError as above."""
+        target.hardlink_to(source)
+
     def symlink(self, path: Path, text: str) -> None:
         """Make a symbolic link that says `text`, in one step. FileExistsError as above."""
         path.symlink_to(text)

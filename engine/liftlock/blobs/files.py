@@ -111,8 +111,12 @@ class FileBlobStore:
                             yield _stored(locator, entry.stat(follow_symlinks=False))
 
     def create_session(self, session_id: str) -> None:
-        """Make an empty session."""
+        """Make an empty session, if there is none."""
         self._sessions.create(session_id)
+
+    def has_session(self, session_id: str) -> bool:
+        """Tell whether there is a session whose bytes are its own."""
+        return self._sessions.has(session_id)
 
     def hold_session(
         self, session_id: str, is_recorded: IsRecorded | None = None

@@ -118,8 +118,13 @@ class FileSession:
         self._is_published = True
 
     def retract(self, locator: Locator) -> None:
-        """Rename the bytes back. Not flushed: a power cut may leave them as an orphan."""
-        self._disk.rename(self._files.blob_path(locator), self._stored)
+        """Give the bytes their name back. Not flushed: a power cut may leave them as an orphan."""
+        published = self._files.blob_path(locator)
+        # Not renamed: that would take the name from whoever began the session once more meanwhile,
+        # which can be only if none of these bytes was ever acknowledged.
+        with suppress(FileExistsError):
+            self._disk.link(published, self._stored)
+        self._disk.unlink(published)
         self._is_published = False
 
     def discard(self) -> None:

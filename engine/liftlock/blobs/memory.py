@@ -21,7 +21,8 @@ from liftlock.blobs.contract import (
     StoredBlob,
     StoredSession,
 )
-from liftlock.blobs.memorysession import MemoryPieces, MemorySession, State, Upload
+from liftlock.blobs.memorysession import MemorySession, State, Upload
+from liftlock.blobs.pieces import MemoryPieces
 from liftlock.config import Limits
 from liftlock.errors import UploadBusy, UploadUnknown
 
@@ -73,14 +74,17 @@ class MemoryBlobStore:
             yield StoredBlob(locator, len(stored.content), stored.changed_at)
 
     def create_session(self, session_id: str) -> None:
-        """Make an empty session."""
+        """Make an empty session, if there is none."""
         if not SESSION_ID.fullmatch(session_id):
             raise UploadUnknown(session_id)
         self._state.need_room("the upload")
         with self._state.lock:
-            if session_id in self._state.uploads:
-                raise FileExistsError(session_id)
-            self._state.uploads[session_id] = Upload(self._state.clock())
+            self._state.uploads.setdefault(session_id, Upload(self._state.clock()))
+
+    def has_session(self, session_id: str) -> bool:
+        """Tell whether there is a session whose bytes are its own."""
+        upload = self._state.uploads.get(session_id)
+        return upload is not None and upload.published is None
 
     @contextmanager
     def hold_session(

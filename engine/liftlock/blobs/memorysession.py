@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from liftlock.blobs.contract import Locator
+from liftlock.blobs.pieces import MemoryPieces
 from liftlock.errors import StoreFull
 
 
@@ -98,25 +99,3 @@ class MemorySession:
         """Forget the session; a published blob stays."""
         with self._state.lock:
             self._state.uploads.pop(self._session_id, None)
-
-
-class MemoryPieces:
-    """Bytes in memory, in pieces; see `contract.Pieces`."""
-
-    def __init__(self, content: memoryview, piece_bytes: int) -> None:
-        self._rest = content
-        self._piece_bytes = piece_bytes
-
-    def __iter__(self) -> MemoryPieces:
-        return self
-
-    def __next__(self) -> bytes:
-        piece = bytes(self._rest[: self._piece_bytes])
-        if not piece:
-            raise StopIteration
-        self._rest = self._rest[len(piece) :]
-        return piece
-
-    def close(self) -> None:
-        """Yield nothing any more."""
-        self._rest = self._rest[:0]

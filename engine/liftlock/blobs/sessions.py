@@ -54,8 +54,13 @@ class SessionFiles:
     def create(self, session_id: str) -> None:
         """Make an empty session; see `BlobStore.create_session`."""
         stored, _ = self.paths(session_id)
-        with room_for("the upload"):
+        with room_for("the upload"), suppress(FileExistsError):
             os.close(self.disk.create(stored))
+
+    def has(self, session_id: str) -> bool:
+        """Tell whether the bytes are at their own name; see `BlobStore.has_session`."""
+        stored, _ = self.paths(session_id)
+        return stored.exists()
 
     @contextmanager
     def hold(self, session_id: str, is_recorded: IsRecorded | None) -> Iterator[FileSession]:

@@ -13,6 +13,7 @@ from liftlock.metadata.counts import NO_COUNTS, Counts, added
 from liftlock.metadata.records import (
     BEGINS,
     AnswerRecord,
+    BareRecord,
     CountsRecord,
     DeadRecord,
     IdRecord,
@@ -21,12 +22,15 @@ from liftlock.metadata.records import (
     RegistryRecord,
     RepositoryLogRecord,
     RepositoryRecord,
+    SecretRecord,
 )
 from liftlock.model import Finding
 
 _READABLE: Final[Mapping[Table, Callable[[bytes], object]]] = {
     Table.DEAD: DeadRecord.decode,
     Table.IDEMPOTENCY: AnswerRecord.decode,
+    Table.ENDED: BareRecord.decode,
+    Table.SECRETS: SecretRecord.decode,
 }
 """Tables of which no more is asked here than that their rows can be read."""
 _NAME_STAYS: Final = frozenset({Naming.MERGED, Naming.COPIED})

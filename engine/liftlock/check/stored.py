@@ -25,7 +25,7 @@ from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import MetadataStore, ReadTxn, Row, Table
 from liftlock.metadata.counts import Counts
-from liftlock.metadata.records import BlobRecord, blob_size, decoded
+from liftlock.metadata.records import AS_A_ROW, BlobRecord, blob_size, decoded
 from liftlock.model import CheckStep, Finding, Severity
 from liftlock.oci.digest import Digest
 
@@ -40,7 +40,8 @@ def check_manifests(store: MetadataStore) -> Iterator[Finding]:
 def check_blobs(
     store: MetadataStore, blobs: BlobStore, *, content: bool, tell: Tell = nobody
 ) -> Iterator[Finding]:
-    """Check the file of every blob; with `content`, read and hash it."""
+    """Check the row or file of every blob; with `content`, read and hash the files, too."""
+    yield from in_batches(store, Table.SMALL, _small)
     count, size = store.read(_extent)
     done, total, unit = 0, size if content else count, "bytes" if content else "blobs"
 
@@ -109,6 +110,18 @@ def _blob_rows(store: MetadataStore) -> Iterator[Row]:
         yield from batch
 
 
+def _small(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
+    """Check that no row of bytes is without the record that speaks of it."""
+    findings: list[Finding] = []
+    for key, _ in rows:
+        record = _record(txn, Digest(key))
+        if record is not None and record.encoding != AS_A_ROW:
+            findings.append(error("row-has-record", str(Digest(key)), "its record names a file"))
+        elif record is None and txn.get(Table.BLOBS, key) is None:
+            findings.append(error("row-has-record", str(Digest(key)), "it has no record"))
+    return findings
+
+
 def _some_blob_rows(txn: ReadTxn, after: bytes | None) -> list[Row]:
     return list(txn.scan(Table.BLOBS, after=after, limit=BATCH_ROWS))
 
@@ -132,14 +145,41 @@ def _blob(
     if record is None:
         return
     digest = Digest(row[0])
-    fault = _fault(blobs, digest, record, advance)
+    if record.encoding == AS_A_ROW:
+        fault = store.read(partial(_row_fault, digest=digest, record=record))
+        if advance is not None:
+            advance(record.size)
+    else:
+        fault = _fault(blobs, digest, record, advance)
     if fault is None:
         return
     current = store.read(partial(_record, digest=digest))
     if current is None or current.locator != record.locator:
         return  # pushed again meanwhile: the file that was looked at is not the one that counts
     where = store.read(partial(_repositories_with, digest=digest))
-    yield error("record-has-file", str(digest), f"{fault}; it is in {where}. Push it again.")
+    detail = f"{fault}; it is in {where}. Push it again."
+    if record.encoding == AS_A_ROW:
+        yield error("record-has-row", str(digest), detail)
+    else:
+        yield error("record-has-file", str(digest), detail)
+
+
+def _row_fault(txn: ReadTxn, digest: Digest, record: BlobRecord) -> str | None:
+    """Say what is wrong with the bytes of a small blob, which are always read."""
+    try:
+        content = links.find_small(txn, digest.key)
+    except RecordCorrupt as corrupt:
+        return f"its row is damaged: {corrupt}"
+    if content is None:
+        # Nobody has pushed it again as a file meanwhile: then this is another record's.
+        return "its row is gone" if _record(txn, digest) == record else None
+    if len(content) != record.size:
+        return f"its row has {len(content)} bytes, not {record.size}"
+    if Digest.of(content, digest.algorithm) != digest:
+        return "its row has other content"
+    if blake3(content).digest() != record.blake3:
+        return "its record has another BLAKE3 hash than its row"
+    return None
 
 
 def _fault(

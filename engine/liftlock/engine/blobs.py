@@ -6,11 +6,14 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 
-from liftlock import content, names, uploads
+from liftlock import content, links, names, uploads
 from liftlock.blobs.contract import Pieces
+from liftlock.blobs.pieces import MemoryPieces
 from liftlock.engine.asking import act_of
 from liftlock.engine.opened import Opened
-from liftlock.errors import BlobUnknown, NotFound
+from liftlock.errors import BlobUnknown, NotFound, RecordCorrupt
+from liftlock.metadata.contract import ReadTxn
+from liftlock.metadata.records import AS_A_ROW, BlobRecord
 from liftlock.model import BlobContent
 from liftlock.oci.digest import SHA256, Digest
 from liftlock.oci.reference import RepositoryName
@@ -34,13 +37,15 @@ class BlobEngine(Opened):
 
         Source: distribution-spec, end-2.
         """
-        record = self._store.read(lambda txn: content.find_blob(txn, name, digest))
-        found = self._blobs.size(record.locator)
+        record, small = self._store.read(lambda txn: _found(txn, name, digest))
+        if small is not None:
+            return BlobContent(digest, record.size, record.locator, small)
+        found = self._blobs.size(record.locator) if record.locator else None
         if found != record.size:
             log.error(
-                "blob %s is damaged: file %s has %s bytes, not %d",
+                "blob %s is damaged: %s has %s bytes, not %d",
                 digest,
-                record.locator,
+                f"file {record.locator}" if record.locator else "its row",
                 found,
                 record.size,
             )
@@ -62,7 +67,14 @@ class BlobEngine(Opened):
 
         Source: RFC 9110, section 14 (where ranges are inclusive: `stop` is one more).
         """
-        return self._blobs.read(blob.locator, start, stop)
+        if blob.locator:
+            return self._blobs.read(blob.locator, start, stop)
+        small = blob.content
+        if small is None:
+            small = self._store.read(lambda txn: links.find_small(txn, blob.digest.key))
+        if small is None:
+            raise FileNotFoundError(str(blob.digest))
+        return MemoryPieces(memoryview(small)[start:stop], self.limits.copy_bytes)
 
     def blob_path(self, blob: BlobContent) -> str | None:
         """Return the absolute path of the local file with the blob's bytes, as of `get_blob`.
@@ -70,7 +82,7 @@ class BlobEngine(Opened):
         For servers that hand a file to the kernel (`sendfile`). It is to be read only, and may
         have gone by the time it is opened. None if blobs are no local files.
         """
-        return self._blobs.path(blob.locator)
+        return self._blobs.path(blob.locator) if blob.locator else None
 
     def delete_blob(self, name: RepositoryName, digest: Digest, *, by: str) -> None:
         """Remove a blob that nothing in the repository needs; other repositories keep it.
@@ -146,7 +158,8 @@ class BlobEngine(Opened):
         """Start an upload session; return its id, which nobody can guess.
 
         The id is hexadecimal digits. The session lasts until it is committed or cancelled, or
-        until nobody has touched it for `Limits.upload_idle_ms`; it survives a restart.
+        until nobody has touched it for `Limits.upload_idle_ms`; without any bytes, for
+        `Limits.upload_begin_ms`. It survives a restart.
 
         Args:
             name: where the blob is going to be; the repository need not be there yet.
@@ -218,3 +231,14 @@ class BlobEngine(Opened):
         """
         with self.hold_upload(name, session_id) as upload:
             upload.cancel()
+
+
+def _found(txn: ReadTxn, name: RepositoryName, digest: Digest) -> tuple[BlobRecord, bytes | None]:
+    """Return the record of a blob that the repository has, and the bytes of a small one."""
+    record = content.find_blob(txn, name, digest)
+    if record.encoding != AS_A_ROW:
+        return record, None
+    try:
+        return record, links.find_small(txn, digest.key)
+    except RecordCorrupt:
+        return record, None

@@ -77,7 +77,8 @@ class Engine(
         self._part = part
         self._reach = reach
         states = HashStates(limits.hash_states_max)
-        self._uploads = uploads.Place(store, blobs, clock, new_id, limits, states, reach)
+        tickets = uploads.Tickets(store, new_id)
+        self._uploads = uploads.Place(store, blobs, clock, new_id, tickets, limits, states, reach)
 
     def __enter__(self) -> Self:
         return self

@@ -13,12 +13,13 @@ from liftlock.blobs.files import FileBlobStore
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import Limits
 from liftlock.engine.facade import Engine
-from liftlock.engine.machine import system_clock
+from liftlock.engine.machine import new_id, system_clock
 from liftlock.errors import StoreExists
 from liftlock.metadata.contract import Instant
 from liftlock.metadata.lmdb import FILE_FORMAT, LmdbMetadataStore
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.points import Reach, nowhere
+from liftlock.uploads import Tickets
 
 
 def init(root: Path | str, *, disk: Disk = PLAIN_DISK) -> None:
@@ -32,7 +33,11 @@ def init(root: Path | str, *, disk: Disk = PLAIN_DISK) -> None:
     root = Path(root)
     with folder.making(root, disk):
         folder.create(root, FILE_FORMAT, disk)
-        LmdbMetadataStore(root / folder.METADATA, system_clock).close()
+        store = LmdbMetadataStore(root / folder.METADATA, system_clock)
+        try:
+            Tickets(store, new_id).prepare()
+        finally:
+            store.close()
         folder.finish(root, disk)
 
 

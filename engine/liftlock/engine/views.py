@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from liftlock import catalog, inspecting, whereabouts
 from liftlock.engine.asking import entries_of
 from liftlock.engine.opened import Opened
 from liftlock.model import Found, Inspection, Stats, Whereabouts
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference
+from liftlock.storedblobs import open_blob
 
 
 class ViewEngine(Opened):
@@ -32,7 +35,8 @@ class ViewEngine(Opened):
             RegistryUnknown, RepositoryUnknown, ManifestUnknown: it is not there.
         """
         seen = self._store.read(lambda txn: inspecting.read_image(txn, reference, self.limits))
-        platforms = inspecting.find_platforms(seen, self._blobs, self.limits)
+        read = partial(open_blob, self._store, self._blobs, self.limits.copy_bytes)
+        platforms = inspecting.find_platforms(seen, read, self.limits)
         return inspecting.tree_of(seen, platforms, self.limits)
 
     def where(

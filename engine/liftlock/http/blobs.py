@@ -32,7 +32,7 @@ async def get(request: Request) -> Answer:
             416, "SIZE_INVALID", str(error), headers=[(b"content-range", content_range)]
         ) from error
     if span is None:
-        return answer(200, headers, BlobBody(str(request.name), blob))
+        return answer(200, headers, blob.content or BlobBody(str(request.name), blob))
     headers.append((b"content-range", f"bytes {span.start}-{span.stop - 1}/{blob.size}"))
     return answer(206, headers, BlobBody(str(request.name), blob, span))
 

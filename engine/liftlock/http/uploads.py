@@ -43,12 +43,7 @@ async def start(request: Request) -> Answer:
     elif "digest" in query:
         return await _take_whole(request, Digest.parse(query["digest"]))
     await require_room(request.clients.uploads, request.client, request.bridge)
-    session = await request.bridge.brief(
-        request.engine.start_upload,
-        name,
-        algorithm=algorithm,
-        by=request.actor,
-    )
+    session = request.engine.start_upload(name, algorithm=algorithm, by=request.actor)
     now = asyncio.get_running_loop().time()
     request.clients.uploads.began(request.client, name, session, now)
     return answer(202, _session_headers(request, session, 0))
@@ -97,7 +92,7 @@ async def _take_whole(request: Request, digest: Digest) -> Answer:
     name, engine, bridge = request.name, request.engine, request.bridge
     by = request.actor
     # Before the first byte is read: who is refused need not send a blob first.
-    session = await bridge.brief(engine.start_upload, name, algorithm=digest.algorithm, by=by)
+    session = engine.start_upload(name, algorithm=digest.algorithm, by=by)
     try:
         await receiving.finish(request, session, digest)
     except BaseException:

@@ -6,17 +6,18 @@ from typing import Final, TypeGuard
 
 import msgspec
 
-from liftlock.blobs.contract import BlobReader
 from liftlock.config import Limits
+from liftlock.errors import RecordCorrupt
 from liftlock.inspecting.reading import Seen
 from liftlock.oci.digest import Digest
 from liftlock.oci.mediatype import IMAGE_CONFIGS
+from liftlock.storedblobs import Read
 
 _PART_CHARACTERS_MAX: Final = 100
 """Of an operating system's or architecture's name; a config may contain anything."""
 
 
-def find_platforms(seen: Seen, blobs: BlobReader, limits: Limits) -> dict[bytes, str]:
+def find_platforms(seen: Seen, read: Read, limits: Limits) -> dict[bytes, str]:
     """Return the platforms, by manifest, of images of which no index says it.
 
     A config that is too large, damaged, or no config tells nothing.
@@ -24,7 +25,7 @@ def find_platforms(seen: Seen, blobs: BlobReader, limits: Limits) -> dict[bytes,
     found: dict[bytes, str] = {}
     for digest in list(_untold(seen))[: limits.inspected_configs_max]:
         config = _config(seen, digest)
-        platform = _platform(config, seen, blobs, limits) if config is not None else None
+        platform = _platform(config, seen, read, limits) if config is not None else None
         if platform is not None:
             found[digest] = platform
     return found
@@ -46,14 +47,14 @@ def _config(seen: Seen, digest: bytes) -> Digest | None:
     return config.digest if config is not None and config.media_type in IMAGE_CONFIGS else None
 
 
-def _platform(config: Digest, seen: Seen, blobs: BlobReader, limits: Limits) -> str | None:
+def _platform(config: Digest, seen: Seen, read: Read, limits: Limits) -> str | None:
     record = seen.blobs.get(config.key)
     if record is None or record.size > limits.inspected_config_bytes_max:
         return None
     try:
-        content = b"".join(blobs.read(record.locator, 0, record.size))
+        content = b"".join(read(config))
         document = msgspec.json.decode(content)
-    except (OSError, ValueError, msgspec.DecodeError, RecursionError):
+    except (OSError, RecordCorrupt, ValueError, msgspec.DecodeError, RecursionError):
         return None
     if not isinstance(document, dict) or Digest.of(content, config.algorithm) != config:
         return None

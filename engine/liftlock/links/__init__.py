@@ -64,7 +64,14 @@ from liftlock.links.reading import (
 )
 from liftlock.links.resolving import find_manifest
 from liftlock.links.sparse import awaited, fill_in, iter_absent, sparse_among
-from liftlock.links.stored import find_blobs, find_bodies, find_sizes, get_blob, get_bodies
+from liftlock.links.stored import (
+    find_blobs,
+    find_bodies,
+    find_sizes,
+    find_small,
+    get_blob,
+    get_bodies,
+)
 from liftlock.links.tags import ONE_TAG, put_tag, remove_tag
 
 __all__ = [
@@ -90,6 +97,7 @@ __all__ = [
     "find_links",
     "find_manifest",
     "find_sizes",
+    "find_small",
     "find_tag",
     "find_tags",
     "gain_blob",

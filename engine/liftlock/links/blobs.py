@@ -13,7 +13,7 @@ from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table, WriteTxn
 from liftlock.metadata.counts import Counts
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import BlobRecord, FoundRepository, Kind
+from liftlock.metadata.records import AS_A_ROW, BlobRecord, FoundRepository, Kind, SmallRecord
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
 
@@ -45,9 +45,22 @@ def complete(draft: Draft, repository: int, blob: bytes, parent: bytes) -> None:
     put_holder(draft, repository, keys.BLOB, blob, keys.BY_PARENT + parent)
 
 
-def put_blob(draft: Draft, digest: bytes, record: BlobRecord, known: BlobRecord | None) -> None:
-    """Draft a blob's record, in place of the one that is known, which is of the same size."""
+def put_blob(
+    draft: Draft,
+    digest: bytes,
+    record: BlobRecord,
+    known: BlobRecord | None,
+    small: bytes | None = None,
+) -> None:
+    """Draft a blob's record, in place of the one that is known, which is of the same size.
+
+    With it goes `small`, the bytes of a blob that has no file.
+    """
     draft.put(Table.BLOBS, digest, record.encode())
+    if small is not None:
+        draft.put(Table.SMALL, digest, SmallRecord(small).encode())
+    elif known is not None and known.encoding == AS_A_ROW:
+        draft.delete(Table.SMALL, digest)
     if known is None:
         draft.add(keys.NO_REGISTRY, Counts(blobs=1, size=record.size))
 

@@ -12,6 +12,7 @@ from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import (
     BlobRecord,
     ManifestRecord,
+    SmallRecord,
     blob_size,
     decoded,
     decoded_all,
@@ -50,6 +51,18 @@ def find_blobs(txn: ReadTxn, digests: Sequence[bytes]) -> list[BlobRecord | None
     """Return the records of blobs, or None each. Access is the caller's question: `grants`."""
     values = txn.get_many(Table.BLOBS, digests)
     return decoded_all(BlobRecord.decode, Table.BLOBS, digests, values)
+
+
+def find_small(txn: ReadTxn, digest: bytes) -> bytes | None:
+    """Return the bytes of a small blob; None if there is no row of it.
+
+    Raises:
+        RecordCorrupt: the row is damaged.
+    """
+    value = txn.get(Table.SMALL, digest)
+    if value is None:
+        return None
+    return decoded(SmallRecord.decode, Table.SMALL, digest, value).content
 
 
 def find_sizes(txn: ReadTxn, digests: Sequence[bytes]) -> dict[bytes, int]:

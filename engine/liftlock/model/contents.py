@@ -147,7 +147,9 @@ class BlobContent:
     size: int
     """In bytes."""
     locator: str
-    """Where its bytes are: a name that is never used twice."""
+    """Where its file is: a name that is never used twice. Empty of a small blob, which has none."""
+    content: bytes | None = None
+    """The bytes of a small blob, where they were looked up with it."""
 
 
 @dataclass(frozen=True, slots=True)

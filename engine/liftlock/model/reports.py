@@ -71,6 +71,8 @@ class Swept:
     """The sizes of both."""
     rows: int = 0
     """Metadata rows of repositories that were deleted, and of answers kept long enough."""
+    ended: int = 0
+    """Metadata rows that told of upload sessions which ended long ago."""
 
 
 @dataclass(frozen=True, slots=True)

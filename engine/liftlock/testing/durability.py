@@ -132,6 +132,11 @@ class RecordingDisk(Disk):
             super().rename(source, target)
             self._note(f"rename {source} to {target}", lambda cut: cut.rename(source, target))
 
+    def link(self, source: Path, target: Path) -> None:
+        with self._lock:
+            super().link(source, target)
+            self._note(f"link {source} as {target}", lambda cut: cut.link(source, target))
+
     def symlink(self, path: Path, text: str) -> None:
         with self._lock:
             super().symlink(path, text)
@@ -222,6 +227,9 @@ class PowerCut:
     def rename(self, source: Path, target: Path) -> None:
         self._names.setdefault(target, [None]).append(self._names[source][-1])
         self._names[source].append(None)
+
+    def link(self, source: Path, target: Path) -> None:
+        self._names.setdefault(target, [None]).append(self._names[source][-1])
 
     def symlink(self, path: Path, text: str) -> None:
         link = _File(bytearray(text.encode()), text.encode())

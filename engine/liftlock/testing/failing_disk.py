@@ -59,6 +59,10 @@ class FailingDisk(Disk):
         self._meet("rename")
         super().rename(source, target)
 
+    def link(self, source: Path, target: Path) -> None:
+        self._meet("link")
+        super().link(source, target)
+
     def symlink(self, path: Path, text: str) -> None:
         self._meet("symlink")
         super().symlink(path, text)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from liftlock import links
-from liftlock.blobs.contract import BlobStore, Locator
+from liftlock.blobs.contract import BlobStore
 from liftlock.config import Limits
-from liftlock.errors import BlobCorrupt, StoreBusy
+from liftlock.errors import BlobCorrupt, RecordCorrupt, StoreBusy
 from liftlock.metadata.contract import MetadataStore
 from liftlock.model import Export, Format, Passed
 from liftlock.oci.digest import Digest
+from liftlock.storedblobs import open_blob
 from liftlock.transfer.exportplans import BODIES_AT_A_TIME, Exporting, bounded
 from liftlock.transfer.folderwriter import FolderLayout, merged_index
 from liftlock.transfer.layout import index_body
@@ -58,7 +59,7 @@ def write_export(
         StoreBusy: another export writes to the folder.
     """
     path = Path(plan.planned.path)
-    writing = _Writing(store, blobs, plan, progress)
+    writing = _Writing(store, blobs, plan, progress, limits.copy_bytes)
     if plan.planned.format is Format.FOLDER:
         with FolderLayout(path, limits) as folder:
             # What another export added while this one was planned is there to stay.
@@ -82,19 +83,26 @@ def stream_export(
 ) -> Export:
     """Write a tar to where it cannot be taken back: without its end, if an error is raised."""
     index = bounded(index_body(plan.entries), limits)
-    return _Writing(store, blobs, plan, progress).write(TarLayout(out, plan.planned.format), index)
+    writing = _Writing(store, blobs, plan, progress, limits.copy_bytes)
+    return writing.write(TarLayout(out, plan.planned.format), index)
 
 
 class _Writing:
     """One export on its way."""
 
     def __init__(
-        self, store: MetadataStore, blobs: BlobStore, plan: Exporting, progress: Progress
+        self,
+        store: MetadataStore,
+        blobs: BlobStore,
+        plan: Exporting,
+        progress: Progress,
+        copy_bytes: int,
     ) -> None:
         self._store = store
         self._blobs = blobs
         self._plan = plan
         self._progress = progress
+        self._copy_bytes = copy_bytes
 
     def write(self, layout: Layout, index: bytes) -> Export:
         layout.begin(index)
@@ -136,18 +144,13 @@ class _Writing:
             self._progress(len(piece))
 
     def _opened(self, digest: Digest) -> Iterator[bytes]:
-        """Open a blob's file, which may be replaced between look-up and opening, but not twice."""
         try:
-            return self._blobs.read(self._locator(digest))
-        except FileNotFoundError:
-            pass
-        try:
-            return self._blobs.read(self._locator(digest))
+            return open_blob(self._store, self._blobs, self._copy_bytes, digest)
         except FileNotFoundError as error:
-            raise BlobCorrupt(str(digest), "its file is missing") from error
-
-    def _locator(self, digest: Digest) -> Locator:
-        (record,) = self._store.read(lambda txn: links.find_blobs(txn, (digest.key,)))
-        if record is None:
-            raise StoreBusy(f"blob {digest} was removed meanwhile; begin the export again")
-        return record.locator
+            (record,) = self._store.read(lambda txn: links.find_blobs(txn, (digest.key,)))
+            if record is None:
+                sentence = f"blob {digest} was removed meanwhile; begin the export again"
+                raise StoreBusy(sentence) from error
+            raise BlobCorrupt(str(digest), "its bytes are missing") from error
+        except RecordCorrupt as error:
+            raise BlobCorrupt(str(digest), str(error)) from error

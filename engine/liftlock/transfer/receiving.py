@@ -112,7 +112,7 @@ class Receiving:
             for digest, body in gathered:
                 first = self._targets[digest.key][0]
                 session = uploads.start(self._place, first, digest.algorithm)
-                chunks.append(LastChunk(first, session, body, digest, self._by))
+                chunks.append(LastChunk(first, session, body, digest, self._by, size=0))
             outcomes = uploads.finish(self._place, chunks)
         except BaseException:
             self._cancel(chunks)

@@ -8,17 +8,18 @@ sweep removes.
 
 from __future__ import annotations
 
-from liftlock.uploads.place import AS_IT_IS, Place
+from liftlock.uploads.place import Place
 from liftlock.uploads.sessions import hold, size, start
 from liftlock.uploads.sweeping import sweep
+from liftlock.uploads.ticket import Tickets
 from liftlock.uploads.together import LastChunk, SizeDiffers, finish
 from liftlock.uploads.upload import Upload
 
 __all__ = [
-    "AS_IT_IS",
     "LastChunk",
     "Place",
     "SizeDiffers",
+    "Tickets",
     "Upload",
     "finish",
     "hold",

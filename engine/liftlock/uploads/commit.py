@@ -1,7 +1,11 @@
-"""A blob's way from a session into the records: file first, then the transaction, then the rest."""
+"""A blob's way from a session into the records: file first, then the transaction, then the rest.
+
+A small blob has no file: its bytes are a row, written in the transaction itself.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -9,15 +13,29 @@ from typing import NamedTuple
 from liftlock import links
 from liftlock.blobs.contract import Locator, Publication, Session, locator_of
 from liftlock.blobs.hashing import ContentHash
-from liftlock.errors import StoreBusy, UploadUnknown
+from liftlock.errors import RecordCorrupt, StoreBusy, UploadUnknown
 from liftlock.history import Act
-from liftlock.metadata.contract import Instant, WriteTxn
+from liftlock.metadata.contract import Instant, ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import BlobRecord
+from liftlock.metadata.records import AS_A_FILE, AS_A_ROW, BlobRecord
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
-from liftlock.uploads.place import AS_IT_IS, Place, find_record, is_recorded
-from liftlock.uploads.purpose import Purpose
+from liftlock.uploads.place import Place, find_record, find_records, is_recorded
+from liftlock.uploads.ticket import Ticket
+
+
+class Received(NamedTuple):
+    """What a session has received, once that is all."""
+
+    session_id: str
+    ticket: Ticket
+    digest: Digest
+    """Verified."""
+    content_hash: ContentHash
+    """Of all bytes."""
+    by: str
+    end: Callable[[], None]
+    """Forgets the session, whose bytes may have become a blob."""
 
 
 class Recorded(NamedTuple):
@@ -29,89 +47,57 @@ class Recorded(NamedTuple):
     """The new file if the known one does; else the one that it replaces (empty: none)."""
 
 
-class Commit:
-    """A session's bytes on their way: published, recorded, concluded; `commit` does each.
+class Commit(ABC):
+    """A session's bytes on their way: recorded, then concluded or taken back."""
 
-    Invariant: `record` runs only once `note_published` was told that the bytes are durable.
-    """
+    def __init__(self, place: Place, received: Received) -> None:
+        """Prepare to make a blob of what was received, from a session that is held if it is there.
 
-    def __init__(
-        self,
-        place: Place,
-        session: Session,
-        purpose: Purpose,
-        digest: Digest,
-        content_hash: ContentHash,
-        by: str,
-        end: Callable[[], None],
-    ) -> None:
-        """Prepare to publish the bytes of a session, which have this digest.
-
-        Args:
-            place: the stores.
-            session: held until this is concluded or taken back.
-            purpose: what it was started for.
-            digest: verified.
-            content_hash: of all bytes.
-            by: who pushes.
-            end: forgets the session.
+        It is to be held until this is concluded or taken back.
         """
         self._place = place
-        self._session = session
-        self._purpose = purpose
-        self._digest = digest
-        self._by = by
-        self._end = end
-        seen = place.store.read(lambda txn: find_record(txn, digest))
-        # Looked at before the transaction, which does no I/O: a damaged file shall be replaced.
+        self._received = received
         self._damaged: Locator | None = None
-        if seen is not None and place.blobs.size(seen.locator) != seen.size:
-            self._damaged = seen.locator
-        self._published_at: Instant = 0
-        locator = locator_of(digest, place.new_id())
-        self._new = BlobRecord(AS_IT_IS, 0, content_hash.size, content_hash.blake3(), locator)
-        self.publication = Publication(session, locator)
-        """What the blob store shall do."""
 
-    def note_published(self) -> None:
-        """Note that the bytes are durable."""
-        self._published_at = self._place.clock()
-        self._place.reach("upload: published")
+    @property
+    def digest(self) -> Digest:
+        """What the bytes hash to."""
+        return self._received.digest
+
+    def look_at(self, seen: BlobRecord | None) -> None:
+        """Look at the file of a known record, which shall be replaced if it is damaged.
+
+        To be done before the transaction, which does no I/O.
+        """
+        if seen is not None and seen.locator and self._place.blobs.size(seen.locator) != seen.size:
+            self._damaged = seen.locator
 
     def record(self, txn: WriteTxn) -> Recorded:
-        """Write record and holder.
+        """Write record and holder, and that the session has ended.
 
         Raises:
-            RegistryUnknown, UploadUnknown: the registry was deleted meanwhile.
+            RegistryUnknown, UploadUnknown: the registry was deleted meanwhile, or another request
+                has ended the session.
             StoreBusy: the orphan sweep may be about to take the file, which has no record yet.
         """
-        if self._place.clock() - self._published_at > self._place.limits.publish_age_ms_max:
-            raise StoreBusy("the commit came too long after the file was written; try again")
-        if self._purpose.is_outdated(txn):
-            raise UploadUnknown(self._session.session_id)
-        current = find_record(txn, self._digest)
+        _, ticket, digest, content_hash, by, _ = self._received
+        if ticket.is_over(txn):
+            raise UploadUnknown(self._received.session_id)
+        current = find_record(txn, digest)
         draft = Draft()
-        # A record that came or changed since the look is of a file that was flushed this moment,
-        # and that somebody may be reading already.
-        if current is not None and current.locator != self._damaged:
-            recorded = Recorded(current, self._new.locator)
+        new = self.new_record
+        if current is not None and self._is_whole(txn, current):
+            recorded = Recorded(current, new.locator)
         else:
-            recorded = Recorded(self._new, current.locator if current else "")
-            links.put_blob(draft, self._digest.key, self._new, current)
-        name, size = self._purpose.name, self._new.size
-        links.gain_blob(txn, draft, name, self._digest, size, Act(self._by))
+            recorded = Recorded(new, current.locator if current else "")
+            links.put_blob(draft, digest.key, new, current, self.small)
+        draft.put(Table.ENDED, ticket.serial)
+        links.gain_blob(txn, draft, ticket.name, digest, content_hash.size, Act(by))
         draft.write(txn)
         return recorded
 
-    def take_back(self) -> None:
-        """After a transaction that failed: the session goes on with its bytes."""
-        if not is_recorded(self._place.store, self._new.locator):
-            # Gone already, if the orphan sweep was faster: then so is the session.
-            with suppress(FileNotFoundError):
-                self._session.retract(self._new.locator)
-
     def conclude(self, recorded: Recorded) -> BlobContent:
-        """After the transaction: drop the file that is needless, and end the session.
+        """After the transaction: drop the file that is needless, and forget the session.
 
         A disk that does neither fails nobody: the blob is committed, and sweeps find the rest.
         """
@@ -120,10 +106,103 @@ class Commit:
             if recorded.needless:
                 self._place.blobs.remove(recorded.needless)
         with suppress(OSError):
-            self._end()
+            self._received.end()
         self._place.reach("upload: ended")
         kept = recorded.kept
-        return BlobContent(self._digest, kept.size, kept.locator)
+        return BlobContent(self._received.digest, kept.size, kept.locator)
+
+    @property
+    @abstractmethod
+    def new_record(self) -> BlobRecord:
+        """The record, if there is none."""
+
+    @property
+    @abstractmethod
+    def small(self) -> bytes | None:
+        """The bytes, if they are a row."""
+
+    @abstractmethod
+    def take_back(self) -> None:
+        """After a transaction that failed: the session goes on with its bytes."""
+
+    def _is_whole(self, txn: ReadTxn, current: BlobRecord) -> bool:
+        """Tell whether what the current record speaks of is there, as far as was looked at."""
+        if current.encoding == AS_A_FILE:
+            # A record that came or changed since the look is of a file that was flushed this
+            # moment, and that somebody may be reading already.
+            return current.locator != self._damaged
+        try:
+            return links.find_small(txn, self._received.digest.key) is not None
+        except RecordCorrupt:
+            return False
+
+
+class FileCommit(Commit):
+    """Of bytes that become a file.
+
+    Invariant: `record` runs only once `note_published` was told that the bytes are durable.
+    """
+
+    def __init__(self, place: Place, received: Received, session: Session) -> None:
+        """Prepare to publish the bytes of a session that is held."""
+        super().__init__(place, received)
+        self._published_at: Instant = 0
+        locator = locator_of(received.digest, place.new_id())
+        self._session = session
+        self.publication = Publication(session, locator)
+        """What the blob store shall do."""
+
+    @property
+    def new_record(self) -> BlobRecord:
+        """The record, if there is none."""
+        content = self._received.content_hash
+        return BlobRecord(AS_A_FILE, 0, content.size, content.blake3(), self.publication.locator)
+
+    @property
+    def small(self) -> None:
+        """Nothing: the bytes are in the file."""
+
+    def note_published(self) -> None:
+        """Note that the bytes are durable."""
+        self._published_at = self._place.clock()
+        self._place.reach("upload: published")
+
+    def record(self, txn: WriteTxn) -> Recorded:
+        """Write record and holder; see `Commit.record`."""
+        if self._place.clock() - self._published_at > self._place.limits.publish_age_ms_max:
+            raise StoreBusy("the commit came too long after the file was written; try again")
+        return super().record(txn)
+
+    def take_back(self) -> None:
+        """After a transaction that failed: the session goes on with its bytes."""
+        locator = self.publication.locator
+        if not is_recorded(self._place.store, locator):
+            # Gone already, if the orphan sweep was faster: then so is the session.
+            with suppress(FileNotFoundError):
+                self._session.retract(locator)
+
+
+class RowCommit(Commit):
+    """Of bytes that become a row."""
+
+    def __init__(self, place: Place, received: Received, content: bytes) -> None:
+        """Prepare to record `content`, which is all that was received."""
+        super().__init__(place, received)
+        self._content = content
+
+    @property
+    def new_record(self) -> BlobRecord:
+        """The record, if there is none."""
+        content = self._received.content_hash
+        return BlobRecord(AS_A_ROW, 0, content.size, content.blake3(), "")
+
+    @property
+    def small(self) -> bytes:
+        """The bytes."""
+        return self._content
+
+    def take_back(self) -> None:
+        """After a transaction that failed: the session has its bytes still, if it has any."""
 
 
 def commit(place: Place, commits: Sequence[Commit]) -> list[BlobContent | Exception]:
@@ -133,16 +212,22 @@ def commit(place: Place, commits: Sequence[Commit]) -> list[BlobContent | Except
     `BlobStore.publish` for the exception), and so do all if this is interrupted.
     """
     outcomes: dict[Commit, BlobContent | Exception] = {}
-    going: list[Commit] = []
+    going: list[Commit] = [each for each in commits if not isinstance(each, FileCommit)]
+    files = [each for each in commits if isinstance(each, FileCommit)]
     try:
-        failures = place.blobs.publish([each.publication for each in commits])
-        for each, failure in zip(commits, failures, strict=True):
+        digests = [each.digest for each in commits]
+        known = place.store.read(lambda txn: find_records(txn, digests))
+        for each, seen in zip(commits, known, strict=True):
+            each.look_at(seen)
+        failures = place.blobs.publish([each.publication for each in files]) if files else []
+        for file, failure in zip(files, failures, strict=True):
             if failure is None:
-                going.append(each)
+                going.append(file)
             else:
-                outcomes[each] = failure
-        for each in going:
-            each.note_published()
+                outcomes[file] = failure
+        for file in files:
+            if file not in outcomes:
+                file.note_published()
         recorded = place.store.write_all([each.record for each in going])
     except BaseException:  # interrupted, or the store is closed
         for each in going:

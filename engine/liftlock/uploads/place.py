@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from liftlock import links
 from liftlock.blobs.contract import BlobStore, Locator, digest_of
@@ -15,9 +14,7 @@ from liftlock.metadata.contract import Instant, MetadataStore, ReadTxn
 from liftlock.metadata.records import BlobRecord
 from liftlock.oci.digest import Digest
 from liftlock.points import Reach
-
-AS_IT_IS: Final = 0
-"""`BlobRecord.encoding` of a file that holds the blob's bytes unchanged."""
+from liftlock.uploads.ticket import Tickets
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +25,7 @@ class Place:
     blobs: BlobStore
     clock: Callable[[], Instant]
     new_id: Callable[[], str]
+    tickets: Tickets
     limits: Limits
     states: HashStates
     reach: Reach
@@ -37,6 +35,11 @@ def is_recorded(store: MetadataStore, locator: Locator) -> bool:
     """Tell whether a record names this very file."""
     record = store.read(partial(find_record, digest=digest_of(locator)))
     return record is not None and record.locator == locator
+
+
+def find_records(txn: ReadTxn, digests: Sequence[Digest]) -> list[BlobRecord | None]:
+    """Return the records of blobs, whichever repositories have them."""
+    return links.find_blobs(txn, [digest.key for digest in digests])
 
 
 def find_record(txn: ReadTxn, digest: Digest) -> BlobRecord | None:

@@ -1,17 +1,22 @@
-"""Sessions: started, looked at, given to one request at a time."""
+"""Sessions: started, looked at, given to one request at a time.
+
+A session that has no bytes yet is nothing but its id: most uploads bring all their bytes in the
+request that ends them, and leave no trace of the one that started them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from liftlock.blobs.contract import Session
 from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import UploadUnknown
 from liftlock.oci.digest import require_algorithm
 from liftlock.oci.reference import RepositoryName
 from liftlock.uploads.place import Place, is_recorded
-from liftlock.uploads.purpose import Purpose, home_of
+from liftlock.uploads.ticket import Ticket
 from liftlock.uploads.upload import HeldUpload
 
 
@@ -21,13 +26,9 @@ def start(place: Place, name: RepositoryName, algorithm: str) -> str:
     Raises:
         RegistryUnknown: there is no such registry.
         DigestInvalid: blobs cannot be named by this algorithm.
-        StoreFull: there is no room.
     """
     require_algorithm(algorithm)
-    registry, repository = place.store.read(lambda txn: home_of(txn, name))
-    purpose = Purpose(name, registry, repository, algorithm)
-    session_id = purpose.session_id(place.new_id())
-    place.blobs.create_session(session_id)
+    session_id = place.tickets.give(name, algorithm, place.clock())
     place.states.keep(session_id, ContentHash(algorithm))
     return session_id
 
@@ -38,11 +39,15 @@ def size(place: Place, name: RepositoryName, session_id: str) -> int:
     Raises:
         UploadUnknown: it is not there, or was started for another repository.
     """
-    purpose = Purpose.of(session_id, name)
-    received = place.blobs.peek_session(session_id)
-    if place.store.read(purpose.is_outdated):
+    ticket = place.tickets.read(session_id, name)
+    if place.store.read(ticket.is_over):
         raise UploadUnknown(session_id)
-    return received
+    try:
+        return place.blobs.peek_session(session_id)
+    except UploadUnknown:
+        if not may_begin(place, ticket):
+            raise
+        return 0
 
 
 @contextmanager
@@ -52,13 +57,38 @@ def hold(place: Place, name: RepositoryName, session_id: str) -> Iterator[HeldUp
     Raises:
         UploadUnknown: it is not there, or was started for another repository.
         UploadBusy: another request holds it.
+        StoreFull: there is no room for its first byte.
     """
-    purpose = Purpose.of(session_id, name)
-    with place.blobs.hold_session(session_id, partial(is_recorded, place.store)) as session:
-        if place.store.read(purpose.is_outdated):
+    ticket = place.tickets.read(session_id, name)
+    with _held(place, ticket, session_id) as session:
+        # Looked at once it is held: who held it before may have ended it.
+        if place.store.read(ticket.is_over):
+            if place.store.read(ticket.has_ended):
+                session.discard()  # what a crash left, or what began once more a moment too late
             raise UploadUnknown(session_id)
-        upload = HeldUpload(place, session, purpose)
+        upload = HeldUpload(place, session, ticket)
         try:
             yield upload
         finally:
             upload.rest()
+
+
+def may_begin(place: Place, ticket: Ticket) -> bool:
+    """Tell whether a session without bytes is still there."""
+    limits = place.limits
+    waited = place.clock() - ticket.at
+    return waited <= min(limits.upload_begin_ms, limits.upload_idle_ms)
+
+
+@contextmanager
+def _held(place: Place, ticket: Ticket, session_id: str) -> Iterator[Session]:
+    recorded = partial(is_recorded, place.store)
+    with ExitStack() as stack:
+        try:
+            session = stack.enter_context(place.blobs.hold_session(session_id, recorded))
+        except UploadUnknown:
+            if not may_begin(place, ticket) or place.store.read(ticket.is_over):
+                raise
+            place.blobs.create_session(session_id)
+            session = stack.enter_context(place.blobs.hold_session(session_id, recorded))
+        yield session

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
 from liftlock.blobs.contract import Session
 from liftlock.blobs.hashing import ContentHash
-from liftlock.errors import ChunkOutOfOrder, DigestInvalid, SizeInvalid
+from liftlock.errors import ChunkOutOfOrder, DigestInvalid, SizeInvalid, StoreFull
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
-from liftlock.uploads.commit import Commit, commit
+from liftlock.uploads.commit import Commit, FileCommit, Received, RowCommit, commit
 from liftlock.uploads.place import Place
-from liftlock.uploads.purpose import Purpose
+from liftlock.uploads.ticket import Ticket
 
 
 class Upload(Protocol):
@@ -70,10 +71,10 @@ class Upload(Protocol):
 class HeldUpload:
     """An `Upload`, and what else its holder needs: to commit it with others, and to let go."""
 
-    def __init__(self, place: Place, session: Session, purpose: Purpose) -> None:
+    def __init__(self, place: Place, session: Session, ticket: Ticket) -> None:
         self._place = place
         self._session = session
-        self._purpose = purpose
+        self._ticket = ticket
         self._hash: ContentHash | None = None
         self._ended = False
 
@@ -105,11 +106,20 @@ class HeldUpload:
     def begin_commit(self, digest: Digest, *, by: str) -> Commit:
         """Do what of a commit comes before its bytes are published; see `commit`."""
         content_hash = self._verified(digest)
-        return Commit(self._place, self._session, self._purpose, digest, content_hash, by, self.end)
+        received = Received(
+            self._session.session_id, self._ticket, digest, content_hash, by, self._forget
+        )
+        if self.size < self._place.limits.file_bytes_min:
+            return RowCommit(self._place, received, b"".join(self._session.read()))
+        return FileCommit(self._place, received, self._session)
 
     def cancel(self) -> None:
         """As in `Upload`."""
-        self.end()
+        # A full disk shall not keep anyone from making room: without this row the session may
+        # begin once more, empty.
+        with suppress(StoreFull):
+            self._place.store.write(self._ticket.end)
+        self._forget()
 
     def rest(self) -> None:
         """Remember how far the session is hashed, for the request that goes on with it."""
@@ -124,14 +134,14 @@ class HeldUpload:
             content_hash = self._rehashed(digest.algorithm)
         found = content_hash.digest()
         if found != digest:
-            self.end()
+            self.cancel()
             raise DigestInvalid(str(digest), f"the content received is {found}")
         return content_hash
 
     def _content_hash(self) -> ContentHash:
         if self._hash is None:
             known = self._place.states.take(self._session.session_id, self.size)
-            self._hash = known or self._rehashed(self._purpose.algorithm)
+            self._hash = known or self._rehashed(self._ticket.algorithm)
         return self._hash
 
     def _rehashed(self, algorithm: str) -> ContentHash:
@@ -140,8 +150,8 @@ class HeldUpload:
             content_hash.update(piece)
         return content_hash
 
-    def end(self) -> None:
-        """Forget the session; bytes that were published stay."""
+    def _forget(self) -> None:
+        """Forget a session that has ended; bytes that were published stay."""
         self._ended = True
         self._place.states.forget(self._session.session_id)
         self._session.discard()

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from liftlock.metadata.records.acts import BEGINS, WHOLE, Action, Kind, Naming, Role
 from liftlock.metadata.records.content import (
+    AS_A_FILE,
+    AS_A_ROW,
     BareRecord,
     BlobRecord,
     HoldRecord,
     LinkRecord,
     ManifestRecord,
+    SecretRecord,
+    SmallRecord,
     TagRecord,
     blob_size,
 )
@@ -39,6 +43,8 @@ from liftlock.metadata.records.rows import decoded, decoded_all, protect, requir
 from liftlock.metadata.records.settings import decode_settings, encode_settings
 
 __all__ = [
+    "AS_A_FILE",
+    "AS_A_ROW",
     "BEGINS",
     "WHOLE",
     "Action",
@@ -64,6 +70,8 @@ __all__ = [
     "Role",
     "RoleRecord",
     "SealRecord",
+    "SecretRecord",
+    "SmallRecord",
     "TagRecord",
     "blob_size",
     "decode_settings",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 _Q = struct.Struct(">Q")
 _MANIFEST = struct.Struct(">BQI")
 _BLOB = struct.Struct(">BQQ32s")
+_SECRET_BYTES = 32
 
 
 class TagRecord(NamedTuple):
@@ -84,15 +85,21 @@ class ManifestRecord(NamedTuple):
         return cls(encoding, stamp, size, body[_MANIFEST.size :])
 
 
+AS_A_FILE: Final = 0
+"""`BlobRecord.encoding` of a blob whose file holds its bytes as they are."""
+AS_A_ROW: Final = 1
+"""`BlobRecord.encoding` of a small blob, whose bytes are its row in `small`."""
+
+
 class BlobRecord(NamedTuple):
     """`blobs`: how long it is, what it must hash to, and where it lies."""
 
     encoding: int
-    """How the file holds the bytes; 0: as they are."""
     stamp: int
     size: int
     blake3: bytes
     locator: str
+    """Its file's; empty for `AS_A_ROW`."""
 
     def encode(self) -> bytes:
         return _BLOB.pack(self.encoding, self.stamp, self.size, self.blake3) + self.locator.encode()
@@ -101,6 +108,34 @@ class BlobRecord(NamedTuple):
     def decode(cls, body: bytes) -> Self:
         encoding, stamp, size, blake3 = _BLOB.unpack_from(body)
         return cls(encoding, stamp, size, blake3, body[_BLOB.size :].decode())
+
+
+class SmallRecord(NamedTuple):
+    """`small`: the bytes of a small blob."""
+
+    content: bytes
+
+    def encode(self) -> bytes:
+        return self.content
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        return cls(body)
+
+
+class SecretRecord(NamedTuple):
+    """`secrets`: a key for keyed hashes."""
+
+    secret: bytes
+
+    def encode(self) -> bytes:
+        return self.secret
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        if len(body) != _SECRET_BYTES:
+            raise ValueError(f"{len(body)} bytes instead of {_SECRET_BYTES}")
+        return cls(body)
 
 
 def blob_size(body: bytes) -> int:

@@ -1,0 +1,147 @@
+"""What a session's id says: when and what it was started for, and that it was given out here.
+
+An id is hex of: when it was given, in ms since 1970 (6 bytes); 16 random bytes, which nobody can
+guess; the digest algorithm's byte; the ids of registry and repository; a hash of the name; and 16
+bytes of keyed BLAKE3 over all of that. So a session needs nothing on the disk before its first
+byte comes, and an id that was not given out by this store names none.
+"""
+
+from __future__ import annotations
+
+import hmac
+import struct
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from blake3 import blake3
+
+from liftlock import names
+from liftlock.errors import UploadUnknown
+from liftlock.metadata.contract import Instant, MetadataStore, ReadTxn, Table, WriteTxn
+from liftlock.metadata.records import SecretRecord, decoded, protect
+from liftlock.oci.digest import ALGORITHMS
+from liftlock.oci.reference import RepositoryName
+
+_SAID: Final = struct.Struct(">6s16sBQQ8s")
+TIME_BYTES: Final = 6
+_SEAL_BYTES: Final = 16
+_NO_REPOSITORY: Final = 0
+_SECRET_KEY: Final = b"uploads"
+
+
+class Ticket(NamedTuple):
+    """What a session was started for, and when."""
+
+    name: RepositoryName
+    registry: int
+    """Its id: a registry of the same name that came later is another."""
+    repository: int | None
+    """Its id likewise: a session ends when its repository is renamed or deleted. None if the
+    session was there before the repository."""
+    algorithm: str
+    serial: bytes
+    """When it was given, and random bytes: the key of its row in `ended`."""
+
+    @property
+    def at(self) -> Instant:
+        """When it was given."""
+        return int.from_bytes(self.serial[:TIME_BYTES], "big")
+
+    def has_ended(self, txn: ReadTxn) -> bool:
+        """Tell whether the session was committed or cancelled."""
+        return txn.get(Table.ENDED, self.serial) is not None
+
+    def end(self, txn: WriteTxn) -> None:
+        """Note that the session has ended."""
+        txn.put_many(Table.ENDED, [protect(Table.ENDED, self.serial)])
+
+    def is_over(self, txn: ReadTxn) -> bool:
+        """Tell whether the session has ended, or its name stands for something else by now."""
+        if self.has_ended(txn):
+            return True
+        registry, repository = home_of(txn, self.name)
+        return registry != self.registry or self.repository not in {None, repository}
+
+
+class Tickets:
+    """Gives out ids of one store's sessions, and reads them. Any thread may call."""
+
+    def __init__(self, store: MetadataStore, new_id: Callable[[], str]) -> None:
+        """Take over a store; `new_id` makes 32 random hex digits."""
+        self._store = store
+        self._new_id = new_id
+        self._known: bytes | None = None
+
+    def prepare(self) -> None:
+        """Make the secret behind the ids, if there is none: what else the first id does."""
+        self._secret()
+
+    def give(self, name: RepositoryName, algorithm: str, at: Instant) -> str:
+        """Make the id of a new session for `name`.
+
+        Raises:
+            RegistryUnknown: there is no such registry.
+            StoreFull: it is the first of this store, and there is no room.
+        """
+        registry, repository = self._store.read(lambda txn: home_of(txn, name))
+        said = _SAID.pack(
+            at.to_bytes(TIME_BYTES, "big"),
+            bytes.fromhex(self._new_id()),
+            ALGORITHMS.index(algorithm),
+            registry,
+            repository or _NO_REPOSITORY,
+            _hash(name),
+        )
+        return (said + self._seal(said)).hex()
+
+    def read(self, session_id: str, name: RepositoryName) -> Ticket:
+        """Read an id that came with a name.
+
+        Raises:
+            UploadUnknown: it was not given out here, or for another repository.
+        """
+        try:
+            raw = bytes.fromhex(session_id)
+            said, seal = raw[: _SAID.size], raw[_SAID.size :]
+            at, random, algorithm, registry, repository, hashed = _SAID.unpack(said)
+        except (ValueError, struct.error) as error:
+            raise UploadUnknown(session_id) from error
+        if not hmac.compare_digest(seal, self._seal(said)) or hashed != _hash(name):
+            raise UploadUnknown(session_id)
+        return Ticket(name, registry, repository or None, ALGORITHMS[algorithm], at + random)
+
+    def _seal(self, said: bytes) -> bytes:
+        return blake3(said, key=self._secret()).digest(_SEAL_BYTES)
+
+    def _secret(self) -> bytes:
+        # Remembered beyond its transaction: it is never changed.
+        if self._known is None:
+            self._known = self._store.read(_find_secret) or self._store.write(self._make_secret)
+        return self._known
+
+    def _make_secret(self, txn: WriteTxn) -> bytes:
+        found = _find_secret(txn)  # another process may have been faster
+        if found is not None:
+            return found
+        secret = bytes.fromhex(self._new_id() + self._new_id())
+        record = SecretRecord(secret).encode()
+        txn.put_many(Table.SECRETS, [protect(Table.SECRETS, _SECRET_KEY, record)])
+        return secret
+
+
+def home_of(txn: ReadTxn, name: RepositoryName) -> tuple[int, int | None]:
+    """Return the ids of registry and repository, or RegistryUnknown."""
+    registry = names.get_registry(txn, name.registry)
+    found = names.find_in(txn, registry, name.repository)
+    return registry, found.id if found else None
+
+
+def _find_secret(txn: ReadTxn) -> bytes | None:
+    value = txn.get(Table.SECRETS, _SECRET_KEY)
+    if value is None:
+        return None
+    return decoded(SecretRecord.decode, Table.SECRETS, _SECRET_KEY, value).secret
+
+
+def _hash(name: RepositoryName) -> bytes:
+    return blake3(str(name).encode()).digest(8)

@@ -1,0 +1,195 @@
+"""Sessions before their first byte: nothing but an id, which was given out here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from liftlock import Digest, Limits, RepositoryName
+from liftlock.blobs.memory import MemoryBlobStore
+from liftlock.config import HOUR_MS
+from liftlock.engine import Engine, LastChunk
+from liftlock.errors import DigestInvalid, UploadUnknown
+from liftlock.metadata.contract import Table
+from liftlock.metadata.memory import MemoryMetadataStore
+from liftlock.model import BlobContent
+from liftlock.testing.clock import FakeClock
+from liftlock.testing.images import read, upload
+
+DEV, PROD = RepositoryName("dev", "app"), RepositoryName("prod", "app")
+CONTENT = b"all of it in one request"
+DIGEST = Digest.of(CONTENT)
+
+
+def whole(session: str, content: bytes = CONTENT, digest: Digest = DIGEST) -> LastChunk:
+    return LastChunk(DEV, session, content, digest, "me", size=0)
+
+
+def assert_over(engine: Engine, session: str) -> None:
+    """Ask in every way."""
+    with pytest.raises(UploadUnknown):
+        engine.upload_size(DEV, session)
+    with pytest.raises(UploadUnknown), engine.hold_upload(DEV, session):
+        pass
+    with pytest.raises(UploadUnknown):
+        engine.cancel_upload(DEV, session)
+    (refused,) = engine.finish_uploads([whole(session)])
+    assert isinstance(refused, UploadUnknown)
+
+
+def test_a_session_that_was_started_is_nowhere(engine: Engine, blobs: MemoryBlobStore) -> None:
+    session = engine.start_upload(DEV, by="me")
+    assert engine.upload_size(DEV, session) == 0
+    assert list(blobs.iter_sessions()) == []
+
+
+def test_what_comes_whole_never_is_a_session(engine: Engine, blobs: MemoryBlobStore) -> None:
+    (found,) = engine.finish_uploads([whole(engine.start_upload(DEV, by="me"))])
+    assert isinstance(found, BlobContent)
+    assert read(engine, DEV, DIGEST) == CONTENT
+    assert list(blobs.iter_sessions()) == list(blobs.iter_blobs()) == []
+
+
+def commit(engine: Engine, session: str) -> None:
+    with engine.hold_upload(DEV, session) as upload:
+        upload.append(CONTENT)
+        upload.commit(DIGEST, by="me")
+
+
+def finish(engine: Engine, session: str) -> None:
+    (found,) = engine.finish_uploads([whole(session)])
+    assert isinstance(found, BlobContent)
+
+
+def cancel(engine: Engine, session: str) -> None:
+    engine.cancel_upload(DEV, session)
+
+
+def cancel_with_bytes(engine: Engine, session: str) -> None:
+    with engine.hold_upload(DEV, session) as upload:
+        upload.append(b"some")
+    engine.cancel_upload(DEV, session)
+
+
+def send_another(engine: Engine, session: str) -> None:
+    with engine.hold_upload(DEV, session) as upload:
+        upload.append(b"another")
+        with pytest.raises(DigestInvalid):
+            upload.commit(DIGEST, by="me")
+
+
+def send_another_whole(engine: Engine, session: str) -> None:
+    (refused,) = engine.finish_uploads([whole(session, b"another")])
+    assert isinstance(refused, DigestInvalid)
+
+
+@pytest.mark.parametrize(
+    "end", [commit, finish, cancel, cancel_with_bytes, send_another, send_another_whole]
+)
+def test_a_session_that_ended_does_not_begin_once_more(
+    engine: Engine, blobs: MemoryBlobStore, end: Callable[[Engine, str], None]
+) -> None:
+    """E30, and in another process too: only the stores know it."""
+    session = engine.start_upload(DEV, by="me")
+    end(engine, session)
+    other = Engine(engine._store, blobs, clock=engine._clock)
+    assert_over(other, session)
+    assert list(blobs.iter_sessions()) == []
+
+
+def test_of_two_requests_that_bring_all_one_ends_the_session(engine: Engine) -> None:
+    session = engine.start_upload(DEV, by="me")
+    first, second = engine.finish_uploads([whole(session), whole(session)])
+    assert isinstance(first, BlobContent)
+    assert isinstance(second, UploadUnknown)
+
+
+def test_what_another_process_has_begun_is_gone_on_with(
+    engine: Engine, blobs: MemoryBlobStore
+) -> None:
+    session = engine.start_upload(DEV, by="me")
+    other = Engine(engine._store, blobs, clock=engine._clock)
+    with other.hold_upload(DEV, session) as upload:
+        upload.append(CONTENT[:5])
+    # This process still takes the session for empty.
+    assert engine.remembered_size(session) == 0
+    (refused,) = engine.finish_uploads([whole(session, CONTENT[5:])])
+    assert type(refused).__name__ == "SizeDiffers"
+    with engine.hold_upload(DEV, session) as upload:
+        upload.append(CONTENT[5:])
+        upload.commit(DIGEST, by="me")
+    assert read(engine, DEV, DIGEST) == CONTENT
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_session_begins_soon_or_not_at_all(engine: Engine, clock: FakeClock, late: int) -> None:
+    session = engine.start_upload(DEV, by="me")
+    clock.advance(engine.limits.upload_begin_ms + late)
+    if late:
+        assert_over(engine, session)
+    else:
+        finish(engine, session)
+
+
+def test_one_that_has_begun_may_take_its_time(engine: Engine, clock: FakeClock) -> None:
+    session = engine.start_upload(DEV, by="me")
+    with engine.hold_upload(DEV, session) as upload:
+        upload.append(CONTENT[:5])
+    clock.advance(2 * engine.limits.upload_begin_ms)
+    with engine.hold_upload(DEV, session) as upload:
+        upload.append(CONTENT[5:])
+        upload.commit(DIGEST, by="me")
+    assert read(engine, DEV, DIGEST) == CONTENT
+
+
+@pytest.mark.parametrize("place", [0, 12, 50, 70, 100, 125])
+def test_an_id_that_was_not_given_out_is_none(engine: Engine, place: int) -> None:
+    session = engine.start_upload(DEV, by="me")
+    digit = "0" if session[place] != "0" else "1"
+    assert_over(engine, session[:place] + digit + session[place + 1 :])
+
+
+@pytest.mark.parametrize("other", ["", "00", "zz" * 63, "00" * 63, "0" * 125])
+def test_what_is_no_id_is_none(engine: Engine, other: str) -> None:
+    assert_over(engine, other)
+
+
+def test_another_store_gives_out_other_ids(engine: Engine, clock: FakeClock) -> None:
+    with Engine(MemoryMetadataStore(clock), MemoryBlobStore(), clock=clock) as other:
+        other.create_registry("dev", by="me")
+        session = other.start_upload(DEV, by="me")
+    assert_over(engine, session)
+
+
+def test_an_id_is_one_repositorys(engine: Engine) -> None:
+    """E31."""
+    session = engine.start_upload(DEV, by="me")
+    with pytest.raises(UploadUnknown):
+        engine.upload_size(PROD, session)
+
+
+def test_what_tells_of_ended_sessions_is_swept_when_they_could_not_begin_any_more(
+    engine: Engine, store: MemoryMetadataStore, clock: FakeClock
+) -> None:
+    for number in range(3):
+        upload(engine, DEV, b"%d" % number)
+        clock.advance(HOUR_MS)
+    clock.advance(engine.limits.upload_begin_ms - 2 * HOUR_MS)
+    assert engine.sweep().ended == 1
+    assert len(store.read(lambda txn: list(txn.scan(Table.ENDED)))) == 2
+
+
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 11])
+def test_a_blob_is_a_row_or_a_file_by_its_size(
+    store: MemoryMetadataStore, blobs: MemoryBlobStore, clock: FakeClock, size: int
+) -> None:
+    limits = Limits(file_bytes_min=10)
+    with Engine(store, blobs, limits=limits, clock=clock) as engine:
+        engine.create_registry("dev", by="me")
+        digest = upload(engine, DEV, bytes(size))
+        assert len(list(blobs.iter_blobs())) == (size >= 10)
+        blob = engine.get_blob(DEV, digest)
+        assert (blob.size, blob.content is None) == (size, size >= 10)
+        assert b"".join(engine.read_blob(blob, 1, 5)) == bytes(max(0, min(size, 5) - 1))
+        assert list(engine.check(content=True)) == []
