@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner, Result
+
 import liftlock
-import liftlock_cli
+import liftlock_cli.main
 from liftlock.engine import Engine
 from liftlock.oci.reference import Reference, RepositoryName
 from liftlock_cli.demo.images import Image, tool
@@ -75,3 +77,28 @@ def push(engine: Engine, name: str, image: Image, *tags: str) -> None:
             media_type=image.top.media_type,
             by="test",
         )
+
+
+class InProcess:
+    """Calls of `liftlock` on one store, within this process."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, *words: str) -> Result:
+        return CliRunner().invoke(liftlock_cli.main.liftlock, ["--root", str(self.root), *words])
+
+    def out(self, *words: str) -> str:
+        """What a command that works prints; to stderr it prints nothing."""
+        result = self(*words)
+        assert (result.exit_code, result.stderr) == (0, "")
+        return result.stdout
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.out(*words, "-o", "json"))
+
+    def fails(self, code: int, *words: str) -> str:
+        """What a command that fails says; to stdout it prints nothing."""
+        result = self(*words)
+        assert (result.exit_code, result.stdout) == (code, ""), result.stderr
+        return result.stderr

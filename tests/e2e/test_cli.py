@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from shells import APP, ENV, OTHER, TOOL, push
+from click.testing import CliRunner
+from shells import APP, ENV, OTHER, TOOL, InProcess, push
 
 import liftlock
 from liftlock.engine import Engine
@@ -30,34 +30,9 @@ NOWHERE = Digest.of(b"nowhere")
 ABUSE = "\x1b[31mred\x1b]0;title\x07\r\nforged row \u202egnp.exe"
 
 
-class Shell:
-    """Calls of `liftlock` on one store."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def __call__(self, *words: str) -> Result:
-        return CliRunner().invoke(command, ["--root", str(self.root), *words])
-
-    def out(self, *words: str) -> str:
-        """What a command that works prints; to stderr it prints nothing."""
-        result = self(*words)
-        assert (result.exit_code, result.stderr) == (0, "")
-        return result.stdout
-
-    def json(self, *words: str):
-        return json.loads(self.out(*words, "-o", "json"))
-
-    def fails(self, code: int, *words: str) -> str:
-        """What a command that fails says; to stdout it prints nothing."""
-        result = self(*words)
-        assert (result.exit_code, result.stdout) == (code, ""), result.stderr
-        return result.stderr
-
-
-def filled(root: Path) -> Shell:
+def filled(root: Path) -> InProcess:
     """Make a store with the registries dev and prod, and images in dev."""
-    shell = Shell(root)
+    shell = InProcess(root)
     for words in (("init",), ("registry", "create", "dev"), ("registry", "create", "prod")):
         shell.out(*words)
     with liftlock.open(root) as engine:
@@ -68,19 +43,19 @@ def filled(root: Path) -> Shell:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Shell:
-    shell = Shell(tmp_path / "store")
+def empty(tmp_path: Path) -> InProcess:
+    shell = InProcess(tmp_path / "store")
     shell.out("init")
     return shell
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(tmp_path: Path) -> InProcess:
     return filled(tmp_path / "store")
 
 
 @pytest.fixture(scope="module")
-def fixed(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> InProcess:
     """One store for all the tests that change nothing: a store has some hundred folders."""
     return filled(tmp_path_factory.mktemp("fixed") / "store")
 
@@ -89,14 +64,14 @@ def fixed(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 def test_init_makes_a_store_and_says_where(tmp_path):
-    shell = Shell(tmp_path / "deep" / "store")
+    shell = InProcess(tmp_path / "deep" / "store")
     assert shell.out("init") == f"store made at {shell.root}\n"
     assert shell.json("ls") == []
 
 
 @pytest.mark.parametrize("form", ["json", "name"])
 def test_init_says_where_in_every_form(tmp_path, form):
-    shell = Shell(tmp_path / "store")
+    shell = InProcess(tmp_path / "store")
     out = shell.out("init", "-o", form)
     assert (json.loads(out)["root"] if form == "json" else out.strip()) == str(shell.root)
 
@@ -110,7 +85,7 @@ def test_init_twice_is_a_conflict_and_changes_nothing(fixed):
 def test_init_leaves_a_folder_with_other_things_alone(tmp_path):
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "thesis.txt").write_text("mine")
-    Shell(tmp_path / "store").fails(4, "init")
+    InProcess(tmp_path / "store").fails(4, "init")
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["thesis.txt"]
 
 
@@ -136,7 +111,7 @@ def test_init_leaves_a_folder_with_other_things_alone(tmp_path):
     ],
 )
 def test_only_init_and_serve_make_a_store(tmp_path, words):
-    shell = Shell(tmp_path / "none")
+    shell = InProcess(tmp_path / "none")
     assert "liftlock init" in shell.fails(3, *words)
     assert not shell.root.exists()
 
@@ -177,7 +152,7 @@ def test_a_check_of_a_whole_store_says_so(fixed):
     assert fixed.out("check", "--content").splitlines()[-1].startswith("checked: 0 errors, ")
 
 
-def damaged(shell: Shell) -> str:
+def damaged(shell: InProcess) -> str:
     """Flip a byte of a blob, and return the blob's hash."""
     with liftlock.open(shell.root) as engine:
         upload(engine, "dev/app", b"a file" * 5000)
@@ -983,7 +958,7 @@ def server(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
 def test_serve_makes_the_store_says_where_it_listens_and_ends_well(server, port, tmp_path):
     assert server.stdout
     assert f"http://127.0.0.1:{port}" in server.stdout.readline()
-    beside = Shell(tmp_path / "store")
+    beside = InProcess(tmp_path / "store")
     beside.out("registry", "create", "dev")
     assert beside.out("ls", "-o", "name") == "dev\n"
     server.send_signal(signal.SIGTERM)

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from shells import APP, OTHER, TOOL, push
+from click.testing import CliRunner
+from shells import APP, OTHER, TOOL, InProcess, push
 
 import liftlock
 from liftlock_cli.main import liftlock as command
@@ -16,29 +16,9 @@ TAG = "dev/team/app:1.2"
 PINNED = f"dev/team/app@{APP.top.digest}"
 
 
-class Shell:
-    """Calls of `liftlock` on one store."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def __call__(self, *words: str) -> Result:
-        return CliRunner().invoke(command, ["--root", str(self.root), *words])
-
-    def out(self, *words: str) -> str:
-        result = self(*words)
-        assert (result.exit_code, result.stderr) == (0, "")
-        return result.stdout
-
-    def fails(self, code: int, *words: str) -> str:
-        result = self(*words)
-        assert (result.exit_code, result.stdout) == (code, ""), result.stderr
-        return result.stderr
-
-
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    shell = Shell(tmp_path / "store")
+def shell(tmp_path: Path) -> InProcess:
+    shell = InProcess(tmp_path / "store")
     shell.out("init")
     shell.out("registry", "create", "dev")
     with liftlock.open(shell.root) as engine:
