@@ -113,5 +113,7 @@ def _find_api(raw_path: bytes, request: Request) -> Mapping[str, Handler]:
     return {method: partial(run, endpoint) for method, endpoint in found.items()}
 
 
-def _no_endpoint(sentence: str = "There is no such endpoint here.") -> RequestRefused:
+def _no_endpoint(
+    sentence: str = "There is no such endpoint here: the registry is at /v2/, the API at /api.",
+) -> RequestRefused:
     return RequestRefused(404, "NAME_UNKNOWN", sentence)
