@@ -73,7 +73,7 @@ class Limits:
     """How long an idempotency key stands for its first answer."""
 
     archive_members_max: int = 200_000
-    """Files and links in an archive, and entries of its index.json."""
+    """Members of a tar, folders among them, and entries of index.json or manifest.json."""
     archive_header_bytes_max: int = 256 * KIB
     """Of one member of a tar: everything about it that is not its content."""
     archive_index_bytes_max: int = 32 * MIB

@@ -17,7 +17,7 @@ import pytest
 from liftlock import Limits
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
-from liftlock.errors import ArchiveInvalid, LiftlockError
+from liftlock.errors import ArchiveInvalid, LiftlockError, TransferInvalid
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.oci.digest import Digest
 from liftlock.testing.archives import (
@@ -31,6 +31,7 @@ from liftlock.testing.archives import (
     write_folder,
 )
 from liftlock.testing.clock import FakeClock
+from liftlock.transfer import dockerreading
 
 FORMS = ("tar", "tar.gz", "tar.zst")
 BLOCK = 512
@@ -391,6 +392,34 @@ def test_a_manifest_whose_bytes_are_others_is_refused(refused, layout, form):
     assert "what it has as" in refused(tar_of(layout.files, form))
 
 
+def test_one_index_in_many_repositories_is_refused_before_it_fills_the_memory(
+    store, blobs, tmp_path
+):
+    """Repositories times images: both are few bytes in the archive."""
+    limit = 300
+    small = limited(store, blobs, replace(Limits(), transaction_records_max=limit))
+    small.create_registry("dev", by="tests")
+    layout = Layout()
+    children = [layout.manifest(f"{number}") for number in range(50)]
+    index = layout.index(children)
+    for number in range(100):
+        layout.enter(index, f"dev/app{number}:1")
+    path = tmp_path / "archive.tar"
+    path.write_bytes(tar_of(layout.files))
+    with pytest.raises(TransferInvalid, match=f"more than {limit} places"):
+        small.import_images(path, "dev", by="me")
+
+
+def test_folders_count_as_members(store, blobs, layout, tmp_path):
+    """Nothing is kept of them, but compressed they are next to nothing, and take time."""
+    path = tmp_path / "a.tar"
+    folders = {f"{number}/": link_to(f"{number}", "", tarfile.DIRTYPE) for number in range(20)}
+    path.write_bytes(tar_of(layout.files | folders))
+    limits = replace(Limits(), archive_members_max=10)
+    with pytest.raises(ArchiveInvalid, match="archive_members_max"):
+        limited(store, blobs, limits).import_images(path, "dev/app", by="me")
+
+
 def test_limits_of_an_archive_have_names(engine, store, blobs, layout, tmp_path):
     path = tmp_path / "a.tar"
     path.write_bytes(tar_of(layout.files))
@@ -515,6 +544,38 @@ def changed_list(files: Files, change: Callable[[dict], object]) -> Files:
     listed = json.loads(files["manifest.json"])
     change(listed[0])
     return files | {"manifest.json": json.dumps(listed).encode()}
+
+
+def test_configs_that_differ_about_a_layer_are_refused(refused):
+    """The layer is read once, for one of them: the other would wait for it for ever."""
+    files = docker_files("app:1")
+    (image,) = json.loads(files["manifest.json"])
+    config = json.loads(files[image["Config"]])
+    for at in (0, -1):
+        other = json.loads(json.dumps(config))
+        other["rootfs"]["diff_ids"][at] = f"sha256:{'0' * 64}"
+        listed = [image, {**image, "Config": "other", "RepoTags": ["app:2"]}]
+        for order in (listed, listed[::-1]):
+            changed = {"other": other, "manifest.json": order}
+            bodies = {name: json.dumps(body).encode() for name, body in changed.items()}
+            assert "its configs say of" in refused(tar_of(files | bodies), to="dev")
+
+
+def test_a_config_that_is_listed_many_times_is_read_once(refused, monkeypatch):
+    files = docker_files("app:1")
+    (image,) = json.loads(files["manifest.json"])
+    image["Layers"].pop()
+    really = dockerreading._read_config
+    read: list[str] = []
+
+    def counted(archive, file, body, names):
+        read.append(file.name)
+        return really(archive, file, body, names)
+
+    monkeypatch.setattr(dockerreading, "_read_config", counted)
+    listed = json.dumps([image] * 1000).encode()
+    assert "lists 1" in refused(tar_of(files | {"manifest.json": listed}))
+    assert read == [image["Config"]]
 
 
 def test_a_layer_that_its_config_does_not_know_ends_the_import(engine, tmp_path):

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -52,6 +52,14 @@ class _Config(msgspec.Struct):
     rootfs: _Rootfs
 
 
+class _Described(NamedTuple):
+    """A config, and what it says of its image's layers."""
+
+    file: Found
+    digest: Digest
+    diffs: list[Digest]
+
+
 def read_docker_archive(archive: Archive, limits: Limits) -> Contents:
     """Read what a docker archive has.
 
@@ -78,11 +86,21 @@ def read_docker_archive(archive: Archive, limits: Limits) -> Contents:
     bodies = archive.read(configs)
     files = {name: _layer_file(archive, name) for image in listed for name in image.layers}
     layers = read_layers(archive, files.values(), limits)
-    for image, file in zip(listed, configs, strict=True):
-        found = [layers[files[name].name] for name in image.layers]
-        key = _made(archive, contents, image, (file, bodies[file.name]), found, limits)
-        for name in image.repo_tags or [""]:
+    # A list may name one large config many thousand times: it is read once.
+    images_of: dict[Found, list[int]] = {}
+    for at, file in enumerate(configs):
+        images_of.setdefault(file, []).append(at)
+    keys = dict.fromkeys(range(len(listed)), b"")
+    for file, places in images_of.items():
+        names = {listed[at].config for at in places}
+        config = _read_config(archive, file, bodies[file.name], names)
+        for at in places:
+            found = [layers[files[name].name] for name in listed[at].layers]
+            keys[at] = _made(archive, contents, config, found, limits)
+    for at, key in keys.items():
+        for name in listed[at].repo_tags or [""]:
             contents.images.append(Named(name[:512], key))
+    _require_one_digest_each(archive, contents)
     return contents
 
 
@@ -96,26 +114,30 @@ def _config_file(archive: Archive, name: str, limits: Limits) -> Found:
     return file
 
 
+def _read_config(archive: Archive, file: Found, body: bytes, names: Collection[str]) -> _Described:
+    digest = Digest.of(body)
+    for name in names:
+        named = _HEX_NAME.fullmatch(name)
+        if named is not None and named[1] != digest.hex:
+            reason = f"what it has as config {name!r:.140} is {digest}"
+            raise ArchiveInvalid(archive.path, reason)
+    try:
+        diffs = [Digest.parse(text) for text in _diff_ids(body)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, DigestInvalid) as error:
+        reason = f"config {file.name!r:.140} does not tell its layers ({error})"
+        raise ArchiveInvalid(archive.path, reason[:400]) from error
+    return _Described(file, digest, diffs)
+
+
 def _made(
     archive: Archive,
     contents: Contents,
-    image: _Image,
-    described: tuple[Found, bytes],
+    config: _Described,
     found: Sequence[Layer],
     limits: Limits,
 ) -> bytes:
     """Make an image's manifest and take it in; return its digest's key."""
-    file, config = described
-    digest = Digest.of(config)
-    named = _HEX_NAME.fullmatch(image.config)
-    if named is not None and named[1] != digest.hex:
-        reason = f"what it has as config {image.config!r:.140} is {digest}"
-        raise ArchiveInvalid(archive.path, reason)
-    try:
-        diffs = [Digest.parse(text) for text in _diff_ids(config)]
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, DigestInvalid) as error:
-        reason = f"config {image.config!r:.140} does not tell its layers ({error})"
-        raise ArchiveInvalid(archive.path, reason[:400]) from error
+    file, digest, diffs = config
     if len(diffs) != len(found) or len(diffs) > _LAYERS_MAX:
         reason = f"config {digest} has {len(diffs)} layers, and {LIST} lists {len(found)}"
         raise ArchiveInvalid(archive.path, reason)
@@ -133,12 +155,22 @@ def _made(
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
-        "config": {"mediaType": _CONFIG, "size": len(config), "digest": str(digest)},
+        "config": {"mediaType": _CONFIG, "size": file.size, "digest": str(digest)},
         "layers": layers,
     }
     body = json.dumps(manifest, separators=(",", ":")).encode()
     contents.count(archive, len(body), limits)
     return contents.hold(archive, body, OCI_MANIFEST, limits)
+
+
+def _require_one_digest_each(archive: Archive, contents: Contents) -> None:
+    """Require that configs do not differ about a file: it is read once, for one of them."""
+    said: dict[str, bytes] = {}
+    for key, file in contents.blobs.items():
+        known = said.setdefault(file.name, key)
+        if known != key:
+            reason = f"its configs say of {file.name!r:.140} that it is {Digest(known)} and "
+            raise ArchiveInvalid(archive.path, reason + str(Digest(key)))
 
 
 def _layer_file(archive: Archive, name: str) -> Found:

@@ -59,7 +59,7 @@ def plan_import(
     archive = opened(path, limits, heed)
     try:
         contents = read_archive(archive, limits)
-        places = place_all(contents, request)
+        places = place_all(contents, request, limits)
         judged = place.store.read(lambda txn: judge(txn, contents, places, request, limits))
         told = _told(contents, judged, path, act, at, limits)
         planned = told._replace(records=judged.records(contents))

@@ -44,6 +44,7 @@ def judge(
     violations: list[LiftlockError] = []
     parts = []
     sparse: dict[bytes, None] = {}
+    records, most = 0, limits.transaction_records_max
     for name, place in places.items():
         try:
             part = _part(txn, contents, name, place)
@@ -55,16 +56,16 @@ def judge(
         violations += _judge_absent(txn, name, missing, request, limits)
         violations += _judge_tags(txn, contents, part, request)
         parts.append(part)
-    judged = Judged(tuple(parts), tuple(sparse))
-    records, most = judged.records(contents), limits.transaction_records_max
-    if records > most:
-        reason = (
-            f"it would write up to {records} records in one transaction, and may write {most} "
-            "(transaction_records_max); import it in parts, with --tags"
-        )
-        violations.append(TransferInvalid("import", reason))
+        records += part.records(contents)
+        if records > most:  # and what more of them would be kept here
+            reason = (
+                f"it could write more than {most} records in one transaction "
+                "(transaction_records_max); import it in parts, with --tags"
+            )
+            violations.append(TransferInvalid("import", reason))
+            break
     refuse(violations)
-    return judged
+    return Judged(tuple(parts), tuple(sparse))
 
 
 def _part(txn: ReadTxn, contents: Contents, name: RepositoryName, place: Place) -> Part:

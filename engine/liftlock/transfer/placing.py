@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from liftlock import links
+from liftlock.config import Limits
 from liftlock.errors import LiftlockError, NameInvalid, TargetsCollide, TransferInvalid
 from liftlock.oci.digest import Digest, referrers_tag
 from liftlock.oci.reference import RepositoryName, Target, parse_tag
@@ -58,11 +59,14 @@ class Place:
     """All manifests that go there."""
 
 
-def place_all(contents: Contents, request: ImportRequest) -> dict[RepositoryName, Place]:
+def place_all(
+    contents: Contents, request: ImportRequest, limits: Limits
+) -> dict[RepositoryName, Place]:
     """Decide which images go where, with all that they bring.
 
     Raises:
-        LiftlockError: names or tags do not fit; the gravest speaks for all that is wrong.
+        LiftlockError: names or tags do not fit, or it is more than one transaction may do; the
+            gravest speaks for all that is wrong.
     """
     if request.to is not None and request.to.tag is not None and request.retag is not None:
         reason = f"{request.to} names its tag, and a template makes another; give one of them"
@@ -73,10 +77,15 @@ def place_all(contents: Contents, request: ImportRequest) -> dict[RepositoryName
     refuse(placing.violations)
     if request.to is not None and request.to.tag is not None:
         placing.give_one_tag(request.to.tag)
-    places = placing.places
-    for name, place in places.items():
-        _follow(contents, name, place, placing)
-    kept = {name: place for name, place in places.items() if place.tags or place.untagged}
+    left = limits.transaction_records_max
+    for name, place in placing.places.items():
+        # A small archive can name one index of many images in many repositories.
+        left -= _follow(contents, name, place, placing, left)
+        if left < 0:
+            most = f"{limits.transaction_records_max} places (transaction_records_max)"
+            reason = f"its manifests go to more than {most}; import it in parts, with --tags"
+            raise TransferInvalid("import", reason)
+    kept = {n: place for n, place in placing.places.items() if place.tags or place.untagged}
     if not kept:
         raise TransferInvalid("import", placing.nothing())
     return kept
@@ -193,8 +202,13 @@ def _chooser(tags: str | Collection[str] | None) -> Callable[[str], bool]:
     return frozenset(tags).__contains__
 
 
-def _follow(contents: Contents, name: RepositoryName, place: Place, placing: _Placing) -> None:
-    """Find all manifests that go to a repository: children, referrers, what is attached."""
+def _follow(
+    contents: Contents, name: RepositoryName, place: Place, placing: _Placing, most: int
+) -> int:
+    """Find all manifests that go to a repository, with what is attached; return how many.
+
+    It ends early if they are more than `most`.
+    """
     attachments = placing.attachments.get(name, {})
     takes_all = placing.request.tags is None and (
         placing.request.to is None or placing.request.to.tag is None
@@ -205,7 +219,7 @@ def _follow(contents: Contents, name: RepositoryName, place: Place, placing: _Pl
     for tag, one in attachments.items():
         by_stem.setdefault(tag.partition(".")[0], []).append((tag, one))
     level = [*(one.digest for one in place.tags.values()), *place.untagged]
-    while level:
+    while level and len(place.members) <= most:
         place.members.update(dict.fromkeys(level))
         beyond: dict[bytes, None] = {}
         for digest in level:
@@ -214,6 +228,7 @@ def _follow(contents: Contents, name: RepositoryName, place: Place, placing: _Pl
                 place.tags.setdefault(tag, one)
                 beyond[one.digest] = None
         level = [digest for digest in beyond if digest not in place.members]
+    return len(place.members)
 
 
 def _beyond(

@@ -107,11 +107,11 @@ class TarArchive:
         source = begun(self.path, self._file, self._limits, self._heed)
         try:
             gate = HeaderGate(self.path, source, self._limits)
-            for member in _members(gate):
+            most = self._limits.archive_members_max
+            for count, member in enumerate(_members(gate), start=1):
                 self._heed()
                 self._take(member, source)
-                if len(self._files) + len(self._links) > self._limits.archive_members_max:
-                    most = self._limits.archive_members_max
+                if count > most:  # folders among them: nothing is kept of them, but they take time
                     raise self._refused(f"it has more than {most} members (archive_members_max)")
             gate.require_end()
         except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:

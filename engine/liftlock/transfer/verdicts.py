@@ -54,6 +54,8 @@ class Part:
 
     def records(self, contents: Contents) -> int:
         """Say how many rows it takes at most."""
+        if self.is_unchanged:
+            return 0
         rows = _ROWS_A_REPOSITORY + _ROWS_A_TAG * len(self.tags)
         for digest in self.new:
             edges = contents.manifests[digest].edges
@@ -85,4 +87,4 @@ class Judged(NamedTuple):
 
     def records(self, contents: Contents) -> int:
         """Say how many rows it takes at most."""
-        return sum(part.records(contents) for part in self.parts if not part.is_unchanged)
+        return sum(part.records(contents) for part in self.parts)
