@@ -15,6 +15,7 @@ import pytest
 import zstandard
 
 from liftlock import Limits, links, names
+from liftlock.config import KIB
 from liftlock.engine import Engine
 from liftlock.errors import (
     ArchiveInvalid,
@@ -595,6 +596,25 @@ def test_whoever_heeds_signals_is_asked_wherever_an_archive_is_read(
         engine.planned_import(path, "prod/app", by="me", heed=heed),
     ):
         pass
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_signals_are_heeded_while_layers_are_unpacked(store, blobs, engine, packed, form):
+    """Compressed ones of a docker archive are read before anything comes in."""
+    limits = replace(Limits(), copy_bytes=16 * KIB)
+    engine = Engine(store, blobs, limits=limits, clock=FakeClock())
+    plain = os.urandom(500_000)
+    files = docker_files("app:1", layers=[plain])
+    (name,) = [name for name, body in files.items() if body == plain]
+    path = packed(files | {name: gzip.compress(plain, 1)}, form)
+    asked = 0
+
+    def heed() -> None:
+        nonlocal asked
+        asked += 1
+
+    with engine.planned_import(path, "prod/app", by="me", heed=heed):
+        assert asked >= 500_000 // limits.copy_bytes
 
 
 def test_who_asks_is_judged_before_the_archive_is_opened(engine, tmp_path):

@@ -90,7 +90,7 @@ def opened(path: str, limits: Limits, heed: Heed) -> Archive:
         raise ArchiveUnknown(path) from error
     mode = os.fstat(file).st_mode
     if stat.S_ISDIR(mode):
-        return FolderArchive(path, file, limits)
+        return FolderArchive(path, file, limits, heed)
     if stat.S_ISREG(mode):
         return TarArchive(path, file, limits, heed)
     os.close(file)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from liftlock.config import Limits
 from liftlock.errors import ArchiveInvalid
-from liftlock.transfer.archives import Found, safe_name
+from liftlock.transfer.archives import Found, Heed, safe_name
 
 _FILE: int = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER: int = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
@@ -18,11 +18,12 @@ _FOLDER: int = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 class FolderArchive:
     """See `archives.Archive`."""
 
-    def __init__(self, path: str, folder: int, limits: Limits) -> None:
+    def __init__(self, path: str, folder: int, limits: Limits, heed: Heed) -> None:
         """Take over the open `folder`."""
         self.path = path
         self._folder = folder
         self._piece = limits.copy_bytes
+        self._heed = heed
 
     def find(self, name: str, *, through_links: bool = False) -> Found | None:
         """Look a file up; in a folder no link is followed, since it may lead anywhere."""
@@ -55,6 +56,7 @@ class FolderArchive:
     def _pieces(self, file: int, found: Found) -> Iterator[bytes]:
         left = found.size
         while left:
+            self._heed()
             piece = os.read(file, min(left, self._piece))
             if not piece:
                 raise ArchiveInvalid(self.path, f"{found.name} in it became shorter meanwhile")

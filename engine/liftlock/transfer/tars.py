@@ -95,6 +95,7 @@ class TarArchive:
     def _pieces(self, source: Forward, name: str, place: _Place) -> Iterator[bytes]:
         left = place.size
         while left:
+            self._heed()
             piece = source.read(min(left, self._limits.copy_bytes))
             if not piece:
                 raise self._refused(f"it ends in the middle of {name}")
