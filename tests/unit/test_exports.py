@@ -32,6 +32,7 @@ from liftlock.testing import images
 from liftlock.testing.archives import FULL_NAME, REF_NAME, blob_name
 from liftlock.testing.clock import FakeClock
 from liftlock.transfer.folderwriter import FolderLayout
+from liftlock.transfer.newfiles import NewFile
 
 NAME = "dev/team/app"
 TARS = (Format.TAR, Format.TAR_GZ, Format.TAR_ZST)
@@ -273,8 +274,8 @@ def test_what_is_there_under_a_name_is_replaced_only_if_that_is_meant(engine, tm
 
 def test_a_folder_of_other_things_is_left_alone(engine, everything, tmp_path):
     (tmp_path / "mine").write_text("x")
-    with pytest.raises(ExportExists, match="no OCI layout"):
-        engine.export_images(NAME, tmp_path)
+    with pytest.raises(ExportExists, match=r"no OCI layout\. Name another place."):
+        engine.export_images(NAME, tmp_path, overwrite=True)
     with pytest.raises(ExportExists, match="no folder"):
         engine.export_images(NAME, tmp_path / "mine")
     with pytest.raises(TransferInvalid, match="is a folder"):
@@ -293,20 +294,105 @@ def test_a_link_to_a_file_stays_a_link(engine, everything, tmp_path):
     assert read_tar(tmp_path / "of-today.tar")["index.json"]
 
 
-@pytest.mark.parametrize("index", [b"", b"[]", b'{"manifests": 7}', b'{"manifests": [7]}', b"{}"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"manifests": 7}',
+        b'{"manifests": [7]}',
+        b'{"manifests": [{"annotations": {"org.opencontainers.image.ref.name": "1.2"}}]}',
+        b'{"manifests": [{"digest": 7}]}',
+        b'{"manifests": [{"digest": "a", "annotations": {"a": []}}]}',
+        b'{"manifests": [], "lone": "\\ud800"}',
+        b'{"manifests": [], "none": NaN}',
+        b'{"manifests": [], "deep": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"manifests": ' + b" " * Limits().archive_index_bytes_max + b"[]}",
+    ],
+    ids=lambda index: str(index[:60]),
+)
 def test_an_index_that_cannot_be_read_is_not_replaced(engine, everything, tmp_path, index):
     out = tmp_path / "out"
     engine.export_images(NAME, out)
     (out / "index.json").write_bytes(index)
-    with pytest.raises(ExportExists, match="cannot be read"):
+    with pytest.raises(ExportExists, match=r"cannot be read as an index\. Name another place."):
         engine.export_images(NAME, out, overwrite=True)
     assert (out / "index.json").read_bytes() == index
+
+
+def test_nobody_waits_for_an_index_that_is_a_pipe(engine, everything, tmp_path):
+    out = tmp_path / "out"
+    engine.export_images(NAME, out)
+    (out / "index.json").unlink()
+    os.mkfifo(out / "index.json")
+    with pytest.raises(ExportExists, match="cannot be read"):
+        engine.export_images(NAME, out)
+
+
+def test_a_name_that_a_layout_has_twice_is_replaced_as_one(engine, tmp_path):
+    """Readers refuse such, or take either."""
+    out = tmp_path / "out"
+    image = images.image(engine, NAME, "1", seed="a")
+    engine.export_images(NAME, out)
+    index = json.loads((out / "index.json").read_bytes())
+    (entry,) = index["manifests"]
+    stale = {**entry, "digest": f"sha256:{'0' * 64}"}
+    for order in ([entry, stale], [stale, entry]):
+        (out / "index.json").write_text(json.dumps({**index, "manifests": order}))
+        with pytest.raises(ExportExists, match="as sha256:0000"):
+            engine.export_images(NAME, out)
+        engine.export_images(NAME, out, overwrite=True)
+        (left,) = entries((out / "index.json").read_bytes())
+        assert left["digest"] == str(image.digest)
 
 
 def test_two_exports_do_not_write_to_one_folder_at_once(engine, everything, tmp_path):
     with FolderLayout(tmp_path / "out", Limits()), pytest.raises(StoreBusy, match="another export"):
         engine.export_images(NAME, tmp_path / "out")
     engine.export_images(NAME, tmp_path / "out")
+
+
+def test_two_exports_do_not_write_to_one_file_at_once(engine, everything, tmp_path):
+    """The second would cut off what the first has written, and either would call it its own."""
+    out = tmp_path / "out.tar"
+    with NewFile(out) as file:
+        file.write(b"begun")
+        file.flush()
+        with pytest.raises(StoreBusy, match="another export"):
+            engine.export_images(NAME, out)
+    assert out.read_bytes() == b"begun"
+    engine.export_images(NAME, out, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.tar"]
+
+
+def test_a_file_is_its_writers_until_it_has_its_name(tmp_path, monkeypatch):
+    out = tmp_path / "out.tar"
+    really = Path.replace
+    tried: list[str] = []
+
+    def another(temporary: Path, path: Path) -> None:
+        with pytest.raises(StoreBusy), NewFile(path):
+            pass
+        tried.append(path.name)
+        really(temporary, path)
+
+    monkeypatch.setattr(Path, "replace", another)
+    with NewFile(out) as file:
+        file.write(b"mine")
+    assert (tried, out.read_bytes()) == (["out.tar"], b"mine")
+
+
+def test_what_lies_where_a_file_is_begun_is_not_waited_for(engine, everything, tmp_path):
+    os.mkfifo(tmp_path / ".out.tar.partial")
+    reader = os.open(tmp_path / ".out.tar.partial", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(TransferInvalid, match="is no file"):
+            engine.export_images(NAME, tmp_path / "out.tar")
+    finally:
+        os.close(reader)
+    with pytest.raises(OSError, match="No such device"):
+        engine.export_images(NAME, tmp_path / "out.tar")
 
 
 def test_what_another_export_added_meanwhile_stays(store, blobs, engine, everything, tmp_path):

@@ -57,9 +57,10 @@ class ExportEngine(Opened):
                 there.
             TransferInvalid: it does not fit together, or is more than the limits allow.
             SparseManifest: images name what their repository lacks.
-            ExportExists: there is something else, and `overwrite` is false.
+            ExportExists: there is something else, and `overwrite` is false; or a folder that is
+                no layout, or cannot be read as one.
             BlobCorrupt: a blob is damaged. A tar is gone then, a folder's index is as it was.
-            StoreBusy: another export writes to the folder.
+            StoreBusy: another export writes to the folder or file.
         """
         is_path = isinstance(to, str | os.PathLike)
         plan = self.plan_export(

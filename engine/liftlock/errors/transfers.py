@@ -49,12 +49,11 @@ class TagTaken(Conflict):
 
 
 class ExportExists(Conflict):
-    """An export would replace what is there, and nobody said that this is meant."""
+    """An export would replace what is there: nobody said that this is meant, or it never may."""
 
-    def __init__(self, path: str, what: str) -> None:
-        super().__init__(
-            f"{path} {what}. Say that it may be replaced with --overwrite, or name another place."
-        )
+    def __init__(self, path: str, what: str, *, is_replaceable: bool = True) -> None:
+        todo = "Say that it may be replaced with --overwrite, or name" if is_replaceable else "Name"
+        super().__init__(f"{path} {what}. {todo} another place.")
         self.path = path
 
 

@@ -19,8 +19,9 @@ from liftlock.storedblobs import open_blob
 from liftlock.transfer.exportplans import BODIES_AT_A_TIME, Exporting, bounded
 from liftlock.transfer.folderwriter import FolderLayout, merged_index
 from liftlock.transfer.layout import index_body
+from liftlock.transfer.newfiles import NewFile, sync_folder
 from liftlock.transfer.receiving import Progress
-from liftlock.transfer.tarwriter import NewFile, TarLayout, sync_folder
+from liftlock.transfer.tarwriter import TarLayout
 from liftlock.transfer.verifying import verified
 
 
@@ -56,14 +57,14 @@ def write_export(
 
     Raises:
         BlobCorrupt: a blob is damaged. A tar is gone then, a folder's index is as it was.
-        StoreBusy: another export writes to the folder.
+        StoreBusy: another export writes to the folder or file.
     """
     path = Path(plan.planned.path)
     writing = _Writing(store, blobs, plan, progress, limits.copy_bytes)
     if plan.planned.format is Format.FOLDER:
         with FolderLayout(path, limits) as folder:
             # What another export added while this one was planned is there to stay.
-            index = bounded(merged_index(path, plan.entries, overwrite=True), limits)
+            index = bounded(merged_index(path, plan.entries, limits, overwrite=True), limits)
             done = writing.write(folder, index)
         return done._replace(changed=folder.changed)
     path = path.resolve()  # what a link leads to is replaced, not the link

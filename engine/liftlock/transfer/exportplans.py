@@ -104,7 +104,7 @@ def require_place(plan: Exporting, *, overwrite: bool, limits: Limits) -> bytes:
         raise TransferInvalid("export", f"there is no folder {path.parent} to write to")
     if plan.planned.format is Format.FOLDER:
         require_layout(path)
-        index = merged_index(path, plan.entries, overwrite=overwrite)
+        index = merged_index(path, plan.entries, limits, overwrite=overwrite)
     else:
         if path.exists() and not path.is_file():
             # A device would be replaced by a file of its name.

@@ -8,11 +8,13 @@ export goes on from there. One export at a time writes to a folder.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Self
+
+import msgspec
 
 from liftlock.config import Limits
 from liftlock.errors import ExportExists, StoreBusy
@@ -28,7 +30,7 @@ from liftlock.transfer.layout import (
     blob_path,
     index_body,
 )
-from liftlock.transfer.tarwriter import NewFile, sync_folder
+from liftlock.transfer.newfiles import NewFile, sync_folder
 from liftlock.transfer.verifying import is_whole
 
 _INCOMING: Final = ".incoming.partial"
@@ -108,40 +110,69 @@ def require_layout(root: Path) -> None:
     if not root.exists():
         return
     if not root.is_dir():
-        raise ExportExists(str(root), "is there, and is no folder")
+        raise ExportExists(str(root), "is there, and is no folder", is_replaceable=False)
     names = {entry.name for entry in root.iterdir()}
     if MARKER not in names and not names <= _BEGUN:
-        raise ExportExists(str(root), "has other files, and is no OCI layout")
+        what = "has other files, and is no OCI layout"
+        raise ExportExists(str(root), what, is_replaceable=False)
 
 
-def merged_index(root: Path, entries: Sequence[Json], *, overwrite: bool) -> bytes:
+def merged_index(root: Path, entries: Sequence[Json], limits: Limits, *, overwrite: bool) -> bytes:
     """Return the index of a folder with `entries` added; what else it names stays as it is.
 
     Raises:
-        ExportExists: it has other manifests under the same names; says all of them.
-        TransferInvalid: it cannot be read.
+        ExportExists: it has other manifests under the same names; says all of them. Or it cannot
+            be read.
     """
-    path = root / INDEX
-    if not path.exists():
+    known = _known_index(root / INDEX, limits)
+    if known is None:
         return index_body(entries)
-    try:
-        known = json.loads(path.read_bytes())
-        before = list(known["manifests"] or ())
-        places = {_place(entry): at for at, entry in enumerate(before)}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ExportExists(str(path), "is there, and cannot be read as an index") from error
+    new = {_place(entry): entry for entry in entries}
+    merged: list[Json] = []
+    done: set[tuple[str, str]] = set()
     taken = []
-    for entry in entries:
-        at = places.get(_place(entry))
-        if at is None:
-            before.append(entry)
+    for entry in known.pop("manifests"):
+        place = _place(entry)
+        if place not in new:
+            merged.append(entry)
             continue
-        if before[at]["digest"] != entry["digest"]:
-            taken.append(ExportExists(str(root), f"has {_named(entry)} as {before[at]['digest']}"))
-        before[at] = entry
+        if entry["digest"] != new[place]["digest"]:
+            taken.append(ExportExists(str(root), f"has {_named(new[place])} as {entry['digest']}"))
+        if place not in done:  # else it has one name twice, which nobody may read
+            merged.append(new[place])
+            done.add(place)
     if taken and not overwrite:
         raise taken[0].among(taken)
-    return index_body(before, {key: known[key] for key in known if key != "manifests"})
+    merged += [entry for place, entry in new.items() if place not in done]
+    return index_body(merged, known)
+
+
+def _known_index(path: Path, limits: Limits) -> Json | None:
+    """Return what a folder's index says, with the entries it has; None if there is none."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    most = limits.archive_index_bytes_max
+    with os.fdopen(file, "rb") as opened:
+        body = opened.read(most) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+    try:
+        # Cut off there, so that what is larger cannot be read.
+        known = msgspec.json.decode(body, type=Json)
+        known["manifests"] = msgspec.convert(known["manifests"] or [], list[Json])
+        for entry in known["manifests"]:
+            msgspec.convert(entry, _Known)
+    except (msgspec.MsgspecError, ValueError, KeyError, RecursionError) as error:
+        what = "is there, and cannot be read as an index"
+        raise ExportExists(str(path), what, is_replaceable=False) from error
+    return known
+
+
+class _Known(msgspec.Struct):
+    """What must hold of an entry that others wrote, or it could not be told from ours."""
+
+    digest: str
+    annotations: dict[str, str] | None = None
 
 
 def _place(entry: Json) -> tuple[str, str]:

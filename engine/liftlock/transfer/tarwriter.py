@@ -1,18 +1,14 @@
 """An OCI layout as a tar: the same images are the same bytes, whoever writes them and when.
 
 Members stand in the order in which readers want them: what tells of the layout first, then
-manifests before what they name. Of a member nothing is told but name and size. The file gets its
-name when it is whole and durable; until then it lies beside its place.
+manifests before what they name. Of a member nothing is told but name and size.
 """
 
 from __future__ import annotations
 
-import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 import zstandard
@@ -72,44 +68,6 @@ class TarLayout:
         for piece in pieces:
             self._packed.write(piece)
         self._packed.write(bytes(-size % tarfile.BLOCKSIZE))
-
-
-class NewFile:
-    """A file that gets its name when it is whole: a context, left by an error without a trace."""
-
-    def __init__(self, path: Path, temporary: Path | None = None) -> None:
-        self._path = path
-        # Where a rename is enough; the same each time, so that what a killed export left is taken
-        # over by the next.
-        self._temporary = temporary or path.with_name(f".{path.name}.partial")
-        self.file: BinaryIO
-
-    def __enter__(self) -> BinaryIO:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        self.file = os.fdopen(os.open(self._temporary, flags, 0o666), "wb")
-        return self.file
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        try:
-            with self.file:
-                if kind is None:
-                    self.file.flush()
-                    os.fsync(self.file.fileno())
-            if kind is None:
-                self._temporary.replace(self._path)
-                return
-        finally:
-            with suppress(OSError):
-                self._temporary.unlink()
-
-
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class _Plain:
