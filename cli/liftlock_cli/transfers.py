@@ -12,7 +12,7 @@ from liftlock.model import Format, Import
 from liftlock.oci.reference import Selection, Target
 from liftlock_cli.manner import dry_run_option, quiet_option
 from liftlock_cli.names import parsed_by
-from liftlock_cli.opening import Settings, actor, reading, take_signals, writing
+from liftlock_cli.opening import Settings, actor, reading, take_signals, terminable, writing
 from liftlock_cli.output import Form, output_option, print_line
 from liftlock_cli.progress import bar
 from liftlock_cli.promotions import sparse_option
@@ -158,7 +158,7 @@ def export_images(
     if to_stdout and sys.stdout.isatty() and not dry_run:
         raise click.UsageError("A tar does not go to a terminal: name another PATH, or pipe it.")
     default = Format.TAR if to_stdout else None
-    with reading(settings) as engine:
+    with terminable(), reading(settings) as engine:
         plan = engine.plan_export(
             sources, path, format=form_of_layout or default, tags=tags, allow_sparse=allow_sparse
         )

@@ -133,6 +133,9 @@ def test_what_would_be_replaced_is_told_with_the_way_out(shell, tmp_path):
         (["export", "dev/absent", "out"], 3, "There is no repository 'dev/absent'"),
         (["export", "dev", "absent/out"], 2, "there is no folder absent"),
         (["export", "dev"], 2, "Missing argument"),
+        (["export", "dev", "x" * 252 + ".tar"], 6, "x.tar: File name too long."),
+        (["export", "dev", "x" * 246 + ".tar"], 6, "x.tar.partial: File name too long."),
+        (["export", "dev", ".", "--overwrite"], 4, "no OCI layout. Name another place."),
     ],
 )
 def test_what_cannot_be_is_a_sentence_and_a_code(shell, words, code, said, tmp_path, monkeypatch):
@@ -182,6 +185,31 @@ def test_an_import_can_be_interrupted_and_goes_on(shell, tmp_path, kind, code):
     assert done["skipped"]["blobs"] > 0
     assert done["brought"]["blobs"] + done["skipped"]["blobs"] == 121
     assert shell("check").returncode == 0
+
+
+@pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15)])
+def test_an_export_can_be_interrupted_and_leaves_nothing_half_written(shell, tmp_path, kind, code):
+    layout = Layout()
+    layout.image("1", contents=[bytes((n,)) + os.urandom(3_000_000) for n in range(120)])
+    archive = tmp_path / "large.tar"
+    archive.write_bytes(tar_of(layout.files))
+    shell.out("import", str(archive), "--to", "dev/large")
+    line = [sys.executable, "-W", "error", "-m", "liftlock_cli", "--root", str(shell.root)]
+    for name, partial in (("a.tar", ".a.tar.partial"), ("a", "a/.incoming.partial")):
+        out = tmp_path / name
+        process = subprocess.Popen(
+            [*line, "export", "dev/large", str(out)],
+            env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not (tmp_path / partial).exists():
+            assert time.monotonic() < deadline
+        process.send_signal(kind)
+        assert process.communicate(timeout=60)[0] == ""
+        assert process.returncode == code
+        assert not (tmp_path / partial).exists()
+        assert not (out / "index.json" if out.is_dir() else out).exists()
+        shell.out("export", "dev/large", str(out))
 
 
 def wait_for_blobs(root: Path) -> None:
