@@ -500,6 +500,29 @@ def test_a_folder_with_what_is_no_file_is_refused(refused, layout, tmp_path):
         os.chdir(here)
 
 
+@pytest.mark.parametrize("becomes", ["gone", "shorter", "a folder", "a pipe", "a link"])
+def test_a_folder_that_changes_while_it_is_read_is_refused(engine, blobs, tmp_path, becomes):
+    layout = Layout()
+    content = os.urandom(400_000)
+    layout.image("1", contents=[content])
+    path = write_folder(tmp_path / "changing", layout.files)
+    blob = path / blob_name(Digest.of(content))
+    with engine.planned_import(path, "dev/app", by="me") as plan:
+        blob.unlink()
+        match becomes:
+            case "shorter":
+                blob.write_bytes(content[:-1])
+            case "a folder":
+                blob.mkdir()
+            case "a pipe":
+                os.mkfifo(blob)
+            case "a link":
+                blob.symlink_to("/dev/zero")
+        with pytest.raises(ArchiveInvalid, match=Digest.of(content).hex):
+            engine.execute_import(plan)
+    assert list(blobs.iter_sessions()) == []
+
+
 def test_what_is_neither_file_nor_folder_is_refused(refused, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert "neither" in refused(tmp_path / "pipe")
@@ -559,6 +582,15 @@ def test_configs_that_differ_about_a_layer_are_refused(refused):
             changed = {"other": other, "manifest.json": order}
             bodies = {name: json.dumps(body).encode() for name, body in changed.items()}
             assert "its configs say of" in refused(tar_of(files | bodies), to="dev")
+
+
+def test_a_layer_that_is_too_large_is_refused_before_it_is_read(store, blobs, tmp_path):
+    small = limited(store, blobs, replace(Limits(), blob_bytes_max=1000))
+    small.create_registry("dev", by="tests")
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar_of(docker_files("app:1", layers=[bytes(2000)])))
+    with pytest.raises(ArchiveInvalid, match="blob_bytes_max"):
+        small.import_images(path, "dev", by="me")
 
 
 def test_a_config_that_is_listed_many_times_is_read_once(refused, monkeypatch):

@@ -84,7 +84,7 @@ def read_docker_archive(archive: Archive, limits: Limits) -> Contents:
     for file in {file.name: file for file in configs}.values():
         contents.count(archive, file.size, limits)
     bodies = archive.read(configs)
-    files = {name: _layer_file(archive, name) for image in listed for name in image.layers}
+    files = {name: _layer_file(archive, name, limits) for image in listed for name in image.layers}
     layers = read_layers(archive, files.values(), limits)
     # A list may name one large config many thousand times: it is read once.
     images_of: dict[Found, list[int]] = {}
@@ -173,10 +173,13 @@ def _require_one_digest_each(archive: Archive, contents: Contents) -> None:
             raise ArchiveInvalid(archive.path, reason + str(Digest(key)))
 
 
-def _layer_file(archive: Archive, name: str) -> Found:
+def _layer_file(archive: Archive, name: str, limits: Limits) -> Found:
     file = archive.find(name, through_links=True)
     if file is None:
         raise ArchiveInvalid(archive.path, f"it lacks layer {name!r:.140}, which it lists")
+    if file.size > limits.blob_bytes_max:
+        reason = f"layer {name!r:.140} has more than {limits.blob_bytes_max} bytes (blob_bytes_max)"
+        raise ArchiveInvalid(archive.path, reason)
     return file
 
 

@@ -47,6 +47,8 @@ class FolderArchive:
             with self._opened(found.name) as file:
                 if file is None:
                     raise ArchiveInvalid(self.path, f"{found.name} in it is gone")
+                if not stat.S_ISREG(os.fstat(file).st_mode):
+                    raise ArchiveInvalid(self.path, f"{found.name} in it is a file no more")
                 yield found.name, self._pieces(file, found)
 
     def close(self) -> None:
