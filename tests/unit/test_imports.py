@@ -744,6 +744,18 @@ def test_a_layer_that_is_a_bomb_is_refused(store, blobs, engine, packed):
     assert engine.import_images(path, "prod/app", by="me").changed
 
 
+def test_layers_that_are_a_bomb_together_are_refused(store, blobs, engine, packed):
+    """Each gives less than any may, and all of them far more than they have."""
+    files = docker_files("app:1", layers=[bytes((n,)) * 800_000 for n in range(8)])
+    bombs = {n: gzip.compress(body) for n, body in files.items() if n.endswith("layer.tar")}
+    path = packed(files | bombs, "tar")
+    limits = replace(Limits(), archive_expansion_free_bytes=1_000_000)
+    small = Engine(store, blobs, limits=limits, clock=FakeClock())
+    with pytest.raises(ArchiveInvalid, match="archive_expansion_max"):
+        small.import_images(path, "prod/app", by="me")
+    assert engine.import_images(path, "prod/app", by="me").changed
+
+
 def test_blobs_that_go_while_others_come_in_end_the_import(store, blobs, packed):
     """Nothing is linked that is not there, and the same import again mends it."""
     layout = Layout()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -40,34 +41,40 @@ def read_layers(archive: Archive, files: Iterable[Found], limits: Limits) -> dic
     """
     known = {file.name: file for file in files}
     layers: dict[str, Layer] = {}
+    passed = _Passed()
     for name, pieces in archive.stream(list(known.values())):
         first = next(pieces, b"")
         layers[name] = Layer(known[name])
         if first.startswith(_GZIP):
-            layers[name] = _unpacked(archive, known[name], first, pieces, limits)
+            layers[name] = _unpacked(archive, known[name], chain((first,), pieces), passed, limits)
     return layers
 
 
+@dataclass(slots=True)
+class _Passed:
+    """Bytes of all layers: many bombs that are small enough are one that is not."""
+
+    read: int = 0
+    given: int = 0
+
+
 def _unpacked(
-    archive: Archive, file: Found, first: bytes, pieces: Iterator[bytes], limits: Limits
+    archive: Archive, file: Found, pieces: Iterable[bytes], passed: _Passed, limits: Limits
 ) -> Layer:
     packed, plain = hashlib.sha256(), hashlib.sha256()
-    read = given = 0
 
     def passing() -> Iterator[bytes]:
-        nonlocal read
-        for piece in chain((first,), pieces):
+        for piece in pieces:
             packed.update(piece)
-            read += len(piece)
+            passed.read += len(piece)
             yield piece
 
     try:
         for data in _gunzipped(passing()):
             plain.update(data)
-            given += len(data)
-            if given > max(
-                limits.archive_expansion_free_bytes, limits.archive_expansion_max * read
-            ):
+            passed.given += len(data)
+            most = limits.archive_expansion_max * passed.read
+            if passed.given > max(limits.archive_expansion_free_bytes, most):
                 reason = f"layer {file.name!r:.140} gives too much (archive_expansion_max)"
                 raise ArchiveInvalid(archive.path, reason)
     except (zlib.error, EOFError) as error:
