@@ -353,6 +353,14 @@ def test_two_exports_do_not_write_to_one_folder_at_once(engine, everything, tmp_
     engine.export_images(NAME, tmp_path / "out")
 
 
+def test_what_a_killed_export_was_writing_goes_with_the_next(engine, everything, tmp_path):
+    out = tmp_path / "out"
+    engine.export_images(NAME, out)
+    (out / ".incoming.partial").write_bytes(b"half of a blob")
+    assert not engine.export_images(NAME, out).changed
+    assert not (out / ".incoming.partial").exists()
+
+
 def test_two_exports_do_not_write_to_one_file_at_once(engine, everything, tmp_path):
     """The second would cut off what the first has written, and either would call it its own."""
     out = tmp_path / "out.tar"

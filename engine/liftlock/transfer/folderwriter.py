@@ -11,6 +11,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -61,6 +62,9 @@ class FolderLayout:
         return self
 
     def __exit__(self, *rest: object) -> None:
+        # Also what an interrupt left that came just when a file was begun: nobody else writes here.
+        with suppress(OSError):
+            (self._root / _INCOMING).unlink()
         os.close(self._lock)
 
     def begin(self, index: bytes) -> None:
