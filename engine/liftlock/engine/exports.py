@@ -10,14 +10,10 @@ from liftlock import transfer
 from liftlock.engine.opened import Opened
 from liftlock.model import Export, Format
 from liftlock.oci.reference import Reference, Selection
-from liftlock.transfer import Exporting, ExportRequest, Progress
+from liftlock.transfer import Exporting, ExportRequest, Progress, unheard
 
 Source = Selection | Reference | str
 """What is exported: as a value, or as text that `Selection.parse` reads."""
-
-
-def _unheard(count: int) -> None:
-    del count
 
 
 class ExportEngine(Opened):
@@ -33,7 +29,7 @@ class ExportEngine(Opened):
         allow_sparse: bool = False,
         overwrite: bool = False,
         dry_run: bool = False,
-        progress: Progress = _unheard,
+        progress: Progress = unheard,
     ) -> Export:
         """Write images, with all that they reach, to an OCI image layout.
 
@@ -112,7 +108,7 @@ class ExportEngine(Opened):
         *,
         overwrite: bool = False,
         dry_run: bool = False,
-        progress: Progress = _unheard,
+        progress: Progress = unheard,
     ) -> Export:
         """Write what was planned; blobs that went meanwhile end it.
 

@@ -11,11 +11,7 @@ from liftlock.engine.asking import act_of
 from liftlock.engine.opened import Opened
 from liftlock.model import Import
 from liftlock.oci.reference import Target
-from liftlock.transfer import Heed, Importing, ImportRequest, Progress
-
-
-def _unheard(count: int) -> None:
-    del count
+from liftlock.transfer import Heed, Importing, ImportRequest, Progress, unheard
 
 
 def _go_on() -> None:
@@ -37,7 +33,7 @@ class ImportEngine(Opened):
         overwrite: bool = False,
         allow_sparse: bool = False,
         dry_run: bool = False,
-        progress: Progress = _unheard,
+        progress: Progress = unheard,
     ) -> Import:
         """Bring in the images of an OCI image layout or a docker archive.
 
@@ -130,7 +126,7 @@ class ImportEngine(Opened):
         ) as plan:
             yield plan
 
-    def execute_import(self, plan: Importing, *, progress: Progress = _unheard) -> Import:
+    def execute_import(self, plan: Importing, *, progress: Progress = unheard) -> Import:
         """Do what was planned, judged anew on what is there then.
 
         Args:

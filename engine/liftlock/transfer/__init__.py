@@ -8,7 +8,7 @@ from liftlock.transfer.exporting import stream_export, write_export
 from liftlock.transfer.exportplans import Exporting, format_of, plan_export, require_place
 from liftlock.transfer.importing import Importing, execute_import, plan_import
 from liftlock.transfer.placing import ImportRequest
-from liftlock.transfer.receiving import Progress
+from liftlock.transfer.receiving import Progress, unheard
 
 __all__ = [
     "ExportRequest",
@@ -24,5 +24,6 @@ __all__ = [
     "plan_import",
     "require_place",
     "stream_export",
+    "unheard",
     "write_export",
 ]

@@ -32,6 +32,11 @@ _TOGETHER_MAX: Final = 64
 _TOGETHER_BYTES_MAX: Final = 4 * MIB
 
 
+def unheard(count: int) -> None:
+    """Listen to no progress."""
+    del count
+
+
 class Receiving:
     """One import's blobs on their way."""
 
