@@ -8,7 +8,7 @@ import pytest
 
 from liftlock import Digest, Limits, RepositoryName
 from liftlock.blobs.memory import MemoryBlobStore
-from liftlock.config import HOUR_MS
+from liftlock.config import DAY_MS, HOUR_MS
 from liftlock.engine import Engine, LastChunk
 from liftlock.errors import DigestInvalid, UploadUnknown
 from liftlock.metadata.contract import Table
@@ -155,6 +155,14 @@ def test_what_is_no_id_is_none(engine: Engine, other: str) -> None:
     assert_over(engine, other)
 
 
+@pytest.mark.parametrize("spell", [str.upper, lambda text: f"{text[:2]} {text[2:]}"])
+def test_an_id_has_one_spelling(engine: Engine, spell: Callable[[str], str]) -> None:
+    """The same digits to whoever reads hex, and to a folder another name."""
+    session = engine.start_upload(DEV, by="me")
+    assert_over(engine, spell(session))
+    finish(engine, session)
+
+
 def test_another_store_gives_out_other_ids(engine: Engine, clock: FakeClock) -> None:
     with Engine(MemoryMetadataStore(clock), MemoryBlobStore(), clock=clock) as other:
         other.create_registry("dev", by="me")
@@ -175,9 +183,55 @@ def test_what_tells_of_ended_sessions_is_swept_when_they_could_not_begin_any_mor
     for number in range(3):
         upload(engine, DEV, b"%d" % number)
         clock.advance(HOUR_MS)
-    clock.advance(engine.limits.upload_begin_ms - 2 * HOUR_MS)
+    clock.advance(engine.limits.upload_begin_ms - HOUR_MS)
     assert engine.sweep().ended == 1
     assert len(store.read(lambda txn: list(txn.scan(Table.ENDED)))) == 2
+
+
+def leave(engine: Engine, session: str, *, age_ms: int, end: bool) -> None:
+    """End a session, or do not, and die before its bytes are removed."""
+    with engine.hold_upload(DEV, session) as upload:
+        upload.append(CONTENT)
+    engine._clock.advance(age_ms)
+    ticket = engine._uploads.tickets.read(session, DEV)
+    if end:
+        engine._store.write(ticket.end)
+
+
+@pytest.mark.parametrize("age_ms", [0, 2 * DAY_MS])
+def test_a_crash_after_its_end_leaves_a_session_over(
+    engine: Engine, blobs: MemoryBlobStore, clock: FakeClock, age_ms: int
+) -> None:
+    """E30: its row may be swept long before what a crash has left of it is idle enough."""
+    session = engine.start_upload(DEV, by="me")
+    leave(engine, session, age_ms=age_ms, end=True)
+    clock.advance(max(0, engine.limits.upload_begin_ms + 2 * HOUR_MS - age_ms))
+    swept = engine.sweep()
+    assert (swept.sessions, swept.ended) == (1, 1)
+    assert list(blobs.iter_sessions()) == []
+    assert_over(engine, session)
+
+
+def test_a_session_that_ends_while_it_is_swept_stays_over(
+    engine: Engine, store: MemoryMetadataStore, clock: FakeClock
+) -> None:
+    """Its holder has committed, and not come to its removal; it may die before it does."""
+    session = engine.start_upload(DEV, by="me")
+    leave(engine, session, age_ms=2 * DAY_MS, end=False)
+    with engine.hold_upload(DEV, session):
+        engine._store.write(engine._uploads.tickets.read(session, DEV).end)
+        assert engine.sweep().ended == 0
+    assert_over(engine, session)
+    assert engine.sweep().ended == 1
+
+
+def test_a_clock_that_was_never_set_keeps_no_sweep_from_its_work(
+    engine: Engine, clock: FakeClock
+) -> None:
+    """A machine without a battery begins in 1970."""
+    upload(engine, DEV, b"pushed before the restart")
+    clock.advance(HOUR_MS - clock())
+    assert engine.sweep().ended == 0
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 10, 11])

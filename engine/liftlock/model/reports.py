@@ -64,7 +64,7 @@ class Swept:
     """What a sweep removed."""
 
     sessions: int
-    """Upload sessions that nobody went on with."""
+    """Upload sessions that nobody went on with, and what a crash left of ended ones."""
     orphans: int
     """Files that no record named."""
     bytes: int

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from itertools import takewhile
+from typing import Final
 
 from liftlock.config import Limits
 from liftlock.metadata.contract import Instant, ReadTxn, Table, WriteTxn
 from liftlock.model import Swept
 from liftlock.uploads.place import Place, is_recorded
-from liftlock.uploads.ticket import TIME_BYTES
+from liftlock.uploads.ticket import TIME_BYTES, has_ended, serial_of
+
+_WHENEVER: Final[Instant] = 1 << 62
+"""Later than any session was written to."""
 
 
 def sweep(place: Place) -> Swept:
-    """Remove sessions that idled too long, what tells of ended ones, and files without a record."""
+    """Remove sessions that idled too long, what is left of ended ones, and files without a record.
+
+    A session that has ended has a file only if a crash came before its removal. With its row
+    gone, it would go on as if it had not ended: so its file goes first.
+    """
     now = place.clock()
     idle_since = now - place.limits.upload_idle_ms
     old_since = now - place.limits.orphan_grace_ms
+    # A request that came in time may take a while to its transaction.
+    begun_since = now - place.limits.upload_begin_ms - place.limits.publish_age_ms_max
     sessions = orphans = freed = 0
+    staying: set[bytes] = set()
     for stored in place.blobs.iter_sessions():
-        if place.blobs.expire_session(stored.session_id, idle_since):
+        serial = serial_of(stored.session_id)
+        ended = serial is not None and place.store.read(partial(has_ended, serial=serial))
+        if place.blobs.expire_session(stored.session_id, _WHENEVER if ended else idle_since):
             sessions += 1
             freed += stored.size
+        elif serial is not None and serial < _at(begun_since):
+            staying.add(serial)
     # A store without a single record has lost its metadata rather than collected orphans.
     has_records = place.store.read(lambda txn: any(True for _ in txn.scan(Table.BLOBS, limit=1)))
     for blob in place.blobs.iter_blobs() if has_records else ():
@@ -29,23 +45,35 @@ def sweep(place: Place) -> Swept:
             place.blobs.remove(blob.locator)
             orphans += 1
             freed += blob.size
-    return Swept(sessions, orphans, freed, ended=_forget_ended(place, now))
+    return Swept(sessions, orphans, freed, ended=_forget_ended(place, begun_since, staying))
 
 
-def _forget_ended(place: Place, now: Instant) -> int:
-    """Remove rows of sessions whose ids are too old to begin; return how many."""
-    since = (now - place.limits.upload_begin_ms).to_bytes(TIME_BYTES, "big")
+def _forget_ended(place: Place, since: Instant, staying: Collection[bytes]) -> int:
+    """Remove rows of sessions whose ids are too old to begin; return how many.
+
+    Not of those that may have a file still: a request that holds one may be ending it now.
+    """
     removed = 0
-    while due := place.store.read(partial(_ended_before, since=since, limits=place.limits)):
-        place.store.write(partial(_remove, rows=due))
-        removed += len(due)
+    after: bytes | None = None
+    look = partial(_ended_before, since=_at(since), limits=place.limits)
+    while due := place.store.read(partial(look, after=after)):
+        after = due[-1]
+        rows = [serial for serial in due if serial not in staying]
+        if rows:
+            place.store.write(partial(_remove, rows=rows))
+        removed += len(rows)
     return removed
 
 
-def _ended_before(txn: ReadTxn, since: bytes, limits: Limits) -> list[bytes]:
-    rows = txn.scan(Table.ENDED, limit=limits.sweep_rows_max)
+def _ended_before(txn: ReadTxn, since: bytes, limits: Limits, after: bytes | None) -> list[bytes]:
+    rows = txn.scan(Table.ENDED, after=after, limit=limits.sweep_rows_max)
     # They begin with the time, so that the oldest come first.
     return [key for key, _ in takewhile(lambda row: row[0] < since, rows)]
+
+
+def _at(time: Instant) -> bytes:
+    """Return how the keys of `ended` from `time` on begin; a clock may not have been set."""
+    return max(0, time).to_bytes(TIME_BYTES, "big")
 
 
 def _remove(txn: WriteTxn, rows: list[bytes]) -> None:

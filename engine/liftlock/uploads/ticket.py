@@ -24,6 +24,7 @@ from liftlock.oci.reference import RepositoryName
 
 _SAID: Final = struct.Struct(">6s16sBQQ8s")
 TIME_BYTES: Final = 6
+_SERIAL_BYTES: Final = 22
 _SEAL_BYTES: Final = 16
 _NO_REPOSITORY: Final = 0
 _SECRET_KEY: Final = b"uploads"
@@ -49,7 +50,7 @@ class Ticket(NamedTuple):
 
     def has_ended(self, txn: ReadTxn) -> bool:
         """Tell whether the session was committed or cancelled."""
-        return txn.get(Table.ENDED, self.serial) is not None
+        return has_ended(txn, self.serial)
 
     def end(self, txn: WriteTxn) -> None:
         """Note that the session has ended."""
@@ -106,7 +107,10 @@ class Tickets:
             at, random, algorithm, registry, repository, hashed = _SAID.unpack(said)
         except (ValueError, struct.error) as error:
             raise UploadUnknown(session_id) from error
-        if not hmac.compare_digest(seal, self._seal(said)) or hashed != _hash(name):
+        # One spelling alone, as it was given out: to a folder another one is another name.
+        if raw.hex() != session_id or hashed != _hash(name):
+            raise UploadUnknown(session_id)
+        if not hmac.compare_digest(seal, self._seal(said)):
             raise UploadUnknown(session_id)
         return Ticket(name, registry, repository or None, ALGORITHMS[algorithm], at + random)
 
@@ -127,6 +131,19 @@ class Tickets:
         record = SecretRecord(secret).encode()
         txn.put_many(Table.SECRETS, [protect(Table.SECRETS, _SECRET_KEY, record)])
         return secret
+
+
+def serial_of(session_id: str) -> bytes | None:
+    """Return the serial of an id, whoever gave it out; None if it has none."""
+    try:
+        return bytes.fromhex(session_id[: 2 * _SERIAL_BYTES])
+    except ValueError:
+        return None
+
+
+def has_ended(txn: ReadTxn, serial: bytes) -> bool:
+    """Tell whether the session of this serial was committed or cancelled."""
+    return txn.get(Table.ENDED, serial) is not None
 
 
 def home_of(txn: ReadTxn, name: RepositoryName) -> tuple[int, int | None]:
