@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 
 import liftlock
 from liftlock import Digest, Limits, RepositoryName
-from liftlock.engine import Engine, LastChunk
-from liftlock.errors import BlobUnknown, RepositoryUnknown, UploadUnknown
+from liftlock.config import HOUR_MS
+from liftlock.engine import Engine, LastChunk, Upload
+from liftlock.errors import BlobUnknown, RepositoryUnknown, StoreBusy, UploadUnknown
 from liftlock.model import BlobContent
+from liftlock.testing.clock import FakeClock
 from liftlock.testing.failing_disk import FailingDisk
 from liftlock.testing.images import read
 
@@ -83,6 +86,46 @@ def test_an_interrupted_commit_gives_every_session_its_bytes_back(
         assert sizes == [len(b"fresh"), len(b"acknowledged")]
         found = engine.finish_uploads([chunk._replace(data=b"") for chunk in chunks])
         assert all(isinstance(each, BlobContent) for each in found)
+        assert list(engine.check(content=True)) == []
+
+
+def test_a_commit_that_fails_touches_nobody_who_began_the_session_once_more(
+    tmp_path: Path,
+) -> None:
+    """E30: nothing of the first was acknowledged, so the second finds the session empty."""
+    clock = FakeClock()
+
+    def reach(moment: str) -> None:
+        if moment == "upload: published" and not seconds:
+            second = engine.hold_upload(DEV, session)
+            seconds.append(stack.enter_context(second))
+            seconds[0].append(b"of the second")
+            clock.advance(2 * HOUR_MS)  # which makes the commit refuse
+
+    seconds: list[Upload] = []
+    digest, other = Digest.of(b"of the first"), Digest.of(b"of the second")
+    with (
+        liftlock.open(
+            tmp_path / "store", create=True, clock=clock, limits=ALL_FILES, reach=reach
+        ) as engine,
+        ExitStack() as stack,
+    ):
+        engine.create_registry("dev", by="me")
+        session = engine.start_upload(DEV, by="me")
+        with engine.hold_upload(DEV, session) as first:
+            first.append(b"of the first")
+            with pytest.raises(StoreBusy):
+                first.commit(digest, by="me")
+            # It tries again, of which nobody keeps an embedder.
+            with pytest.raises(UploadUnknown):
+                first.commit(digest, by="me")
+            with pytest.raises(UploadUnknown):
+                first.append(b", more")
+        assert engine.upload_size(DEV, session) == len(b"of the second")
+        seconds[0].commit(other, by="me")
+        assert read(engine, DEV, other) == b"of the second"
+        with pytest.raises(BlobUnknown):
+            engine.get_blob(DEV, digest)
         assert list(engine.check(content=True)) == []
 
 

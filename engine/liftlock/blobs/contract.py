@@ -86,7 +86,15 @@ class Session(Protocol):
         ...
 
     def retract(self, locator: Locator) -> None:
-        """Take back the bytes that were published at `locator`; the session goes on with them."""
+        """Take back the bytes that were published at `locator`; the session goes on with them.
+
+        Unless somebody began a session of this id once more, as can be if none of the bytes was
+        acknowledged before this hold. Then they are lost, and this is no session any more: it
+        takes nothing and publishes nothing (UploadUnknown), and to discard it touches nothing.
+
+        Raises:
+            FileNotFoundError: they are gone already, swept as an orphan; it is none likewise.
+        """
         ...
 
     def discard(self) -> None:

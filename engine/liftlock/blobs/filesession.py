@@ -11,6 +11,7 @@ from liftlock.blobs.contract import Locator
 from liftlock.blobs.disk import Disk, FilePieces, room_for
 from liftlock.blobs.sessionfiles import Locked, unlink, unlock
 from liftlock.config import MIB
+from liftlock.errors import UploadUnknown
 
 _FLUSH_AHEAD_BYTES: Final = 8 * MIB
 """So much of an upload is received before the disk begins to write it."""
@@ -52,6 +53,7 @@ class FileSession:
         self._size = file.size
         self._acknowledged = self._flushing = self._size
         self._is_published = False
+        self._is_lost = False
 
     @property
     def session_id(self) -> str:
@@ -65,6 +67,7 @@ class FileSession:
 
     def append(self, data: bytes | memoryview) -> None:
         """Add `data` at the end, or nothing."""
+        self._need_bytes()
         assert not self._is_published, "the bytes belong to a blob"
         with room_for("the upload"):
             try:
@@ -86,6 +89,7 @@ class FileSession:
 
     def leave_trace(self, locator: Locator) -> None:
         """Say where the bytes will be, if any were acknowledged; then they can be moved there."""
+        self._need_bytes()
         assert not self._is_published, "the bytes belong to a blob"
         target = self._files.blob_path(locator)
         assert not os.path.lexists(target), f"{locator} was used before"
@@ -121,9 +125,14 @@ class FileSession:
         """Give the bytes their name back. Not flushed: a power cut may leave them as an orphan."""
         published = self._files.blob_path(locator)
         # Not renamed: that would take the name from whoever began the session once more meanwhile,
-        # which can be only if none of these bytes was ever acknowledged.
-        with suppress(FileExistsError):
+        # which can be only if none of these bytes was ever acknowledged. Then they are lost, and
+        # so they are if a sweep was faster.
+        self._is_lost = True
+        try:
             self._disk.link(published, self._stored)
+            self._is_lost = False
+        except FileExistsError:
+            pass
         self._disk.unlink(published)
         self._is_published = False
 
@@ -132,8 +141,13 @@ class FileSession:
         if self._acknowledged:
             # The trace first: what a crash leaves of the rest is no session, or expires.
             unlink(self._disk, self._trace)
-        if not self._is_published:
+        if not (self._is_published or self._is_lost):
             unlink(self._disk, self._stored)
+
+    def _need_bytes(self) -> None:
+        """Refuse to go on with what is another's: the name stands for other bytes by now."""
+        if self._is_lost:
+            raise UploadUnknown(self._session_id)
 
     def close(self) -> None:
         """Let go of the bytes."""
