@@ -11,7 +11,7 @@ from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import DAY_MS, HOUR_MS
 from liftlock.engine import Engine, LastChunk
 from liftlock.errors import DigestInvalid, UploadUnknown
-from liftlock.metadata.contract import Table
+from liftlock.metadata.contract import Table, WriteTxn
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import BlobContent
 from liftlock.testing.clock import FakeClock
@@ -168,6 +168,32 @@ def test_another_store_gives_out_other_ids(engine: Engine, clock: FakeClock) -> 
         other.create_registry("dev", by="me")
         session = other.start_upload(DEV, by="me")
     assert_over(engine, session)
+
+
+def damage_secret(txn: WriteTxn) -> None:
+    ((key, value),) = txn.scan(Table.SECRETS)
+    txn.put_many(Table.SECRETS, [(key, b"\0" + value[1:])])
+
+
+def lose_secret(txn: WriteTxn) -> None:
+    txn.delete_many(Table.SECRETS, [key for key, _ in txn.scan(Table.SECRETS)])
+
+
+@pytest.mark.parametrize("lose", [damage_secret, lose_secret])
+def test_without_the_secret_open_sessions_are_over_and_pushes_go_on(
+    engine: Engine, blobs: MemoryBlobStore, lose: Callable[[WriteTxn], None]
+) -> None:
+    """In every process: one that remembers the secret, and one that looks it up."""
+    before = engine.start_upload(DEV, by="me")
+    other = Engine(engine._store, blobs, clock=engine._clock)
+    engine._store.write(lose)
+    with pytest.raises(UploadUnknown):
+        other.upload_size(DEV, before)
+    between = other.start_upload(DEV, by="me")
+    assert engine.upload_size(DEV, between) == 0
+    assert_over(engine, before)
+    finish(other, engine.start_upload(DEV, by="me"))
+    finish(engine, between)
 
 
 def test_an_id_is_one_repositorys(engine: Engine) -> None:

@@ -9,6 +9,7 @@ byte comes, and an id that was not given out by this store names none.
 from __future__ import annotations
 
 import hmac
+import logging
 import struct
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -16,11 +17,13 @@ from typing import Final, NamedTuple
 from blake3 import blake3
 
 from liftlock import names
-from liftlock.errors import UploadUnknown
+from liftlock.errors import RecordCorrupt, UploadUnknown
 from liftlock.metadata.contract import Instant, MetadataStore, ReadTxn, Table, WriteTxn
 from liftlock.metadata.records import SecretRecord, decoded, protect
 from liftlock.oci.digest import ALGORITHMS
 from liftlock.oci.reference import RepositoryName
+
+log = logging.getLogger("liftlock")
 
 _SAID: Final = struct.Struct(">6s16sBQQ8s")
 TIME_BYTES: Final = 6
@@ -65,7 +68,11 @@ class Ticket(NamedTuple):
 
 
 class Tickets:
-    """Gives out ids of one store's sessions, and reads them. Any thread may call."""
+    """Gives out ids of one store's sessions, and reads them. Any thread may call.
+
+    The secret behind them is worth nothing but its sessions. If it is lost or damaged, the next id
+    that is given out comes with a new one, and the sessions before it are over: so pushes go on.
+    """
 
     def __init__(self, store: MetadataStore, new_id: Callable[[], str]) -> None:
         """Take over a store; `new_id` makes 32 random hex digits."""
@@ -75,16 +82,20 @@ class Tickets:
 
     def prepare(self) -> None:
         """Make the secret behind the ids, if there is none: what else the first id does."""
-        self._secret()
+        self._store.write(self._make_secret)
 
     def give(self, name: RepositoryName, algorithm: str, at: Instant) -> str:
         """Make the id of a new session for `name`.
 
         Raises:
             RegistryUnknown: there is no such registry.
-            StoreFull: it is the first of this store, and there is no room.
+            StoreFull, StoreBusy: the secret is to be made, and there is no room; or not now.
         """
-        registry, repository = self._store.read(lambda txn: home_of(txn, name))
+        # Looked up each time, so that all processes go over to a new one at once.
+        secret, (registry, repository) = self._store.read(
+            lambda txn: (_find_secret(txn), home_of(txn, name))
+        )
+        self._known = secret = secret or self._store.write(self._make_secret)
         said = _SAID.pack(
             at.to_bytes(TIME_BYTES, "big"),
             bytes.fromhex(self._new_id()),
@@ -93,7 +104,7 @@ class Tickets:
             repository or _NO_REPOSITORY,
             _hash(name),
         )
-        return (said + self._seal(said)).hex()
+        return (said + _seal(said, secret)).hex()
 
     def read(self, session_id: str, name: RepositoryName) -> Ticket:
         """Read an id that came with a name.
@@ -110,27 +121,32 @@ class Tickets:
         # One spelling alone, as it was given out: to a folder another one is another name.
         if raw.hex() != session_id or hashed != _hash(name):
             raise UploadUnknown(session_id)
-        if not hmac.compare_digest(seal, self._seal(said)):
+        if not self._is_sealed(said, seal):
             raise UploadUnknown(session_id)
         return Ticket(name, registry, repository or None, ALGORITHMS[algorithm], at + random)
 
-    def _seal(self, said: bytes) -> bytes:
-        return blake3(said, key=self._secret()).digest(_SEAL_BYTES)
-
-    def _secret(self) -> bytes:
-        # Remembered beyond its transaction: it is never changed.
-        if self._known is None:
-            self._known = self._store.read(_find_secret) or self._store.write(self._make_secret)
-        return self._known
+    def _is_sealed(self, said: bytes, seal: bytes) -> bool:
+        known = self._known
+        if known is not None and hmac.compare_digest(seal, _seal(said, known)):
+            return True
+        # Not known yet; or another process had to make a new one.
+        self._known = known = self._store.read(_find_secret)
+        return known is not None and hmac.compare_digest(seal, _seal(said, known))
 
     def _make_secret(self, txn: WriteTxn) -> bytes:
         found = _find_secret(txn)  # another process may have been faster
         if found is not None:
             return found
+        if txn.get(Table.SECRETS, _SECRET_KEY) is not None:
+            log.error("the key behind the ids of uploads is damaged; open uploads have ended")
         secret = bytes.fromhex(self._new_id() + self._new_id())
         record = SecretRecord(secret).encode()
         txn.put_many(Table.SECRETS, [protect(Table.SECRETS, _SECRET_KEY, record)])
         return secret
+
+
+def _seal(said: bytes, secret: bytes) -> bytes:
+    return blake3(said, key=secret).digest(_SEAL_BYTES)
 
 
 def serial_of(session_id: str) -> bytes | None:
@@ -154,10 +170,14 @@ def home_of(txn: ReadTxn, name: RepositoryName) -> tuple[int, int | None]:
 
 
 def _find_secret(txn: ReadTxn) -> bytes | None:
+    """Return the secret; None if there is none that can be read."""
     value = txn.get(Table.SECRETS, _SECRET_KEY)
     if value is None:
         return None
-    return decoded(SecretRecord.decode, Table.SECRETS, _SECRET_KEY, value).secret
+    try:
+        return decoded(SecretRecord.decode, Table.SECRETS, _SECRET_KEY, value).secret
+    except RecordCorrupt:
+        return None
 
 
 def _hash(name: RepositoryName) -> bytes:
