@@ -89,8 +89,9 @@ class Limits:
     archive_padding_bytes_max: int = 1 * MIB
     """Zeros after the end of a tar."""
 
-    file_bytes_min: int = 16 * KIB
-    """A blob of fewer bytes is a row of the metadata, and no file. 0: all are files."""
+    file_bytes_min: Annotated[int, Meta(ge=0, le=1 * MIB)] = 16 * KIB
+    """A blob of fewer bytes is a row of the metadata, and no file. 0: all are files. A row is in
+    memory as a whole whenever it is written or read."""
     upload_begin_ms: int = 1 * DAY_MS
     """An upload session that has no bytes after this long is over."""
     upload_idle_ms: int = 7 * DAY_MS

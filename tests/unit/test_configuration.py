@@ -162,6 +162,10 @@ class TestWhereTheFileIs:
             Path("/etc/liftlock/liftlock.toml"),
         ) == configuration.PLACES
 
+    def test_every_blob_may_be_a_file(self, tmp_path):
+        file = written(tmp_path, "[limits]\nfile_bytes_min = 0")
+        assert configure({}, file=file).limits.file_bytes_min == 0
+
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
@@ -189,6 +193,10 @@ class TestWhatIsRefused:
             ("[http_limits]\nidle_seconds = inf", "`idle_seconds` is at most 2147483647"),
             ("[http_limits]\nbacklog = 99999999999", "`backlog` is at most 2147483647"),
             ("[http_limits]\nbacklog = 0", "`backlog` must be a whole number, at least 1"),
+            (
+                "[limits]\nfile_bytes_min = 1048577",
+                "`file_bytes_min` must be a whole number from 0 to 1048576, and is 1048577",
+            ),
             ("[server]\npath_prefix = 'x'", ":2: 'x' is no path prefix"),
             (
                 "[limits]\npublish_age_ms_max = 90000000",
