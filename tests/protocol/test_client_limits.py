@@ -126,6 +126,22 @@ class TestUploads:
             assert again() == 202
         cancel(tight, answers[-1], *mine[1:])
 
+    def test_what_was_of_a_deleted_registry_does_not_count(self, tight, repo, tools):
+        """Nor is it told of to a client that now asks for another."""
+        tight.engine.create_registry("brief", by="tests")
+        for _ in range(3):
+            assert start(tight, "brief/app").status == 202
+        tight.engine.delete_registry("brief", by="tests", force=True)
+        answers = []
+
+        def again():
+            answers.append(start(tight, repo))
+            return answers[-1].status
+
+        assert tools.becomes(again, 202)
+        assert {answer.status for answer in answers} <= {429, 202}
+        cancel(tight, answers[-1])
+
     def test_a_blob_in_one_request_is_no_open_session(self, tight, repo, tools):
         mine = [start(tight, repo) for _ in range(3)]
         body = b"in one"

@@ -10,7 +10,7 @@ from liftlock import Digest, Limits, RepositoryName
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import DAY_MS, HOUR_MS
 from liftlock.engine import Engine, LastChunk
-from liftlock.errors import DigestInvalid, UploadUnknown
+from liftlock.errors import DigestInvalid, StoreBusy, UploadUnknown
 from liftlock.metadata.contract import Table, WriteTxn
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import BlobContent
@@ -212,6 +212,31 @@ def test_what_tells_of_ended_sessions_is_swept_when_they_could_not_begin_any_mor
     clock.advance(engine.limits.upload_begin_ms - HOUR_MS)
     assert engine.sweep().ended == 1
     assert len(store.read(lambda txn: list(txn.scan(Table.ENDED)))) == 2
+
+
+def test_a_full_disk_keeps_nobody_from_cancelling(engine: Engine, blobs: MemoryBlobStore) -> None:
+    """Of a session that is nowhere, too."""
+    session = engine.start_upload(DEV, by="me")
+    blobs.fill(is_full=True)
+    engine.cancel_upload(DEV, session)
+    blobs.fill(is_full=False)
+    assert list(blobs.iter_sessions()) == []
+
+
+def test_other_content_is_told_though_another_process_writes(
+    engine: Engine, blobs: MemoryBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the request is about counts, and its bytes are gone; only that they were is not noted."""
+
+    def be_busy(_: object) -> None:
+        raise StoreBusy("another process writes")
+
+    engine.start_upload(DEV, by="me")  # a store in memory makes its secret now
+    with monkeypatch.context() as patch:
+        patch.setattr(engine._store, "write", be_busy)
+        with pytest.raises(DigestInvalid):
+            engine.put_blob(DEV, DIGEST, b"another", by="me")
+    assert list(blobs.iter_sessions()) == []
 
 
 def leave(engine: Engine, session: str, *, age_ms: int, end: bool) -> None:

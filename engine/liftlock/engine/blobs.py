@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from liftlock import content, links, names, uploads
 from liftlock.blobs.contract import Pieces
 from liftlock.blobs.pieces import MemoryPieces
 from liftlock.engine.asking import act_of
 from liftlock.engine.opened import Opened
-from liftlock.errors import BlobUnknown, NotFound, RecordCorrupt
+from liftlock.errors import BlobUnknown, NotFound, RecordCorrupt, StoreFull
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import AS_A_ROW, BlobRecord
 from liftlock.model import BlobContent
@@ -170,7 +170,8 @@ class BlobEngine(Opened):
         Raises:
             RegistryUnknown: there is no such registry.
             DigestInvalid: blobs cannot be named by this algorithm.
-            StoreFull: there is no room.
+            StoreFull, StoreBusy: the store has lost its key for ids, and no other one can be made
+                now.
             TextInvalid: `by` cannot be stored.
 
         Source: distribution-spec, end-4a and end-4c.
@@ -197,6 +198,7 @@ class BlobEngine(Opened):
         Raises:
             UploadUnknown: on entering: it is not there, or was started for another repository.
             UploadBusy: on entering: another caller holds it, here or in another process.
+            StoreFull: on entering: there is no room for a session to begin.
 
         Source: distribution-spec, end-5 and end-6.
         """
@@ -222,14 +224,15 @@ class BlobEngine(Opened):
         return self._uploads.states.size_of(session_id)
 
     def cancel_upload(self, name: RepositoryName, session_id: str) -> None:
-        """Forget a session and its bytes.
+        """Forget a session and its bytes; on a full disk too.
 
         Raises:
             UploadUnknown, UploadBusy: as `hold_upload`.
 
         Source: distribution-spec, end-14.
         """
-        with self.hold_upload(name, session_id) as upload:
+        # There is no room even for a session to begin: so it has no bytes, and nobody holds it.
+        with suppress(StoreFull), self.hold_upload(name, session_id) as upload:
             upload.cancel()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from liftlock.engine import Engine
-from liftlock.errors import UploadUnknown
+from liftlock.errors import RegistryUnknown, UploadUnknown
 from liftlock.http.bridge import Bridge
 from liftlock.http.errors import TooMany
 from liftlock.http.limits import HttpLimits
@@ -104,6 +104,6 @@ def _gone(engine: Engine, sessions: Iterable[tuple[RepositoryName, str]]) -> lis
     for name, session in sessions:
         try:
             engine.upload_size(name, session)
-        except UploadUnknown:
+        except (UploadUnknown, RegistryUnknown):
             gone.append(session)
     return gone

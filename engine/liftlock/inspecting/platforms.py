@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final, TypeGuard
 
 import msgspec
@@ -52,7 +53,7 @@ def _platform(config: Digest, seen: Seen, read: Read, limits: Limits) -> str | N
     if record is None or record.size > limits.inspected_config_bytes_max:
         return None
     try:
-        content = b"".join(read(config))
+        content = b"".join(islice(read(config), 1 + record.size // limits.copy_bytes))
         document = msgspec.json.decode(content)
     except (OSError, RecordCorrupt, ValueError, msgspec.DecodeError, RecursionError):
         return None

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from liftlock.blobs.contract import Session
 from liftlock.blobs.hashing import ContentHash
-from liftlock.errors import ChunkOutOfOrder, DigestInvalid, SizeInvalid, StoreFull
+from liftlock.errors import ChunkOutOfOrder, DigestInvalid, SizeInvalid, StoreBusy, StoreFull
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
 from liftlock.uploads.commit import Commit, FileCommit, Received, RowCommit, commit
@@ -44,9 +44,9 @@ class Upload(Protocol):
     def commit(self, digest: Digest, *, by: str) -> BlobContent:
         """Make the received bytes a blob of the repository, if they are `digest`.
 
-        On return the blob is durable and the session has ended. If the content is another, or its
-        flush failed, the session has ended too and nothing is left; on every other error it goes
-        on as it was.
+        On return the blob is durable and the session has ended. If the content is another, the
+        session has ended too; if its flush failed, its bytes are lost, and it may begin once more
+        (see `Engine.start_upload`). On every other error it goes on as it was.
 
         Args:
             digest: of all bytes since the session's start.
@@ -115,11 +115,13 @@ class HeldUpload:
 
     def cancel(self) -> None:
         """As in `Upload`."""
-        # A full disk shall not keep anyone from making room: without this row the session may
-        # begin once more, empty.
-        with suppress(StoreFull):
-            self._place.store.write(self._ticket.end)
-        self._forget()
+        try:
+            # A full disk shall not keep anyone from making room, nor another process that writes:
+            # without this row the session may begin once more, empty.
+            with suppress(StoreFull, StoreBusy):
+                self._place.store.write(self._ticket.end)
+        finally:
+            self._forget()
 
     def rest(self) -> None:
         """Remember how far the session is hashed, for the request that goes on with it."""
