@@ -226,7 +226,7 @@ def test_a_full_disk_keeps_nobody_from_cancelling(engine: Engine, blobs: MemoryB
 def test_other_content_is_told_though_another_process_writes(
     engine: Engine, blobs: MemoryBlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the request is about counts, and its bytes are gone; only that they were is not noted."""
+    """What the request is about counts. Its bytes are gone; only that they were is not noted."""
 
     def be_busy(_: object) -> None:
         raise StoreBusy("another process writes")
