@@ -10,7 +10,7 @@ from liftlock import Digest, Limits, RepositoryName
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import DAY_MS, HOUR_MS
 from liftlock.engine import Engine, LastChunk
-from liftlock.errors import DigestInvalid, StoreBusy, UploadUnknown
+from liftlock.errors import DigestInvalid, RecordCorrupt, StoreBusy, UploadUnknown
 from liftlock.metadata.contract import Table, WriteTxn
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import BlobContent
@@ -103,6 +103,31 @@ def test_of_two_requests_that_bring_all_one_ends_the_session(engine: Engine) -> 
     first, second = engine.finish_uploads([whole(session), whole(session)])
     assert isinstance(first, BlobContent)
     assert isinstance(second, UploadUnknown)
+
+
+@pytest.mark.parametrize("file_bytes_min", [0, 1000])
+def test_a_damaged_record_stops_the_upload_of_its_blob_alone(
+    unchecked: Engine, blobs: MemoryBlobStore, file_bytes_min: int
+) -> None:
+    """Others that share its commit go on, whoever they are."""
+    limits = Limits(file_bytes_min=file_bytes_min)
+    engine = Engine(unchecked._store, blobs, clock=unchecked._clock, limits=limits)
+    upload(engine, DEV, CONTENT)
+
+    def damage(txn: WriteTxn) -> None:
+        ((key, value),) = txn.scan(Table.BLOBS)
+        txn.put_many(Table.BLOBS, [(key, value[:-1] + bytes((value[-1] ^ 1,)))])
+
+    engine._store.write(damage)
+    sessions = [engine.start_upload(DEV, by="me") for _ in range(3)]
+    chunks = [
+        whole(sessions[0], b"one", Digest.of(b"one")),
+        whole(sessions[1]),
+        whole(sessions[2], b"two", Digest.of(b"two")),
+    ]
+    found = engine.finish_uploads(chunks)
+    assert [type(each) for each in found] == [BlobContent, RecordCorrupt, BlobContent]
+    assert read(engine, DEV, Digest.of(b"two")) == b"two"
 
 
 def test_what_another_process_has_begun_is_gone_on_with(

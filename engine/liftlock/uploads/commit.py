@@ -6,7 +6,7 @@ A small blob has no file: its bytes are a row, written in the transaction itself
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import AS_A_FILE, AS_A_ROW, BlobRecord
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
-from liftlock.uploads.place import Place, find_record, find_records, is_recorded
+from liftlock.uploads.place import Place, find_record, is_recorded
 from liftlock.uploads.ticket import Ticket
 
 
@@ -64,11 +64,13 @@ class Commit(ABC):
         """What the bytes hash to."""
         return self._received.digest
 
-    def look_at(self, seen: BlobRecord | None) -> None:
+    def look_at(self, seen: BlobRecord | RecordCorrupt | None) -> None:
         """Look at the file of a known record, which shall be replaced if it is damaged.
 
-        To be done before the transaction, which does no I/O.
+        To be done before the transaction, which does no I/O. Raises what was seen, if it is that.
         """
+        if isinstance(seen, RecordCorrupt):
+            raise seen
         if seen is not None and seen.locator and self._place.blobs.size(seen.locator) != seen.size:
             self._damaged = seen.locator
 
@@ -203,46 +205,3 @@ class RowCommit(Commit):
 
     def take_back(self) -> None:
         """After a transaction that failed: the session has its bytes still, if it has any."""
-
-
-def commit(place: Place, commits: Sequence[Commit]) -> list[BlobContent | Exception]:
-    """Publish all, record all, conclude all; return for each its blob, or why there is none.
-
-    One that fails keeps no other from it. Its session goes on with its bytes (see
-    `BlobStore.publish` for the exception), and so do all if this is interrupted.
-    """
-    outcomes: dict[Commit, BlobContent | Exception] = {}
-    going: list[Commit] = [each for each in commits if not isinstance(each, FileCommit)]
-    files = [each for each in commits if isinstance(each, FileCommit)]
-    try:
-        digests = [each.digest for each in commits]
-        known = place.store.read(lambda txn: find_records(txn, digests))
-        for each, seen in zip(commits, known, strict=True):
-            each.look_at(seen)
-        failures = place.blobs.publish([each.publication for each in files]) if files else []
-        for file, failure in zip(files, failures, strict=True):
-            if failure is None:
-                going.append(file)
-            else:
-                outcomes[file] = failure
-        for file in files:
-            if file not in outcomes:
-                file.note_published()
-        recorded = place.store.write_all([each.record for each in going])
-    except BaseException:  # interrupted, or the store is closed
-        for each in going:
-            with suppress(Exception):
-                each.take_back()
-        raise
-    outcomes.update(zip(going, map(_concluded, going, recorded), strict=True))
-    return [outcomes[each] for each in commits]
-
-
-def _concluded(one: Commit, recorded: Recorded | Exception) -> BlobContent | Exception:
-    try:
-        if not isinstance(recorded, Exception):
-            return one.conclude(recorded)
-        one.take_back()
-    except Exception as error:  # noqa: BLE001 - its own caller's, who is told
-        return error
-    return recorded

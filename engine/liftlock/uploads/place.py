@@ -10,6 +10,7 @@ from liftlock import links
 from liftlock.blobs.contract import BlobStore, Locator, digest_of
 from liftlock.blobs.hashing import HashStates
 from liftlock.config import Limits
+from liftlock.errors import RecordCorrupt
 from liftlock.metadata.contract import Instant, MetadataStore, ReadTxn
 from liftlock.metadata.records import BlobRecord
 from liftlock.oci.digest import Digest
@@ -37,9 +38,16 @@ def is_recorded(store: MetadataStore, locator: Locator) -> bool:
     return record is not None and record.locator == locator
 
 
-def find_records(txn: ReadTxn, digests: Sequence[Digest]) -> list[BlobRecord | None]:
-    """Return the records of blobs, whichever repositories have them."""
-    return links.find_blobs(txn, [digest.key for digest in digests])
+def look_up(
+    store: MetadataStore, digests: Sequence[Digest]
+) -> list[BlobRecord | RecordCorrupt | None]:
+    """Return the records of blobs, whichever repositories have them; of a damaged one, that."""
+    try:
+        return [*store.read(partial(links.find_blobs, digests=[each.key for each in digests]))]
+    except RecordCorrupt as error:
+        if len(digests) == 1:
+            return [error]
+        return [found for digest in digests for found in look_up(store, [digest])]
 
 
 def find_record(txn: ReadTxn, digest: Digest) -> BlobRecord | None:

@@ -15,7 +15,8 @@ from liftlock.blobs.hashing import ContentHash
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
-from liftlock.uploads.commit import Commit, Received, RowCommit, commit
+from liftlock.uploads.commit import Commit, Received, RowCommit
+from liftlock.uploads.committing import commit
 from liftlock.uploads.place import Place
 from liftlock.uploads.sessions import hold, may_begin
 

@@ -10,7 +10,8 @@ from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import ChunkOutOfOrder, DigestInvalid, SizeInvalid, StoreBusy, StoreFull
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
-from liftlock.uploads.commit import Commit, FileCommit, Received, RowCommit, commit
+from liftlock.uploads.commit import Commit, FileCommit, Received, RowCommit
+from liftlock.uploads.committing import commit
 from liftlock.uploads.place import Place
 from liftlock.uploads.ticket import Ticket
 
