@@ -650,3 +650,15 @@ def holder(root: Path, appended: str) -> Iterator[subprocess.Popen[str]]:
 def open_descriptors() -> set[str]:
     """List what this process has open; the listing's own descriptor is closed by then."""
     return {path.name for path in list(Path("/proc/self/fd").iterdir()) if path.is_symlink()}
+
+
+def test_bytes_that_never_were_moved_are_not_lost(store: FileBlobStore) -> None:
+    """An interrupt may come so close to the move that nobody knows whether it took place."""
+    start(store, CONTENT)
+    with store.hold_session(SESSION) as session:
+        with pytest.raises(FileNotFoundError):
+            session.retract(locator_of(DIGEST, "never"))
+        publish(store, session, DIGEST, "then")
+        session.discard()
+    assert [each.size for each in store.iter_blobs()] == [len(CONTENT)]
+    assert list(store.iter_sessions()) == []

@@ -127,12 +127,11 @@ class FileSession:
         # Not renamed: that would take the name from whoever began the session once more meanwhile,
         # which can be only if none of these bytes was ever acknowledged. Then they are lost, and
         # so they are if a sweep was faster.
-        self._is_lost = True
         try:
-            self._disk.link(published, self._stored)
-            self._is_lost = False
-        except FileExistsError:
-            pass
+            with suppress(FileExistsError):
+                self._disk.link(published, self._stored)
+        finally:
+            self._is_lost = not self._has_name()
         self._disk.unlink(published)
         self._is_published = False
 
@@ -143,6 +142,12 @@ class FileSession:
             unlink(self._disk, self._trace)
         if not (self._is_published or self._is_lost):
             unlink(self._disk, self._stored)
+
+    def _has_name(self) -> bool:
+        """Tell whether the session's name is that of the bytes: perhaps they never were moved."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(self._stored.stat(), os.fstat(self._file))
+        return False
 
     def _need_bytes(self) -> None:
         """Refuse to go on with what is another's: the name stands for other bytes by now."""
