@@ -10,7 +10,7 @@ from liftlock import Digest, Limits, RepositoryName
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import DAY_MS, HOUR_MS
 from liftlock.engine import Engine, LastChunk
-from liftlock.errors import DigestInvalid, RecordCorrupt, StoreBusy, UploadUnknown
+from liftlock.errors import ChunkOutOfOrder, DigestInvalid, RecordCorrupt, StoreBusy, UploadUnknown
 from liftlock.metadata.contract import Table, WriteTxn
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import BlobContent
@@ -155,6 +155,18 @@ def test_a_session_begins_soon_or_not_at_all(engine: Engine, clock: FakeClock, l
         assert_over(engine, session)
     else:
         finish(engine, session)
+
+
+def test_one_that_was_held_and_brought_nothing_has_not_begun(
+    engine: Engine, blobs: MemoryBlobStore, clock: FakeClock
+) -> None:
+    session = engine.start_upload(DEV, by="me")
+    with engine.hold_upload(DEV, session) as upload, pytest.raises(ChunkOutOfOrder):
+        upload.append(CONTENT, at=5)
+    assert engine.upload_size(DEV, session) == 0
+    clock.advance(engine.limits.upload_begin_ms + 1)
+    assert_over(engine, session)
+    assert list(blobs.iter_sessions()) == []
 
 
 def test_one_that_has_begun_may_take_its_time(engine: Engine, clock: FakeClock) -> None:

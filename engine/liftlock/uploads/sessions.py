@@ -7,7 +7,7 @@ request that ends them, and leave no trace of the one that started them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from liftlock.blobs.contract import Session
@@ -42,12 +42,12 @@ def size(place: Place, name: RepositoryName, session_id: str) -> int:
     ticket = place.tickets.read(session_id, name)
     if place.store.read(ticket.is_over):
         raise UploadUnknown(session_id)
-    try:
-        return place.blobs.peek_session(session_id)
-    except UploadUnknown:
-        if not may_begin(place, ticket):
-            raise
-        return 0
+    received = 0
+    with suppress(UploadUnknown):
+        received = place.blobs.peek_session(session_id)
+    if not received and not may_begin(place, ticket):
+        raise UploadUnknown(session_id)
+    return received
 
 
 @contextmanager
@@ -65,6 +65,9 @@ def hold(place: Place, name: RepositoryName, session_id: str) -> Iterator[HeldUp
         if place.store.read(ticket.is_over):
             if place.store.read(ticket.has_ended):
                 session.discard()  # what a crash left, or what began once more a moment too late
+            raise UploadUnknown(session_id)
+        if not session.size and not may_begin(place, ticket):
+            session.discard()  # a request held it once, and brought nothing
             raise UploadUnknown(session_id)
         upload = HeldUpload(place, session, ticket)
         try:
