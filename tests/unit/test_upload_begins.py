@@ -105,6 +105,20 @@ def test_of_two_requests_that_bring_all_one_ends_the_session(engine: Engine) -> 
     assert isinstance(second, UploadUnknown)
 
 
+def test_who_began_a_session_that_another_request_ends_leaves_what_is_swept(
+    engine: Engine, blobs: MemoryBlobStore
+) -> None:
+    """One brings all, and holds nothing; the other came between, and holds a session of its own."""
+    session = engine.start_upload(DEV, by="me")
+    first, second = engine.finish_uploads([whole(session), whole(session)._replace(size=None)])
+    assert isinstance(first, BlobContent)
+    assert isinstance(second, UploadUnknown)
+    assert len(list(blobs.iter_sessions())) == 1
+    assert engine.sweep().sessions == 1
+    assert_over(engine, session)
+    assert list(blobs.iter_sessions()) == []
+
+
 @pytest.mark.parametrize("file_bytes_min", [0, 1000])
 def test_a_damaged_record_stops_the_upload_of_its_blob_alone(
     unchecked: Engine, blobs: MemoryBlobStore, file_bytes_min: int

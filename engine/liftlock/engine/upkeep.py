@@ -64,11 +64,11 @@ class UpkeepEngine(Opened):
     def sweep(self) -> Swept:
         """Remove what is over, and return how much.
 
-        Upload sessions that idled too long (`Limits.upload_idle_ms`), old files without a record
-        (`orphan_grace_ms`), what tells of ended sessions (`upload_begin_ms`), rows of what was
-        deleted longer ago than the hold time (`hold_ms`), answers that were kept for long enough (`answer_keep_ms`). Nothing that a repository has,
-        or that can be undone, goes. An engine does not sweep by itself: call it now and then, in
-        one process or in several.
+        Upload sessions that idled too long (`Limits.upload_idle_ms`), what tells of ended ones
+        (`upload_begin_ms`), old files without a record (`orphan_grace_ms`), rows of what was
+        deleted longer ago than the hold time (`hold_ms`), answers that were kept for long enough
+        (`answer_keep_ms`). Nothing that a repository has, or that can be undone, goes. An engine
+        does not sweep by itself: call it now and then, in one process or in several.
 
         Raises:
             StoreBusy: another process writes; try again.
