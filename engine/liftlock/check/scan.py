@@ -34,13 +34,17 @@ def damaged(corrupt: RecordCorrupt) -> Finding:
 
 
 def in_batches(
-    store: MetadataStore, table: Table, judge: Callable[[ReadTxn, list[Row]], list[Finding]]
+    store: MetadataStore,
+    table: Table,
+    judge: Callable[[ReadTxn, list[Row]], list[Finding]],
+    *,
+    most: int = BATCH_ROWS,
 ) -> Iterator[Finding]:
-    """Judge all rows of a table, a batch at a time."""
+    """Judge all rows of a table, a batch of at most `most` at a time: so many are in memory."""
     after: bytes | None = None
 
     def batch(txn: ReadTxn) -> tuple[list[Finding], bytes | None]:
-        rows = list(txn.scan(table, after=after, limit=BATCH_ROWS))
+        rows = list(txn.scan(table, after=after, limit=most))
         return judge(txn, rows), rows[-1][0] if rows else None
 
     while True:

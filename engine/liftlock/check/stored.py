@@ -30,6 +30,8 @@ from liftlock.model import CheckStep, Finding, Severity
 from liftlock.oci.digest import Digest
 
 _NAMED_REPOSITORIES_MAX: Final = 10
+_SMALL_AT_A_TIME: Final = 50
+"""Blobs that are rows; one may have 1 MiB."""
 
 
 def check_manifests(store: MetadataStore) -> Iterator[Finding]:
@@ -40,8 +42,8 @@ def check_manifests(store: MetadataStore) -> Iterator[Finding]:
 def check_blobs(
     store: MetadataStore, blobs: BlobStore, *, content: bool, tell: Tell = nobody
 ) -> Iterator[Finding]:
-    """Check the row or file of every blob; with `content`, read and hash the files, too."""
-    yield from in_batches(store, Table.SMALL, _small)
+    """Check the row or file of every blob; rows are always hashed, files with `content`."""
+    yield from in_batches(store, Table.SMALL, _small, most=_SMALL_AT_A_TIME)
     count, size = store.read(_extent)
     done, total, unit = 0, size if content else count, "bytes" if content else "blobs"
 

@@ -56,7 +56,8 @@ class Upload(Protocol):
         Raises:
             DigestInvalid: the bytes have another digest.
             RegistryUnknown: the registry was deleted meanwhile.
-            UploadUnknown: the repository was deleted, or bears another name now.
+            UploadUnknown: the repository was deleted, or bears another name now; or another
+                request has ended the session.
             StoreFull: there is no room; try again when there is.
             StoreBusy: not now; try again.
 
