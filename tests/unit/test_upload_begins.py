@@ -14,6 +14,7 @@ from liftlock.errors import ChunkOutOfOrder, DigestInvalid, RecordCorrupt, Store
 from liftlock.metadata.contract import Table, WriteTxn
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import BlobContent
+from liftlock.testing.blob_contract import push
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import read, upload
 
@@ -119,6 +120,12 @@ def test_who_began_a_session_that_another_request_ends_leaves_what_is_swept(
     assert list(blobs.iter_sessions()) == []
 
 
+def damage_record(txn: WriteTxn) -> None:
+    """Damage that of the only blob."""
+    ((key, value),) = txn.scan(Table.BLOBS)
+    txn.put_many(Table.BLOBS, [(key, value[:-1] + bytes((value[-1] ^ 1,)))])
+
+
 @pytest.mark.parametrize("file_bytes_min", [0, 1000])
 def test_a_damaged_record_stops_the_upload_of_its_blob_alone(
     unchecked: Engine, blobs: MemoryBlobStore, file_bytes_min: int
@@ -128,11 +135,7 @@ def test_a_damaged_record_stops_the_upload_of_its_blob_alone(
     engine = Engine(unchecked._store, blobs, clock=unchecked._clock, limits=limits)
     upload(engine, DEV, CONTENT)
 
-    def damage(txn: WriteTxn) -> None:
-        ((key, value),) = txn.scan(Table.BLOBS)
-        txn.put_many(Table.BLOBS, [(key, value[:-1] + bytes((value[-1] ^ 1,)))])
-
-    engine._store.write(damage)
+    engine._store.write(damage_record)
     sessions = [engine.start_upload(DEV, by="me") for _ in range(3)]
     chunks = [
         whole(sessions[0], b"one", Digest.of(b"one")),
@@ -325,6 +328,19 @@ def test_a_session_that_ends_while_it_is_swept_stays_over(
         assert engine.sweep().ended == 0
     assert_over(engine, session)
     assert engine.sweep().ended == 1
+
+
+def test_a_damaged_record_keeps_its_file_and_no_sweep_from_its_work(
+    unchecked: Engine, filing: Engine, blobs: MemoryBlobStore, clock: FakeClock
+) -> None:
+    upload(filing, DEV, CONTENT)
+    unchecked._store.write(damage_record)
+    upload(filing, DEV, b"another")
+    push(blobs, b"orphan")
+    clock.advance(2 * DAY_MS)
+    swept = unchecked.sweep()
+    assert (swept.orphans, swept.ended) == (1, 2)
+    assert len(list(blobs.iter_blobs())) == 2
 
 
 def test_a_clock_that_was_never_set_keeps_no_sweep_from_its_work(

@@ -7,7 +7,9 @@ from functools import partial
 from itertools import takewhile
 from typing import Final
 
+from liftlock.blobs.contract import Locator
 from liftlock.config import Limits
+from liftlock.errors import RecordCorrupt
 from liftlock.metadata.contract import Instant, ReadTxn, Table, WriteTxn
 from liftlock.model import Swept
 from liftlock.uploads.place import Place, is_recorded
@@ -41,11 +43,19 @@ def sweep(place: Place) -> Swept:
     # A store without a single record has lost its metadata rather than collected orphans.
     has_records = place.store.read(lambda txn: any(True for _ in txn.scan(Table.BLOBS, limit=1)))
     for blob in place.blobs.iter_blobs() if has_records else ():
-        if blob.changed_at < old_since and not is_recorded(place.store, blob.locator):
+        if blob.changed_at < old_since and not _may_be_recorded(place, blob.locator):
             place.blobs.remove(blob.locator)
             orphans += 1
             freed += blob.size
     return Swept(sessions, orphans, freed, ended=_forget_ended(place, begun_since, staying))
+
+
+def _may_be_recorded(place: Place, locator: Locator) -> bool:
+    """Tell whether a file must stay: whatever a damaged record said may have been of it."""
+    try:
+        return is_recorded(place.store, locator)
+    except RecordCorrupt:
+        return True
 
 
 def _forget_ended(place: Place, since: Instant, staying: Collection[bytes]) -> int:
