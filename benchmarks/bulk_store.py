@@ -30,7 +30,7 @@ from liftlock.blobs.contract import locator_of
 from liftlock.engine import system_clock
 from liftlock.folder import METADATA
 from liftlock.history import Act, Change
-from liftlock.metadata.contract import Table, WriteTxn
+from liftlock.metadata.contract import WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.metadata.records import Action, BlobRecord, Kind, LinkRecord
@@ -102,14 +102,14 @@ def _link(name: RepositoryName, images: Sequence[Image], txn: WriteTxn) -> None:
 def _put_manifests(rows: Sequence[tuple[bytes, bytes]], txn: WriteTxn) -> None:
     draft = Draft()
     for digest, body in rows:
-        links.put_body(draft, digest, body)
+        links.put_body(txn, draft, digest, body, is_linked=False)
     draft.write(txn)
 
 
 def _put_blobs(rows: Sequence[tuple[bytes, bytes]], txn: WriteTxn) -> None:
     draft = Draft()
     for digest, record in rows:
-        draft.put(Table.BLOBS, digest, record)
+        links.put_blob(draft, digest, BlobRecord.decode(record), None)
     draft.write(txn)
 
 
