@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import add, neg
+from operator import neg
 from typing import Final, NamedTuple
 
 
@@ -24,6 +24,8 @@ class Counts(NamedTuple):
         )
 
 
+_new: Final = tuple.__new__
+
 NO_COUNTS: Final = Counts()
 ONE_REPOSITORY: Final = Counts(repositories=1)
 ONE_REGISTRY = ONE_REPOSITORY
@@ -32,7 +34,10 @@ ONE_REGISTRY = ONE_REPOSITORY
 
 def added(left: Counts, right: Counts) -> Counts:
     """Return the sums."""
-    return Counts._make(map(add, left, right))
+    # A promotion adds some twenty times: the class's own constructor takes twice as long.
+    a, b, c, d, e = left
+    f, g, h, i, j = right
+    return _new(Counts, (a + f, b + g, c + h, d + i, e + j))
 
 
 def negated(counts: Counts) -> Counts:
