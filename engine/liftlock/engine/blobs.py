@@ -42,12 +42,10 @@ class BlobEngine(Opened):
             return BlobContent(digest, record.size, record.locator, small)
         found = self._blobs.size(record.locator) if record.locator else None
         if found != record.size:
-            fault = f"file {record.locator} has {found} bytes, not {record.size}"
-            log.error(
-                "blob %s is damaged: %s",
-                digest,
-                fault if record.locator else "its row is gone, or fails its checksum",
-            )
+            fault = "its row is gone, or fails its checksum"
+            if record.locator:
+                fault = f"file {record.locator} has {found} bytes, not {record.size}"
+            log.error("blob %s is damaged: %s", digest, fault)
             raise BlobUnknown(str(name), str(digest))
         return BlobContent(digest, record.size, record.locator)
 
