@@ -22,10 +22,8 @@ from liftlock.metadata.records import (
 
 def find_bodies(txn: ReadTxn, digests: Sequence[bytes]) -> list[bytes | None]:
     """Return manifests' bytes, or None each. Access is the caller's question: see `find_links`."""
-    return [
-        None if value is None else _body(digest, value)
-        for digest, value in zip(digests, txn.get_many(Table.MANIFESTS, digests), strict=True)
-    ]
+    values = txn.get_many(Table.MANIFESTS, digests)
+    return decoded_all(_unpacked, Table.MANIFESTS, digests, values)
 
 
 def get_bodies(txn: ReadTxn, digests: Sequence[bytes]) -> list[bytes]:
@@ -35,7 +33,10 @@ def get_bodies(txn: ReadTxn, digests: Sequence[bytes]) -> list[bytes]:
         RecordCorrupt: some are damaged, or missing.
     """
     values = txn.get_many(Table.MANIFESTS, digests)
-    return [_body(digest, value) for digest, value in zip(digests, values, strict=True)]
+    return [
+        required(_unpacked, Table.MANIFESTS, digest, value)
+        for digest, value in zip(digests, values, strict=True)
+    ]
 
 
 def get_blob(txn: ReadTxn, digest: bytes) -> BlobRecord:
@@ -70,16 +71,10 @@ def find_sizes(txn: ReadTxn, digests: Sequence[bytes]) -> dict[bytes, int]:
     if not digests:
         return {}
     values = txn.get_many(Table.BLOBS, digests)
-    return {
-        digest: decoded(blob_size, Table.BLOBS, digest, value)
-        for digest, value in zip(digests, values, strict=True)
-        if value is not None
-    }
+    sizes = decoded_all(blob_size, Table.BLOBS, digests, values)
+    return {digest: size for digest, size in zip(digests, sizes, strict=True) if size is not None}
 
 
-def _body(digest: bytes, value: bytes | None) -> bytes:
-    def unpacked(row: bytes) -> bytes:
-        record = ManifestRecord.decode(row)
-        return codec.unpack(record.encoding, record.packed, record.size)
-
-    return required(unpacked, Table.MANIFESTS, digest, value)
+def _unpacked(row: bytes) -> bytes:
+    record = ManifestRecord.decode(row)
+    return codec.unpack(record.encoding, record.packed, record.size)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata.checksum import CHECKSUM_BYTES, COVERED, encoded, protected
 from liftlock.metadata.contract import Row, Table
 
 R = TypeVar("R")
+
+_WRONG_LAYOUT: Final = (ValueError, struct.error, IndexError, TypeError)
 
 
 def protect(table: Table, key: bytes, body: bytes = b"") -> Row:
@@ -31,7 +33,7 @@ def decoded(decode: Callable[[bytes], R], table: Table, key: bytes, value: bytes
         raise RecordCorrupt(table, key, "its checksum is wrong")
     try:
         return decode(body)
-    except (ValueError, struct.error, IndexError, TypeError) as error:
+    except _WRONG_LAYOUT as error:
         raise RecordCorrupt(table, key, str(error)) from error
 
 
@@ -53,7 +55,19 @@ def decoded_all(
     values: Sequence[bytes | None],
 ) -> list[R | None]:
     """Return `decoded` of each row that is there, and None for the others."""
-    return [
-        None if value is None else decoded(decode, table, key, value)
-        for key, value in zip(keys, values, strict=True)
-    ]
+    seed, start = COVERED[table]
+    crc32 = zlib.crc32
+    records: list[R | None] = []
+    # What `decoded` does, without a call a row: where many are looked up, that is most of it.
+    for key, value in zip(keys, values, strict=True):
+        if value is None:
+            records.append(None)
+            continue
+        body = value[:-CHECKSUM_BYTES]
+        if value[-CHECKSUM_BYTES:] != encoded(crc32(key[start:] + body, seed)):
+            raise RecordCorrupt(table, key, "its checksum is wrong")
+        try:
+            records.append(decode(body))
+        except _WRONG_LAYOUT as error:
+            raise RecordCorrupt(table, key, str(error)) from error
+    return records
