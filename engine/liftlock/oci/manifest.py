@@ -135,23 +135,25 @@ def decode_edges(body: bytes) -> Edges:
     """
     document = decoded(body)
     config = [document.config] if document.config else []
-    needed: dict[bytes, None] = {}
-    foreign: dict[bytes, None] = {}
-    for raw in (*config, *(document.layers or ()), *(document.blobs or ())):
-        text = raw.digest  # `key_of` each, in place: this is most of what a promotion reads
-        key = PREFIXES[text[:6]] + bytes.fromhex(text[7:])
-        if raw.media_type.startswith(FOREIGN):
-            foreign[key] = None
-        else:
-            needed[key] = None
-    if foreign:
-        foreign = {key: None for key in foreign if key not in needed}
+    named = [*config, *(document.layers or ()), *(document.blobs or ())]
+    # `key_of` each, in place: this is most of what a promotion reads.
+    fromhex = bytes.fromhex
+    needed = {
+        PREFIXES[(text := raw.digest)[:6]] + fromhex(text[7:]): None
+        for raw in named
+        if not raw.media_type.startswith(FOREIGN)
+    }
+    foreign: tuple[bytes, ...] = ()
+    if len(needed) < len(named):  # some are foreign, or named twice
+        keys = [key_of(raw.digest) for raw in named if raw.media_type.startswith(FOREIGN)]
+        foreign = tuple(key for key in dict.fromkeys(keys) if key not in needed)
+    children = document.manifests or ()
     return Edges(
-        children=tuple({key_of(raw.digest): None for raw in document.manifests or ()}),
-        blobs=tuple(needed),
-        foreign=tuple(foreign),
-        subject=key_of(document.subject.digest) if document.subject else None,
-        artifact_type=_artifact_type(document),
+        tuple({key_of(raw.digest): None for raw in children}) if children else (),
+        tuple(needed),
+        foreign,
+        key_of(document.subject.digest) if document.subject else None,
+        _artifact_type(document),
     )
 
 
