@@ -86,12 +86,13 @@ def hashed_items(txn: ReadTxn, event: int) -> tuple[int, bytes]:
 
 def items_hash(rows: Iterable[Row]) -> bytes:
     """Return what an event says about its items' rows."""
-    hasher = blake3()
-    for row in rows:
-        _feed(hasher, row)
-    return hasher.digest()
+    return blake3(b"".join(map(_framed, rows))).digest()
 
 
 def _feed(hasher: blake3, row: Row) -> None:
+    hasher.update(_framed(row))
+
+
+def _framed(row: Row) -> bytes:
     key, value = row
-    hasher.update(len(key).to_bytes(2, "big") + key + len(value).to_bytes(4, "big") + value)
+    return len(key).to_bytes(2, "big") + key + len(value).to_bytes(4, "big") + value

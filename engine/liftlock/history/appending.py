@@ -18,6 +18,7 @@ from liftlock.metadata.records import (
     Kind,
     OtherSide,
     Role,
+    protect,
 )
 from liftlock.model import Tally
 
@@ -90,7 +91,8 @@ def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]
     for key, change in sorted(items.items()) if len(items) > 1 else items.items():
         repository, tag, action, old, new, other, is_attachment, tally = change
         body = ItemRecord(action, old, new, other, is_attachment, tally).encode()
-        rows.append(draft.put(Table.ITEMS, key, body))
+        draft.put(Table.ITEMS, key, body)
+        rows.append(protect(Table.ITEMS, key, body))
         if tag:
             draft.put(Table.TAG_HISTORY, keys.tag_history_key(repository, tag, event))
         if is_copy and other is not None and other.tag:
@@ -101,6 +103,8 @@ def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]
 
 def _about(change: Change) -> bytes:
     """Return what tells changes without a tag apart."""
+    if change.tag:
+        return b""
     if change.action in WHOLE:
         return keys.id_key(change.other.repository) if change.other is not None else b""
     return change.new or change.old or b""
@@ -140,7 +144,7 @@ def close(
     if promotion:
         draft.put(Table.PROMOTIONS, keys.id_key(promotion), IdRecord(event).encode())
         records = closed.records + len(roles) + 2
-    counts = closed.items, closed.manifests, records, closed.items_hash
-    record = EventRecord(kind, at, promotion, undoes, *counts, *act)
+    items, items_hash, manifests, _ = closed
+    record = EventRecord(kind, at, promotion, undoes, items, manifests, records, items_hash, *act)
     draft.put(Table.EVENTS, keys.id_key(event), record.encode())
     return records

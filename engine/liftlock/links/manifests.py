@@ -57,25 +57,14 @@ def link_manifest(
         link: media type and event.
         absent: what is absent, of those it names among others.
     """
-    draft.put(Table.LINKS, keys.link_key(repository.id, digest), link.encode())
-    holder = keys.BY_PARENT + digest
-    for kind, named, lacked in (
-        (keys.MANIFEST, edges.children, absent.children),
-        (keys.BLOB, edges.blobs, absent.blobs),
-        (keys.BLOB, edges.foreign, absent.blobs),
-    ):
-        if not named:
-            continue
-        there, not_there = _parted(named, lacked)
-        rows = keys.holder_keys(repository.id, kind, there, keys.GRANTS, holder)
-        draft.put_bare(Table.HOLDERS, rows)
-        if not not_there:
-            continue
-        if named is edges.foreign:
-            rows = keys.holder_keys(repository.id, kind, not_there, keys.NAMES_ONLY, holder)
-            draft.put_bare(Table.HOLDERS, rows)
-        else:
-            name_absent(draft, repository.id, kind, not_there, digest)
+    number = repository.id
+    draft.put(Table.LINKS, keys.link_key(number, digest), link.encode())
+    if edges.children:
+        _hold(draft, number, keys.MANIFEST, edges.children, absent.children, digest)
+    if edges.blobs:
+        _hold(draft, number, keys.BLOB, edges.blobs, absent.blobs, digest)
+    if edges.foreign:
+        _hold(draft, number, keys.BLOB, edges.foreign, absent.blobs, digest, is_foreign=True)
     if edges.subject is not None:
         draft.put(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
     draft.touch(repository.id, repository.record, ONE_MANIFEST)
@@ -175,16 +164,28 @@ def parent_rows(
     return rows
 
 
-def _parted(
-    named: Sequence[bytes], absent: Collection[bytes]
-) -> tuple[Sequence[bytes], Sequence[bytes]]:
-    """Part what is there from what is absent."""
-    if not absent:
-        return named, ()
-    return (
-        [digest for digest in named if digest not in absent],
-        [digest for digest in named if digest in absent],
-    )
+def _hold(
+    draft: Draft,
+    repository: int,
+    kind: bytes,
+    named: Collection[bytes],
+    absent: Collection[bytes],
+    parent: bytes,
+    *,
+    is_foreign: bool = False,
+) -> None:
+    """Make a manifest hold what it names and is there, and only name what is absent."""
+    holder = keys.BY_PARENT + parent
+    if absent:
+        not_there = [digest for digest in named if digest in absent]
+        if is_foreign:
+            rows = keys.holder_keys(repository, kind, not_there, keys.NAMES_ONLY, holder)
+            draft.put_bare(Table.HOLDERS, rows)
+        else:
+            name_absent(draft, repository, kind, not_there, parent)
+        named = [digest for digest in named if digest not in absent]
+    rows = keys.holder_keys(repository, kind, named, keys.GRANTS, holder)
+    draft.put_bare(Table.HOLDERS, rows)
 
 
 def _named(edges: Edges) -> list[tuple[bytes, bytes]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final
 
 from liftlock.metadata.contract import OF_A_REPOSITORY, Table
@@ -31,7 +31,8 @@ def protected(table: Table, key: bytes, body: bytes) -> bytes:
     return body + encoded(zlib.crc32(key[start:] + body, seed))
 
 
-def protected_bare(table: Table, row_keys: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Return the rows that say all with their keys."""
+def protected_all(table: Table, bodies: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return the values of all the keys, each with its body."""
     seed, start = COVERED[table]
-    return {key: encoded(zlib.crc32(key[start:], seed)) for key in row_keys}
+    crc32 = zlib.crc32
+    return {key: body + encoded(crc32(key[start:] + body, seed)) for key, body in bodies.items()}

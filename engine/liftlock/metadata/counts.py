@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from operator import neg
 from typing import Final, NamedTuple
 
@@ -38,6 +39,11 @@ def added(left: Counts, right: Counts) -> Counts:
     a, b, c, d, e = left
     f, g, h, i, j = right
     return _new(Counts, (a + f, b + g, c + h, d + i, e + j))
+
+
+def total(some: Iterable[Counts]) -> Counts:
+    """Return the sums of some, of which there is at least one."""
+    return Counts._make(map(sum, zip(*some, strict=True)))
 
 
 def negated(counts: Counts) -> Counts:

@@ -7,12 +7,12 @@ run is a draft that nobody writes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from liftlock.metadata import keys
-from liftlock.metadata.checksum import protected, protected_bare
-from liftlock.metadata.contract import Row, Table, WriteTxn
-from liftlock.metadata.counts import NO_COUNTS, Counts, added
+from liftlock.metadata.checksum import protected_all
+from liftlock.metadata.contract import Table, WriteTxn
+from liftlock.metadata.counts import NO_COUNTS, Counts, added, total
 from liftlock.metadata.records import FoundRepository, RepositoryRecord
 
 
@@ -22,30 +22,28 @@ class Draft:
     def __init__(self) -> None:
         self._puts: defaultdict[Table, dict[bytes, bytes]] = defaultdict(dict)
         self._deletes: defaultdict[Table, dict[bytes, None]] = defaultdict(dict)
-        self._repositories: dict[int, tuple[RepositoryRecord, Counts]] = {}
+        self._repositories: dict[int, tuple[RepositoryRecord, list[Counts]]] = {}
         self._counters: dict[int, Counts] = {}
         self.drafted = 0
         """Rows put or deleted so far, each as often as it was: of one operation, mostly once."""
 
-    def put(self, table: Table, key: bytes, body: bytes = b"") -> Row:
-        """Set a row, and return it; a delete of it that was drafted before is forgotten."""
+    def put(self, table: Table, key: bytes, body: bytes = b"") -> None:
+        """Set a row; a delete of it that was drafted before is forgotten."""
         self.drafted += 1
-        value = self._puts[table][key] = protected(table, key, body)
+        self._puts[table][key] = body
         if table in self._deletes:
             self._deletes[table].pop(key, None)
-        return key, value
 
     def is_put(self, table: Table, key: bytes) -> bool:
         """Tell whether a row is drafted."""
         return table in self._puts and key in self._puts[table]
 
-    def put_bare(self, table: Table, row_keys: Iterable[bytes]) -> None:
+    def put_bare(self, table: Table, row_keys: Collection[bytes]) -> None:
         """Set rows that say all with their keys."""
-        rows = protected_bare(table, row_keys)
-        self.drafted += len(rows)
-        self._puts[table].update(rows)
+        self.drafted += len(row_keys)
+        self._puts[table].update(dict.fromkeys(row_keys, b""))
         if table in self._deletes:
-            for key in rows:
+            for key in row_keys:
                 self._deletes[table].pop(key, None)
 
     def delete(self, table: Table, key: bytes) -> None:
@@ -58,7 +56,9 @@ class Draft:
     def touch(self, number: int, record: RepositoryRecord, delta: Counts = NO_COUNTS) -> None:
         """Raise a repository's version and add `delta` to its counts and its registry's."""
         known = self._repositories.get(number)
-        self._repositories[number] = record, added(known[1], delta) if known else delta
+        deltas = known[1] if known else []
+        deltas.append(delta)
+        self._repositories[number] = record, deltas
 
     def add(self, registry: int, delta: Counts) -> None:
         """Add to what a registry (or NO_REGISTRY) has, beside what `touch` adds."""
@@ -67,7 +67,8 @@ class Draft:
     @property
     def records(self) -> int:
         """How many rows this writes or deletes, counters among them."""
-        changed = {record.registry for record, delta in self._repositories.values() if any(delta)}
+        touched = self._repositories.values()
+        changed = {record.registry for record, deltas in touched if any(total(deltas))}
         changed |= self._counters.keys()
         rows = sum(map(len, self._puts.values())) + sum(map(len, self._deletes.values()))
         return rows + len(self._repositories) + len(changed)
@@ -80,7 +81,8 @@ class Draft:
         if Table.NAMES in self._puts:
             memo.clear()
         counters = dict(self._counters)
-        for number, (record, delta) in self._repositories.items():
+        for number, (record, deltas) in self._repositories.items():
+            delta = total(deltas)
             now = record.touched(delta)
             self.put(Table.REPOSITORIES, keys.id_key(number), now.encode())
             place = record.registry, record.name
@@ -91,4 +93,4 @@ class Draft:
                 counters[record.registry] = added(known, delta)
         for registry, delta in counters.items():
             txn.add(keys.id_key(registry), delta)
-        txn.put_all(self._puts)
+        txn.put_all({table: protected_all(table, rows) for table, rows in self._puts.items()})

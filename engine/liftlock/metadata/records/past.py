@@ -38,25 +38,9 @@ class EventRecord(NamedTuple):
     """Of an import: which archive."""
 
     def encode(self) -> bytes:
-        by, comment, origin = (text.encode() for text in (self.by, self.comment, self.origin))
-        return (
-            _EVENT.pack(
-                self.kind,
-                self.at,
-                self.promotion,
-                self.undoes,
-                self.items,
-                self.manifests,
-                self.records,
-                self.items_hash,
-                len(by),
-                len(comment),
-                len(origin),
-            )
-            + by
-            + comment
-            + origin
-        )
+        *said, by, comment, origin = self
+        texts = by.encode(), comment.encode(), origin.encode()
+        return _EVENT.pack(*said, *map(len, texts)) + b"".join(texts)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -104,11 +88,12 @@ class ItemRecord(NamedTuple):
     """Of a whole repository."""
 
     def encode(self) -> bytes:
-        old = self.old or b""
-        new = _TALLY.pack(*self.tally) if self.tally is not None else self.new or b""
-        other = b"" if self.other is None else _Q.pack(self.other[0]) + self.other[1].encode()
-        action = self.action | _ATTACHMENT if self.is_attachment else self.action
-        return _ITEM.pack(action, len(old), len(new)) + old + new + other
+        action, before, after, side, is_attachment, tally = self
+        old = before or b""
+        new = _TALLY.pack(*tally) if tally is not None else after or b""
+        other = b"" if side is None else _Q.pack(side[0]) + side[1].encode()
+        code = action | _ATTACHMENT if is_attachment else action
+        return _ITEM.pack(code, len(old), len(new)) + old + new + other
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
