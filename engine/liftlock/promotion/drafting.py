@@ -31,6 +31,19 @@ def draft_part(
 ) -> list[Change]:
     """Draft what happens to some images; return it as the history has it."""
     draft_bringing(txn, draft, target, part.bringing, event, at)
+    return draft_tags(txn, draft, route, target, part, event, at)
+
+
+def draft_tags(
+    txn: ReadTxn,
+    draft: Draft,
+    route: Route,
+    target: FoundRepository,
+    part: Part,
+    event: int,
+    at: Instant,
+) -> list[Change]:
+    """Draft what happens to tags, once the target has what they need; return all that happens."""
     changes: list[Change] = []
     removed = part.leaving
     if part.removes:

@@ -12,27 +12,23 @@ be promoted by itself, after these; so is everything, if somebody's source is an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from liftlock import history, links, names, seals
+from liftlock import history, links, names
 from liftlock.config import Limits
 from liftlock.errors import LiftlockError
-from liftlock.history import Act, Closed
+from liftlock.history import Act
 from liftlock.metadata.contract import Numbered, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import FoundRepository, Kind, Role
+from liftlock.metadata.records import FoundRepository
 from liftlock.model import ANYTHING, Mode, Outcome, Promotion
 from liftlock.oci.reference import RepositoryName
-from liftlock.promotion.applying.answers import told
-from liftlock.promotion.drafting import draft_part
+from liftlock.promotion.applying.batch import Planned, draft_batch
 from liftlock.promotion.graph.bringing import Arrivals, Known, bring, look
 from liftlock.promotion.graph.closure import Closure, closure
 from liftlock.promotion.graph.gaps import needed
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.values import Part, Route, TagChange
-
-_CHANGED: Final = Role.CHANGED.value
-_TAKEN_FROM: Final = Role.TAKEN_FROM.value
 
 
 class _Way(NamedTuple):
@@ -97,12 +93,18 @@ def promote_together(
         known = look(txn, route.source.id, target.id, found.members.values())
         if needed(found.members.values(), known.absent):
             continue  # as of absent children
-        coming = arrivals.setdefault(target.id, Arrivals())
+        there = arrivals.setdefault(target.id, Arrivals())
+        planned: dict[int, Planned] = {}
         for image in images:
-            part = _part(image, found, known, coming)
+            part = _part(image, found, known, there)
             if part is not None:
-                act = asked[image.way.place][1]
-                answers[image.way.place] = _promoted(txn, everything, route, target, part, act)
+                place = image.way.place
+                numbers = history.next_event(txn), txn.next_id(Numbered.PROMOTION)
+                planned[place] = Planned(asked[place][1], part, *numbers)
+        batch = list(planned.values())
+        done = draft_batch(txn, everything, route, target, batch)
+        for place, answer in zip(planned, done, strict=True):
+            answers[place] = answer
     everything.write(txn)
     return answers
 
@@ -189,21 +191,3 @@ def _part(image: _Image, found: Closure, known: Known, arrivals: Arrivals) -> Pa
     way = image.way
     change = TagChange(way.target_tag, digest, old, way.source_tag, outcome, False)  # noqa: FBT003
     return Part([change], [], bringing, [])
-
-
-def _promoted(
-    txn: WriteTxn, draft: Draft, route: Route, target: FoundRepository, part: Part, act: Act
-) -> Promotion:
-    """Draft one promotion among others, and return its answer."""
-    before, at = draft.drafted, txn.at
-    event, number = history.next_event(txn), txn.next_id(Numbered.PROMOTION)
-    changes = draft_part(txn, draft, route, target, part, event, at)
-    items = history.append_items(draft, event, Kind.PROMOTE, changes)
-    linked = len(part.bringing.manifests)
-    # By itself, it would also have written the repository's row and, with its counts, a counter.
-    counts = linked or part.bringing.arriving_sizes or part.sets[0].outcome is Outcome.CREATE
-    rows = draft.drafted - before + (2 if counts else 1)
-    roles = {target.id: _CHANGED, route.source.id: _TAKEN_FROM}
-    closed = Closed(len(items), seals.items_hash(items), linked, rows)
-    records = history.close(draft, event, Kind.PROMOTE, act, at, roles, closed, promotion=number)
-    return told(route, part, act, at, number, records)
