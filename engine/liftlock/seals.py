@@ -25,17 +25,13 @@ def seal(txn: WriteTxn) -> None:
     Runs last in every commit, in its transaction.
     """
     number, previous = last_seal(txn)
-    last = previous.last_event if previous else 0
-    first, hasher = 0, blake3()
-    for row in txn.scan(Table.EVENTS, after=keys.id_key(last)):
-        _feed(hasher, row)
-        last = keys.last_id(row[0])
-        first = first or last
-    if not first:
+    sealed = previous.last_event if previous else 0
+    rows = list(txn.scan(Table.EVENTS, after=keys.id_key(sealed)))  # as many as a commit has
+    if not rows:
         return
-    record = SealRecord(
-        seal_hash(number, previous) if previous else NO_SEAL, first, last, hasher.digest()
-    )
+    before = seal_hash(number, previous) if previous else NO_SEAL
+    first, last = keys.last_id(rows[0][0]), keys.last_id(rows[-1][0])
+    record = SealRecord(before, first, last, _hash(rows))
     txn.put_many(Table.SEALS, [protect(Table.SEALS, keys.id_key(number + 1), record.encode())])
 
 
@@ -63,7 +59,7 @@ def broken_seals(txn: ReadTxn) -> Iterator[str]:
         for row in txn.scan(Table.EVENTS, after=keys.id_key(covered)):
             if keys.last_id(row[0]) > record.last_event:
                 break
-            _feed(hasher, row)
+            hasher.update(_framed(row))
             last = keys.last_id(row[0])
         if last != record.last_event or hasher.digest() != record.root:
             yield (
@@ -79,18 +75,18 @@ def hashed_items(txn: ReadTxn, event: int) -> tuple[int, bytes]:
     """Count and hash the items of an event that are written."""
     items, hasher = 0, blake3()
     for row in txn.scan(Table.ITEMS, keys.id_key(event)):
-        _feed(hasher, row)
+        hasher.update(_framed(row))
         items += 1
     return items, hasher.digest()
 
 
 def items_hash(rows: Iterable[Row]) -> bytes:
     """Return what an event says about its items' rows."""
+    return _hash(rows)
+
+
+def _hash(rows: Iterable[Row]) -> bytes:
     return blake3(b"".join(map(_framed, rows))).digest()
-
-
-def _feed(hasher: blake3, row: Row) -> None:
-    hasher.update(_framed(row))
 
 
 def _framed(row: Row) -> bytes:

@@ -22,7 +22,8 @@ class Draft:
     def __init__(self) -> None:
         self._puts: defaultdict[Table, dict[bytes, bytes]] = defaultdict(dict)
         self._deletes: defaultdict[Table, dict[bytes, None]] = defaultdict(dict)
-        self._repositories: dict[int, tuple[RepositoryRecord, list[Counts]]] = {}
+        self._repositories: dict[int, RepositoryRecord] = {}
+        self._deltas: defaultdict[int, list[Counts]] = defaultdict(list)
         self._counters: dict[int, Counts] = {}
         self.drafted = 0
         """Rows put or deleted so far, each as often as it was: of one operation, mostly once."""
@@ -55,10 +56,8 @@ class Draft:
 
     def touch(self, number: int, record: RepositoryRecord, delta: Counts = NO_COUNTS) -> None:
         """Raise a repository's version and add `delta` to its counts and its registry's."""
-        known = self._repositories.get(number)
-        deltas = known[1] if known else []
-        deltas.append(delta)
-        self._repositories[number] = record, deltas
+        self._repositories[number] = record
+        self._deltas[number].append(delta)
 
     def add(self, registry: int, delta: Counts) -> None:
         """Add to what a registry (or NO_REGISTRY) has, beside what `touch` adds."""
@@ -67,8 +66,8 @@ class Draft:
     @property
     def records(self) -> int:
         """How many rows this writes or deletes, counters among them."""
-        touched = self._repositories.values()
-        changed = {record.registry for record, deltas in touched if any(total(deltas))}
+        touched = self._repositories.items()
+        changed = {rec.registry for number, rec in touched if any(total(self._deltas[number]))}
         changed |= self._counters.keys()
         rows = sum(map(len, self._puts.values())) + sum(map(len, self._deletes.values()))
         return rows + len(self._repositories) + len(changed)
@@ -81,8 +80,8 @@ class Draft:
         if Table.NAMES in self._puts:
             memo.clear()
         counters = dict(self._counters)
-        for number, (record, deltas) in self._repositories.items():
-            delta = total(deltas)
+        for number, record in self._repositories.items():
+            delta = total(self._deltas[number])
             now = record.touched(delta)
             self.put(Table.REPOSITORIES, keys.id_key(number), now.encode())
             place = record.registry, record.name

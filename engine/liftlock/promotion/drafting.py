@@ -86,13 +86,17 @@ def draft_bringing(
     at: Instant,
 ) -> None:
     """Draft the links, holders and counts by which `target` gets what it lacks."""
-    absent = links.Absent(bringing.absent, bringing.gaps.children)
+    gaps = bringing.gaps
+    absent = links.NOTHING_ABSENT
+    if bringing.absent or gaps.children:
+        absent = links.Absent(bringing.absent, gaps.children)
     for member in bringing.manifests:
         link = LinkRecord(event, member.media_type)
         links.link_manifest(draft, target, member.digest, member.edges, link, absent)
     for subject, referrer in bringing.joins:
         links.join_subject(draft, target.id, subject, referrer)
-    links.fill_in(draft, target.id, bringing.gaps.filled)
+    if gaps.filled:
+        links.fill_in(draft, target.id, gaps.filled)
     if bringing.waiting:
         links.bring_in(txn, draft, target, bringing.waiting)
     for blob, parent in bringing.completed:

@@ -135,12 +135,11 @@ def _same_items(route: Route) -> Iterator[PromotionItem]:
         yield _item(source, target, change, ())
 
 
-def _part_items(route: Route, part: Part) -> Iterator[PromotionItem]:
-    """Yield what happens to each tag of some images."""
+def _part_items(route: Route, part: Part) -> list[PromotionItem]:
+    """Return what happens to each tag of some images."""
     source, target = str(route.source_name), str(route.target_name)
     taken = part.leaving or {removal.tag for removal in part.removes}
-    for change in part.sets:
-        yield _item(source, target, change, taken)
+    return [_item(source, target, change, taken) for change in part.sets]
 
 
 def _repeated_item(item: Repeated) -> PromotionItem:

@@ -111,25 +111,25 @@ def promote_together(
 
 def _ways(txn: WriteTxn, requests: Sequence[PromotionRequest]) -> list[_Way]:
     """Return the ways of those that can go together: none, if somebody's source is a target."""
-    routes: dict[tuple[RepositoryName, RepositoryName], Route | None] = {}
-    taken: set[tuple[RepositoryName, str]] = set()
+    routes: dict[tuple[str, str, str, str], Route | None] = {}
+    taken: set[tuple[str, str, str]] = set()
     ways: list[_Way] = []
     for place, request in enumerate(requests):
         item = request.items[0]
         selection, target = item.source, item.target
         assert selection.repository is not None
         assert selection.tag is not None
-        source_name = RepositoryName(selection.registry, selection.repository)
-        target_name = RepositoryName(target.registry, target.repository or selection.repository)
-        leg = source_name, target_name
+        source = selection.registry, selection.repository
+        there = target.registry, target.repository or selection.repository
+        leg = *source, *there
         if leg not in routes:
-            routes[leg] = _route(txn, source_name, target_name)
+            routes[leg] = _route(txn, RepositoryName(*source), RepositoryName(*there))
         route = routes[leg]
         target_tag = target.tag or selection.tag
         # Of two that go to one tag, the second comes after all the others.
-        if (target_name, target_tag) not in taken and route is not None:
+        if (*there, target_tag) not in taken and route is not None:
             ways.append(_Way(place, route, selection.tag, target_tag))
-        taken.add((target_name, target_tag))
+        taken.add((*there, target_tag))
     sources = {way.route.source.id for way in ways}
     if not sources.isdisjoint(way.route.target.id for way in ways if way.route.target):
         return []

@@ -79,13 +79,13 @@ class Arrivals:
             self.filled.update(bringing.waiting, (blob for blob, _ in bringing.completed))
         self.filled.update(bringing.gaps.filled)
         note_named(self.sparse, bringing.manifests, bringing.gaps.children)
-        for member in bringing.manifests:
-            self.linked.add(member.digest)
-            if member.edges.subject is not None:
-                self.referrers.setdefault(member.edges.subject, []).append(member.digest)
-            for blob in (*member.edges.blobs, *member.edges.foreign) if bringing.absent else ():
+        for digest, edges, *_ in bringing.manifests:
+            self.linked.add(digest)
+            if edges.subject is not None:
+                self.referrers.setdefault(edges.subject, []).append(digest)
+            for blob in (*edges.blobs, *edges.foreign) if bringing.absent else ():
                 if blob in bringing.absent:
-                    self.named.setdefault(blob, []).append(member.digest)
+                    self.named.setdefault(blob, []).append(digest)
 
 
 _NOTHING_COMES: Final = Arrivals()
@@ -133,15 +133,12 @@ def look(
     linked = links.find_linked(txn, number, [member.digest for member in members])
     new = [member for member in members if member.digest not in linked]
     # What a sparse target has linked may be in want of blobs, as whatever names a foreign layer.
-    wanted: dict[bytes, None] = {}
-    for member in members if number in sparse else new:
-        wanted.update(dict.fromkeys(member.edges.blobs))
-    others = [member.edges.subject for member in new if member.edges.subject is not None]
+    asking = members if number in sparse else new
     foreign = [blob for member in members for blob in member.edges.foreign]
-    if foreign or loose:
-        wanted.update(dict.fromkeys(foreign))
-        wanted.update(dict.fromkeys(loose))
-    granted, waiting = links.presence(txn, number, keys.BLOB, list(wanted))
+    named = [blob for member in asking for blob in member.edges.blobs]
+    wanted = list(dict.fromkeys((*named, *foreign, *loose)))
+    others = [member.edges.subject for member in new if member.edges.subject is not None]
+    granted, waiting = links.presence(txn, number, keys.BLOB, wanted)
     lacking = [blob for blob in wanted if blob not in granted]
     absent: Collection[bytes] = ()
     asked = lacking if source in sparse else [b for b in dict.fromkeys(foreign) if b not in granted]
@@ -178,17 +175,12 @@ def bring(
         absent = frozenset(absent) - arrived
     everything = tuple(members)
     new = tuple([m for m in everything if m.digest not in known.linked and m.digest not in there])
-    wanted: dict[bytes, None] = {}
-    for member in new:
-        wanted.update(dict.fromkeys(member.edges.blobs))
-    for member in everything:
-        if member.edges.foreign:
-            wanted.update(dict.fromkeys(member.edges.foreign))
-        if known.waiting or coming.named:  # also for what is linked, and named it while absent
-            blobs = member.edges.blobs
-            wanted.update({b: None for b in blobs if b in known.waiting or b in coming.named})
-    if loose:
-        wanted.update(dict.fromkeys(loose))
+    asked = [blob for member in new for blob in member.edges.blobs]
+    asked += [blob for member in everything for blob in member.edges.foreign]
+    if known.waiting or coming.named:  # also for what is linked, and named it while absent
+        named = [blob for member in everything for blob in member.edges.blobs]
+        asked += [blob for blob in named if blob in known.waiting or blob in coming.named]
+    wanted = dict.fromkeys((*asked, *loose))
     arriving = [b for b in wanted if b not in granted and b not in arrived and b not in absent]
     completed: list[tuple[bytes, bytes]] = []
     if coming.named:

@@ -36,8 +36,8 @@ NO_GAPS: Final = Gaps()
 
 def strangers(new: Iterable[Member], members: Iterable[Member]) -> list[bytes]:
     """Return the children of `new` that are not among `members`: their source lacks them."""
-    children = {child for member in new for child in member.edges.children}
-    return sorted(children.difference(member.digest for member in members)) if children else []
+    children = [child for member in new for child in member.edges.children]
+    return sorted({*children}.difference(m.digest for m in members)) if children else []
 
 
 def gaps_of(
@@ -58,9 +58,9 @@ def gaps_of(
         named: those that indexes name which the same promotion links; what fills them is taken out.
         absent_blobs: those that neither the target nor the source has; also foreign layers.
     """
-    children = [
-        child for child in strangers(new, members) if not any(child in linked for linked in there)
-    ]
+    children = strangers(new, members)
+    if children:
+        children = [c for c in children if not any(c in linked for linked in there)]
     filled = {}
     if awaited or named:
         for member in new:
