@@ -84,11 +84,13 @@ def append(
 def append_items(draft: Draft, event: int, kind: Kind, changes: Iterable[Change]) -> list[Row]:
     """Draft items of an event that is not closed yet, and the rows by which they are found."""
     # What several parts of one act do to a tag is one change; the last part knows how it ends.
-    items = {keys.item_key(event, c.repository, c.tag, _about(c)): c for c in changes}
+    items = [(keys.item_key(event, c.repository, c.tag, _about(c)), c) for c in changes]
+    if len(items) > 1:
+        items = sorted(dict(items).items())
     rows = []
     # Of a copy its source has no item, but can be asked about it all the same.
     is_copy = kind is Kind.PROMOTE
-    for key, change in sorted(items.items()) if len(items) > 1 else items.items():
+    for key, change in items:
         repository, tag, action, old, new, other, is_attachment, tally = change
         body = ItemRecord(action, old, new, other, is_attachment, tally).encode()
         draft.put(Table.ITEMS, key, body)

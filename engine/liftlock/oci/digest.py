@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from binascii import unhexlify
 from typing import Final, NamedTuple
 
 from liftlock.errors import DigestInvalid
@@ -21,6 +22,8 @@ _CODES: Final = {SHA256: 1, SHA512: 2}
 _NAMES: Final = {code: name for name, code in _CODES.items()}
 PREFIXES: Final = {name: bytes((code,)) for name, code in _CODES.items()}
 """What a key begins with, by algorithm."""
+HEX_PREFIXES: Final = {f"{name}:": prefix.hex() for name, prefix in PREFIXES.items()}
+"""In hex, by what a digest's text begins with."""
 _KEY_BYTES: Final = {1: 33, 2: 65}
 _TAGGED_BYTES: Final = 1 + 32
 _WELL_FORMED: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
@@ -86,7 +89,7 @@ def key_length(first_byte: int) -> int:
 
 def key_of(text: str) -> bytes:
     """Return the key of a digest that is known to be well-formed: half the price of `parse`."""
-    return PREFIXES[text[:6]] + bytes.fromhex(text[7:])
+    return unhexlify(HEX_PREFIXES[text[:7]] + text[7:])
 
 
 def referrers_tag(key: bytes) -> str:

@@ -11,6 +11,7 @@ Both read with the same decoder, so what was admitted means the same ever after.
 from __future__ import annotations
 
 import re
+from binascii import unhexlify
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -19,7 +20,7 @@ from liftlock.errors import DigestInvalid, ManifestInvalid
 from liftlock.oci import mediatype
 from liftlock.oci.ambiguity import refuse_ambiguity
 from liftlock.oci.descriptor import Descriptor
-from liftlock.oci.digest import PREFIXES, Digest, key_of
+from liftlock.oci.digest import HEX_PREFIXES, Digest, key_of
 from liftlock.oci.document import Document, Entry, decoded
 from liftlock.oci.mediatype import FOREIGN
 
@@ -137,9 +138,8 @@ def decode_edges(body: bytes) -> Edges:
     config = [document.config] if document.config else []
     named = [*config, *(document.layers or ()), *(document.blobs or ())]
     # `key_of` each, in place: this is most of what a promotion reads.
-    fromhex = bytes.fromhex
     needed = {
-        PREFIXES[(text := raw.digest)[:6]] + fromhex(text[7:]): None
+        unhexlify(HEX_PREFIXES[(text := raw.digest)[:7]] + text[7:]): None
         for raw in named
         if not raw.media_type.startswith(FOREIGN)
     }

@@ -61,14 +61,15 @@ def draft_batch(
         one.items = history.append_items(draft, one.event, Kind.PROMOTE, one.changes)
         one.rows += draft.drafted
     roles = {target.id: _CHANGED, route.source.id: _TAKEN_FROM}
-    for one in batch:
+    hashes = [seals.items_hash(one.items) for one in batch]
+    for one, items_hash in zip(batch, hashes, strict=True):
         bringing = one.part.bringing
         linked = len(bringing.manifests)
         # By itself, it would also have written the repository's row and, with its counts, a
         # counter.
         counts = linked or bringing.arriving_sizes or one.part.sets[0].outcome is Outcome.CREATE
         rows = one.rows + (2 if counts else 1)
-        closed = Closed(len(one.items), seals.items_hash(one.items), linked, rows)
+        closed = Closed(len(one.items), items_hash, linked, rows)
         one.rows = history.close(
             draft, one.event, Kind.PROMOTE, one.act, at, roles, closed, promotion=one.number
         )
