@@ -453,6 +453,29 @@ def test_more_readers_than_lmdbs_default_fit(store: LmdbMetadataStore) -> None:
     assert read_at_once(store, 200) == [b"value"] * 200
 
 
+def test_what_is_remembered_of_names_is_of_one_snapshot(tmp_path: Path, spawn: Spawn) -> None:
+    """And two processes number the same snapshots."""
+    store = open_store(tmp_path)
+    put(store, b"a")
+    memo = store.read(lambda txn: txn.memo)
+    memo["dev"] = 1
+    assert store.read(lambda txn: txn.memo) is memo
+    put(store, b"b")
+    memo = store.read(lambda txn: txn.memo)
+    assert memo == {}
+    memo["dev"] = 1
+    spawn(tmp_path, "wait(); store.write(lambda t: t.put_many(Table.TAGS, [(b'c', b'')]))").end()
+    assert store.read(lambda txn: txn.memo) == {}
+    store.close()
+
+
+def test_ever_new_names_are_not_remembered_for_ever(store: LmdbMetadataStore) -> None:
+    put(store, b"a")
+    for number in range(5000):
+        store.read(lambda txn: txn.memo).setdefault(f"no-registry-{number}")
+    assert len(store.read(lambda txn: txn.memo)) <= 1000
+
+
 def test_too_many_readers_are_refused_and_leave_the_store_working(tmp_path: Path) -> None:
     """L7."""
     store = open_store(tmp_path, readers_max=4)

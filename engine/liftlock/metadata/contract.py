@@ -54,7 +54,7 @@ class Table(StrEnum):
     META = "meta"
 
 
-REMEMBERED: Final = frozenset({Table.NAMES, Table.REGISTRIES, Table.REPOSITORIES})
+REMEMBERED: Final = frozenset({Table.NAMES, Table.REGISTRIES, Table.REPOSITORIES, Table.SECRETS})
 """Tables of which `ReadTxn.memo` may remember something."""
 
 
@@ -81,10 +81,12 @@ class ReadTxn(Protocol):
 
     @property
     def memo(self) -> dict[Hashable, Any]:  # Any: each key has its own
-        """What operations have looked up of names, for as long as the transaction lasts.
+        """What operations have looked up of some tables (`REMEMBERED`) in this very state.
 
-        Many operations share a write transaction, and look up the same names. It is emptied by
-        `put_many` and `delete_many` of names or repositories; who uses `put_all` sees to it.
+        Many operations share a write transaction, and many may read one snapshot, at once and one
+        after the other; they look up the same names. What is in it is not changed, but replaced. A
+        writer's is emptied by `put_many` and `delete_many` of such tables; who uses `put_all`
+        sees to it.
         """
         ...
 

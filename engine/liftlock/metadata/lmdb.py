@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import lmdb
 
@@ -36,6 +36,8 @@ _OPEN_TRIES: Final = 5
 _SPARE_TABLES: Final = 16
 _COMMITS_BETWEEN_READER_CHECKS: Final = 1000
 _NEARLY_FULL_BYTES: Final = 1024 * 1024
+_REMEMBERED_MAX: Final = 1000
+"""So many names are remembered of one snapshot; somebody may ask for ever new ones."""
 
 
 class LmdbMetadataStore:
@@ -86,6 +88,7 @@ class LmdbMetadataStore:
             self._turn.close()
             raise self._translated(error) from error
         self._begun = 0
+        self._memo: tuple[int, dict[Hashable, Any]] = 0, {}
         self._group = GroupCommit(self._begin, before_commit, limits, reach, self._translated)
 
     def read(self, operation: Callable[[ReadTxn], T]) -> T:
@@ -93,7 +96,7 @@ class LmdbMetadataStore:
         self._refuse_after_fork()
         try:
             with self._env.begin() as txn:
-                return operation(LmdbReadTxn(txn, self._tables))
+                return operation(LmdbReadTxn(txn, self._tables, self._memo_of(txn.id())))
         except lmdb.Error as error:
             raise self._translated(error) from error
 
@@ -121,6 +124,17 @@ class LmdbMetadataStore:
         self._group.close()
         self._env.close()
         self._turn.close()
+
+    def _memo_of(self, snapshot: int) -> dict[Hashable, Any]:
+        """Return what is remembered of a snapshot: who reads the same one looks nothing up twice.
+
+        Threads share it. LMDB numbers commits, whoever makes them, so a number is one snapshot.
+        """
+        of, memo = self._memo
+        if of != snapshot or len(memo) >= _REMEMBERED_MAX:
+            memo = {}
+            self._memo = snapshot, memo
+        return memo
 
     def _begin(self) -> LmdbWriteTxn:
         # A dead reader pins the pages that it saw, and each commit leaves more of them (L5).

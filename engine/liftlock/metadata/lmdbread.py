@@ -19,11 +19,11 @@ _Cursor = Any
 class LmdbReadTxn:
     """A view of one LMDB transaction."""
 
-    def __init__(self, txn: Txn, tables: dict[Table, Handle]) -> None:
+    def __init__(self, txn: Txn, tables: dict[Table, Handle], memo: dict[Hashable, Any]) -> None:
         self._txn = txn
         self._tables = tables
         self._cursors: dict[Table, _Cursor] = {}
-        self.memo: dict[Hashable, Any] = {}
+        self.memo = memo
 
     def _settle(self, table: Table) -> None:
         """See to it that LMDB has every row of a table: a snapshot has, a writer may not."""

@@ -33,7 +33,7 @@ class LmdbWriteTxn(LmdbReadTxn):
         now: Instant,
         ended: Callable[[], None],
     ) -> None:
-        super().__init__(txn, tables)
+        super().__init__(txn, tables, {})
         self._ended = ended
         self.writes = 0
         self._pending = Pending(self._give)

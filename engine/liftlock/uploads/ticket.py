@@ -12,6 +12,7 @@ import hmac
 import logging
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from blake3 import blake3
@@ -171,6 +172,15 @@ def home_of(txn: ReadTxn, name: RepositoryName) -> tuple[int, int | None]:
 
 def _find_secret(txn: ReadTxn) -> bytes | None:
     """Return the secret; None if there is none that can be read."""
+    memo = txn.memo
+    try:
+        secret: bytes | None = memo[_SECRET_KEY]
+    except KeyError:
+        secret = memo[_SECRET_KEY] = _read_secret(txn)
+    return secret
+
+
+def _read_secret(txn: ReadTxn) -> bytes | None:
     value = txn.get(Table.SECRETS, _SECRET_KEY)
     if value is None:
         return None
@@ -180,5 +190,6 @@ def _find_secret(txn: ReadTxn) -> bytes | None:
         return None
 
 
+@lru_cache(maxsize=1024)
 def _hash(name: RepositoryName) -> bytes:
     return blake3(str(name).encode()).digest(8)
