@@ -82,8 +82,9 @@ def test_the_state_kept_longest_ago_makes_room() -> None:
 def test_sessions_without_bytes_push_out_none_that_has_some() -> None:
     states = HashStates(2)
     states.keep("large", hash_of(b"abc"))
-    for name in ("a", "b", "c"):
-        states.keep(name, hash_of(b""))
+    for name in ("a", "b"):
+        states.begin(name)
+    states.keep("c", hash_of(b""))
     assert [states.size_of(name) for name in ("large", "a", "b", "c")] == [3, None, 0, 0]
     states.keep("b", hash_of(b"b"))
     states.forget("c")

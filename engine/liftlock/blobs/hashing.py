@@ -57,8 +57,8 @@ class ContentHash:
 class HashStates:
     """How far this process has hashed its recent upload sessions: at most `maximum` of them.
 
-    As many more that have no bytes yet are remembered beside them: whoever begins sessions, which
-    costs nothing, shall not push out what took long to hash.
+    As many more that have no bytes yet are remembered beside them, without any state: whoever
+    begins sessions, which costs nothing, shall not push out what took long to hash.
 
     A state is only ever a short cut: who finds none reads the session's file again. `take` hands
     it over, so that no two requests feed one state, and a request that fails half-way leaves none
@@ -69,7 +69,15 @@ class HashStates:
         self._maximum = maximum
         self._lock = Lock()
         self._states: OrderedDict[str, ContentHash] = OrderedDict()
-        self._begun: OrderedDict[str, ContentHash] = OrderedDict()
+        self._begun: OrderedDict[str, None] = OrderedDict()
+
+    def begin(self, session_id: str) -> None:
+        """Remember that a session has no bytes so far, and so no state."""
+        with self._lock:
+            self._states.pop(session_id, None)
+            self._begun[session_id] = None
+            if len(self._begun) > self._maximum:
+                self._begun.popitem(last=False)
 
     def take(self, session_id: str, size: int) -> ContentHash | None:
         """Remove and return the state of a session, if it stands at exactly `size` bytes.
@@ -83,18 +91,22 @@ class HashStates:
 
     def keep(self, session_id: str, state: ContentHash) -> None:
         """Remember the state; the one not kept for the longest time makes room."""
+        if not state.size:
+            self.begin(session_id)
+            return
         with self._lock:
             self._pop(session_id)
-            states = self._states if state.size else self._begun
-            states[session_id] = state
-            while len(states) > self._maximum:
-                states.popitem(last=False)
+            self._states[session_id] = state
+            if len(self._states) > self._maximum:
+                self._states.popitem(last=False)
 
     def size_of(self, session_id: str) -> int | None:
         """Say how far a session is hashed, in bytes; None if that is not remembered."""
         with self._lock:
-            state = self._states.get(session_id) or self._begun.get(session_id)
-        return state.size if state is not None else None
+            state = self._states.get(session_id)
+            if state is not None:
+                return state.size
+            return 0 if session_id in self._begun else None
 
     def forget(self, session_id: str) -> None:
         """Drop the state of a session that has ended; harmless if there is none."""
@@ -102,4 +114,5 @@ class HashStates:
             self._pop(session_id)
 
     def _pop(self, session_id: str) -> ContentHash | None:
-        return self._states.pop(session_id, None) or self._begun.pop(session_id, None)
+        self._begun.pop(session_id, None)
+        return self._states.pop(session_id, None)

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from liftlock.blobs.contract import Session
-from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import UploadUnknown
 from liftlock.oci.digest import require_algorithm
 from liftlock.oci.reference import RepositoryName
@@ -29,7 +28,7 @@ def start(place: Place, name: RepositoryName, algorithm: str) -> str:
     """
     require_algorithm(algorithm)
     session_id = place.tickets.give(name, algorithm, place.clock())
-    place.states.keep(session_id, ContentHash(algorithm))
+    place.states.begin(session_id)
     return session_id
 
 

@@ -144,8 +144,11 @@ class HeldUpload:
 
     def _content_hash(self) -> ContentHash:
         if self._hash is None:
+            algorithm = self._ticket.algorithm
             known = self._place.states.take(self._session.session_id, self.size)
-            self._hash = known or self._rehashed(self._ticket.algorithm)
+            if known is None and not self.size:
+                known = ContentHash(algorithm)
+            self._hash = known or self._rehashed(algorithm)
         return self._hash
 
     def _rehashed(self, algorithm: str) -> ContentHash:
