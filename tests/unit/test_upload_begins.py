@@ -106,6 +106,67 @@ def test_of_two_requests_that_bring_all_one_ends_the_session(engine: Engine) -> 
     assert isinstance(second, UploadUnknown)
 
 
+@pytest.mark.parametrize("was_there", [True, False])
+def test_what_comes_whole_at_once_ends_as_if_one_came_after_the_other(
+    engine: Engine, *, was_there: bool
+) -> None:
+    """Whatever of it is there twice: the session, the content, the repository that is made."""
+    if was_there:
+        for name in (DEV, PROD):
+            upload(engine, name, b"before")
+    once, other, over, *rest = (engine.start_upload(DEV, by="me") for _ in range(6))
+    engine.cancel_upload(DEV, over)
+    asked = [
+        whole(once, b"first", Digest.of(b"first")),
+        whole(over),
+        whole(rest[0]),
+        whole(engine.start_upload(PROD, by="me"))._replace(name=PROD),
+        whole(rest[1]),
+        whole(once, b"again", Digest.of(b"again")),
+        whole(other, b"last", Digest.of(b"last")),
+    ]
+    found = [*engine.finish_uploads(asked[:2]), *engine.finish_uploads(asked[2:])]
+    assert [type(each) for each in found] == [
+        BlobContent, UploadUnknown, BlobContent, BlobContent, BlobContent, UploadUnknown,
+        BlobContent,
+    ]  # fmt: skip
+    assert [read(engine, name, DIGEST) for name in (DEV, PROD)] == [CONTENT] * 2
+    # One more that is plain: all of it in one draft.
+    more = [engine.start_upload(DEV, by="me") for _ in range(3)]
+    found = engine.finish_uploads([
+        whole(more[0], b"one", Digest.of(b"one")), whole(once), whole(more[1]),
+        whole(more[2], b"two", Digest.of(b"two")),
+    ])  # fmt: skip
+    assert [type(each) for each in found] == [
+        BlobContent, UploadUnknown, BlobContent, BlobContent
+    ]  # fmt: skip
+
+
+def test_several_at_once_make_their_repository_once(engine: Engine) -> None:
+    texts = [b"one", b"two", b"three"]
+    sessions = [engine.start_upload(DEV, by="me") for _ in texts]
+    chunks = map(whole, sessions, texts, map(Digest.of, texts))
+    assert all(isinstance(each, BlobContent) for each in engine.finish_uploads([*chunks]))
+    assert [read(engine, DEV, Digest.of(each)) for each in texts] == texts
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_small_blob_that_is_a_file_stays_one_unless_that_is_damaged(
+    engine: Engine, filing: Engine, blobs: MemoryBlobStore, *, is_lost: bool
+) -> None:
+    """Others that come with it are as they are."""
+    upload(filing, DEV, CONTENT)
+    (stored,) = blobs.iter_blobs()
+    if is_lost:
+        blobs.remove(stored.locator)
+    texts = [b"one", CONTENT, b"two"]
+    chunks = [whole(engine.start_upload(DEV, by="me"), each, Digest.of(each)) for each in texts]
+    found = engine.finish_uploads(chunks)
+    assert [blob.digest for blob in found] == [Digest.of(each) for each in texts]
+    assert len(list(blobs.iter_blobs())) == (0 if is_lost else 1)
+    assert [read(engine, DEV, Digest.of(each)) for each in texts] == texts
+
+
 def test_who_began_a_session_that_another_request_ends_leaves_what_is_swept(
     engine: Engine, blobs: MemoryBlobStore
 ) -> None:

@@ -17,7 +17,7 @@ from liftlock.errors import RecordCorrupt, StoreBusy, UploadUnknown
 from liftlock.history import Act
 from liftlock.metadata.contract import Instant, ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import AS_A_FILE, AS_A_ROW, BlobRecord
+from liftlock.metadata.records import AS_A_FILE, BlobRecord
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
 from liftlock.uploads.place import Place, find_record, is_recorded
@@ -47,8 +47,19 @@ class Recorded(NamedTuple):
     """The new file if the known one does; else the one that it replaces (empty: none)."""
 
 
+class FileUnseen(Exception):
+    """The known record is of a file, which has to be looked at first; nothing was written."""
+
+    def __init__(self, record: BlobRecord) -> None:
+        super().__init__(record.locator)
+        self.record = record
+
+
 class Commit(ABC):
-    """A session's bytes on their way: recorded, then concluded or taken back."""
+    """A session's bytes on their way: recorded, then concluded or taken back.
+
+    It is the operation that records them, to be called with a transaction.
+    """
 
     def __init__(self, place: Place, received: Received) -> None:
         """Prepare to make a blob of what was received, from a session that is held if it is there.
@@ -56,37 +67,46 @@ class Commit(ABC):
         It is to be held until this is concluded or taken back.
         """
         self._place = place
-        self._received = received
+        self.received = received
+        self._has_looked = False
         self._damaged: Locator | None = None
 
     @property
     def digest(self) -> Digest:
         """What the bytes hash to."""
-        return self._received.digest
+        return self.received.digest
 
     def look_at(self, seen: BlobRecord | RecordCorrupt | None) -> None:
         """Look at the file of a known record, which shall be replaced if it is damaged.
 
         To be done before the transaction, which does no I/O. Raises what was seen, if it is that.
         """
+        self._has_looked = True
         if isinstance(seen, RecordCorrupt):
             raise seen
         if seen is not None and seen.locator and self._place.blobs.size(seen.locator) != seen.size:
             self._damaged = seen.locator
 
-    def record(self, txn: WriteTxn) -> Recorded:
+    def __call__(self, txn: WriteTxn) -> Recorded:
         """Write record and holder, and that the session has ended.
 
         Raises:
             RegistryUnknown, UploadUnknown: the registry was deleted meanwhile, or another request
                 has ended the session.
             StoreBusy: the orphan sweep may be about to take the file, which has no record yet.
+            FileUnseen: see there.
         """
-        _, ticket, digest, content_hash, by, _ = self._received
-        if ticket.is_over(txn):
-            raise UploadUnknown(self._received.session_id)
-        current = find_record(txn, digest)
         draft = Draft()
+        recorded = self.record(txn, draft)
+        draft.write(txn)
+        return recorded
+
+    def record(self, txn: WriteTxn, draft: Draft) -> Recorded:
+        """Draft what a call writes; on error nothing is drafted."""
+        _, ticket, digest, content_hash, by, _ = self.received
+        if ticket.is_over(txn):
+            raise UploadUnknown(self.received.session_id)
+        current = find_record(txn, digest)
         new = self.new_record
         if current is not None and self._is_whole(txn, current):
             recorded = Recorded(current, new.locator)
@@ -95,7 +115,6 @@ class Commit(ABC):
             links.put_blob(draft, digest.key, new, current, self.small)
         draft.put(Table.ENDED, ticket.serial)
         links.gain_blob(txn, draft, ticket.name, digest, content_hash.size, Act(by))
-        draft.write(txn)
         return recorded
 
     def conclude(self, recorded: Recorded) -> BlobContent:
@@ -103,15 +122,15 @@ class Commit(ABC):
 
         A disk that does neither fails nobody: the blob is committed, and sweeps find the rest.
         """
-        self._place.reach("upload: recorded")
+        place, received, (kept, needless) = self._place, self.received, recorded
+        place.reach("upload: recorded")
+        if needless:
+            with suppress(OSError):
+                place.blobs.remove(needless)
         with suppress(OSError):
-            if recorded.needless:
-                self._place.blobs.remove(recorded.needless)
-        with suppress(OSError):
-            self._received.end()
-        self._place.reach("upload: ended")
-        kept = recorded.kept
-        return BlobContent(self._received.digest, kept.size, kept.locator)
+            received.end()
+        place.reach("upload: ended")
+        return BlobContent(received.digest, kept.size, kept.locator)
 
     @property
     @abstractmethod
@@ -130,11 +149,13 @@ class Commit(ABC):
     def _is_whole(self, txn: ReadTxn, current: BlobRecord) -> bool:
         """Tell whether what the current record speaks of is there, as far as was looked at."""
         if current.encoding == AS_A_FILE:
+            if not self._has_looked:
+                raise FileUnseen(current)
             # A record that came or changed since the look is of a file that was flushed this
             # moment, and that somebody may be reading already.
             return current.locator != self._damaged
         try:
-            return links.find_small(txn, self._received.digest.key) is not None
+            return links.find_small(txn, self.received.digest.key) is not None
         except RecordCorrupt:
             return False
 
@@ -157,7 +178,7 @@ class FileCommit(Commit):
     @property
     def new_record(self) -> BlobRecord:
         """The record, if there is none."""
-        content = self._received.content_hash
+        content = self.received.content_hash
         return BlobRecord(AS_A_FILE, 0, content.size, content.blake3(), self.publication.locator)
 
     @property
@@ -169,11 +190,11 @@ class FileCommit(Commit):
         self._published_at = self._place.clock()
         self._place.reach("upload: published")
 
-    def record(self, txn: WriteTxn) -> Recorded:
-        """Write record and holder; see `Commit.record`."""
+    def record(self, txn: WriteTxn, draft: Draft) -> Recorded:
+        """Draft record and holder; see `Commit.record`."""
         if self._place.clock() - self._published_at > self._place.limits.publish_age_ms_max:
             raise StoreBusy("the commit came too long after the file was written; try again")
-        return super().record(txn)
+        return super().record(txn, draft)
 
     def take_back(self) -> None:
         """After a transaction that failed: the session goes on with its bytes."""
@@ -182,26 +203,3 @@ class FileCommit(Commit):
             # Gone already, if the orphan sweep was faster: then so is the session.
             with suppress(FileNotFoundError):
                 self._session.retract(locator)
-
-
-class RowCommit(Commit):
-    """Of bytes that become a row."""
-
-    def __init__(self, place: Place, received: Received, content: bytes) -> None:
-        """Prepare to record `content`, which is all that was received."""
-        super().__init__(place, received)
-        self._content = content
-
-    @property
-    def new_record(self) -> BlobRecord:
-        """The record, if there is none."""
-        content = self._received.content_hash
-        return BlobRecord(AS_A_ROW, 0, content.size, content.blake3(), "")
-
-    @property
-    def small(self) -> bytes:
-        """The bytes."""
-        return self._content
-
-    def take_back(self) -> None:
-        """After a transaction that failed: the session has its bytes still, if it has any."""

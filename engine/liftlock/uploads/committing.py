@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from liftlock.model import BlobContent
-from liftlock.uploads.commit import Commit, FileCommit, Recorded
+from liftlock.uploads.commit import Commit, FileCommit, FileUnseen, Recorded
 from liftlock.uploads.place import Place, look_up
 
 
@@ -16,21 +16,13 @@ def commit(place: Place, commits: Sequence[Commit]) -> list[BlobContent | Except
     One that fails keeps no other from it. Its session goes on with its bytes (see
     `BlobStore.publish` for the exception), and so do all if this is interrupted.
     """
-    outcomes = _looked_at(place, commits)
-    sound = [each for each in commits if each not in outcomes]
-    going: list[Commit] = [each for each in sound if not isinstance(each, FileCommit)]
-    files = [each for each in sound if isinstance(each, FileCommit)]
+    going = [each for each in commits if not isinstance(each, FileCommit)]
+    files = [each for each in commits if isinstance(each, FileCommit)]
+    outcomes = _looked_at(place, files) if files else {}
     try:
-        failures = place.blobs.publish([each.publication for each in files]) if files else []
-        for file, failure in zip(files, failures, strict=True):
-            if failure is None:
-                going.append(file)
-            else:
-                outcomes[file] = failure
-        for file in files:
-            if file not in outcomes:
-                file.note_published()
-        recorded = place.store.write_all([each.record for each in going])
+        if files:
+            _publish(place, [each for each in files if each not in outcomes], going, outcomes)
+        recorded = _recorded(place, going)
     except BaseException:  # interrupted, or the store is closed
         for each in going:
             with suppress(Exception):
@@ -40,7 +32,9 @@ def commit(place: Place, commits: Sequence[Commit]) -> list[BlobContent | Except
     return [outcomes[each] for each in commits]
 
 
-def _looked_at(place: Place, commits: Sequence[Commit]) -> dict[Commit, BlobContent | Exception]:
+def _looked_at(
+    place: Place, commits: Sequence[FileCommit]
+) -> dict[Commit, BlobContent | Exception]:
     """Look at what is known of each; return those of which that cannot be told."""
     failed: dict[Commit, BlobContent | Exception] = {}
     known = look_up(place.store, [each.digest for each in commits])
@@ -50,6 +44,38 @@ def _looked_at(place: Place, commits: Sequence[Commit]) -> dict[Commit, BlobCont
         except Exception as error:  # noqa: BLE001 - it is this one's, and stops no other
             failed[each] = error
     return failed
+
+
+def _publish(
+    place: Place,
+    files: Sequence[FileCommit],
+    going: list[Commit],
+    outcomes: dict[Commit, BlobContent | Exception],
+) -> None:
+    """Publish files; add to `going` those that are, and to `outcomes` why others are not."""
+    failures = place.blobs.publish([each.publication for each in files])
+    for file, failure in zip(files, failures, strict=True):
+        if failure is None:
+            going.append(file)
+        else:
+            outcomes[file] = failure
+    for file in files:
+        if file not in outcomes:
+            file.note_published()
+
+
+def _recorded(place: Place, going: Sequence[Commit]) -> list[Recorded | Exception]:
+    """Record all; what turns out to be a file that nobody has looked at, after a look."""
+    recorded = place.store.write_all(going)
+    for index, (each, outcome) in enumerate(zip(going, recorded, strict=True)):
+        if isinstance(outcome, FileUnseen):
+            try:
+                each.look_at(outcome.record)
+            except OSError as error:
+                recorded[index] = error
+            else:
+                (recorded[index],) = place.store.write_all([each])
+    return recorded
 
 
 def _concluded(one: Commit, recorded: Recorded | Exception) -> BlobContent | Exception:

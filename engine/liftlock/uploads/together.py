@@ -15,9 +15,10 @@ from liftlock.blobs.hashing import ContentHash
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
-from liftlock.uploads.commit import Commit, Received, RowCommit
+from liftlock.uploads.commit import Commit, Received
 from liftlock.uploads.committing import commit
 from liftlock.uploads.place import Place
+from liftlock.uploads.rowcommit import RowCommit
 from liftlock.uploads.sessions import hold, may_begin
 
 
@@ -50,9 +51,9 @@ def finish(place: Place, chunks: Sequence[LastChunk]) -> list[BlobContent | Exce
     """
     with ExitStack() as held:
         begun = [_begun(place, chunk, held) for chunk in chunks]
-        commits = [each for each in begun if isinstance(each, Commit)]
-        done = dict(zip(commits, commit(place, commits), strict=True))
-        return [done[each] if isinstance(each, Commit) else each for each in begun]
+        commits = [each for each in begun if not isinstance(each, Exception)]
+        done = iter(commit(place, commits))
+        return [each if isinstance(each, Exception) else next(done) for each in begun]
 
 
 def _begun(place: Place, chunk: LastChunk, held: ExitStack) -> Commit | Exception:

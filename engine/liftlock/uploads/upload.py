@@ -10,9 +10,10 @@ from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import ChunkOutOfOrder, DigestInvalid, SizeInvalid, StoreBusy, StoreFull
 from liftlock.model import BlobContent
 from liftlock.oci.digest import Digest
-from liftlock.uploads.commit import Commit, FileCommit, Received, RowCommit
+from liftlock.uploads.commit import Commit, FileCommit, Received
 from liftlock.uploads.committing import commit
 from liftlock.uploads.place import Place
+from liftlock.uploads.rowcommit import RowCommit
 from liftlock.uploads.ticket import Ticket
 
 
@@ -153,7 +154,7 @@ class HeldUpload:
 
     def _rehashed(self, algorithm: str) -> ContentHash:
         content_hash = ContentHash(algorithm)
-        for piece in self._session.read():
+        for piece in self._session.read() if self.size else ():
             content_hash.update(piece)
         return content_hash
 

@@ -1,0 +1,66 @@
+"""A small blob's way into the records: its bytes are a row, written in the transaction itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from liftlock.metadata.contract import WriteTxn
+from liftlock.metadata.draft import Draft
+from liftlock.metadata.records import AS_A_ROW, BlobRecord
+from liftlock.uploads.commit import Commit, Received, Recorded
+from liftlock.uploads.place import Place
+
+
+class RowCommit(Commit):
+    """Of bytes that become a row.
+
+    Several are recorded together (`Joint`). What is known of the blob, they see in the transaction:
+    a row is looked at there, and a file is rare.
+    """
+
+    def __init__(self, place: Place, received: Received, content: bytes) -> None:
+        """Prepare to record `content`, which is all that was received."""
+        super().__init__(place, received)
+        self._content = content
+
+    @property
+    def new_record(self) -> BlobRecord:
+        """The record, if there is none."""
+        content = self.received.content_hash
+        return BlobRecord(AS_A_ROW, 0, content.size, content.blake3(), "")
+
+    def together(self, txn: WriteTxn, operations: Sequence[RowCommit]) -> list[object]:
+        """Record several, in one draft if none of them needs to see what another one writes."""
+        draft = Draft() if _are_apart([each.received for each in operations]) else None
+        outcomes: list[object] = [_outcome(each, txn, draft) for each in operations]
+        if draft is not None:
+            draft.write(txn)
+        return outcomes
+
+    @property
+    def small(self) -> bytes:
+        """The bytes."""
+        return self._content
+
+    def take_back(self) -> None:
+        """After a transaction that failed: the session has its bytes still, if it has any."""
+
+
+def _outcome(one: Commit, txn: WriteTxn, draft: Draft | None) -> Recorded | Exception:
+    """Write it, or draft it; return what is recorded, or why nothing was written or drafted."""
+    before = txn.writes, draft.drafted if draft is not None else 0
+    try:
+        return one(txn) if draft is None else one.record(txn, draft)
+    except Exception as error:
+        if before != (txn.writes, draft.drafted if draft is not None else 0):
+            raise
+        return error
+
+
+def _are_apart(some: Sequence[Received]) -> bool:
+    """Tell whether no session, no blob and no repository to be made is there twice."""
+    return (
+        len({each.ticket.serial for each in some}) == len(some)
+        and len({each.digest for each in some}) == len(some)
+        and all(each.ticket.repository is not None for each in some)
+    )
