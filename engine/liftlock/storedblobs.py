@@ -44,4 +44,6 @@ def _found(txn: ReadTxn, digest: Digest) -> bytes | Locator | None:
     (record,) = links.find_blobs(txn, (digest.key,))
     if record is None:
         return None
-    return links.find_small(txn, digest.key) if record.encoding == AS_A_ROW else record.locator
+    if record.encoding != AS_A_ROW:
+        return record.locator
+    return links.find_small(txn, digest.key, record)

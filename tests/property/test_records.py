@@ -15,7 +15,16 @@ from liftlock.metadata import codec, records
 from liftlock.metadata.checksum import SCOPED
 from liftlock.metadata.contract import Table
 from liftlock.metadata.counts import Counts
-from liftlock.metadata.records import Action, Kind, Naming, Role, decoded, protect
+from liftlock.metadata.records import (
+    AS_A_FILE,
+    AS_A_ROW,
+    Action,
+    Kind,
+    Naming,
+    Role,
+    decoded,
+    protect,
+)
 from liftlock.model import RegistrySettings, Tally
 from liftlock.oci.digest import ALGORITHMS, Digest
 
@@ -75,7 +84,10 @@ CASES = [
     Case(
         records.BlobRecord,
         (Table.BLOBS,),
-        st.builds(records.BlobRecord, st.integers(0, 255), ids, ids, hashes, texts),
+        st.one_of(
+            st.builds(records.BlobRecord, st.just(AS_A_FILE), ids, ids, hashes, texts, st.just(0)),
+            st.builds(records.BlobRecord, st.just(AS_A_ROW), ids, ids, hashes, st.just(""), ids),
+        ),
     ),
     Case(
         records.EventRecord,

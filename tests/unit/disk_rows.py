@@ -217,12 +217,17 @@ def content(v: Values) -> Iterator[Drawn]:
     )  # fmt: skip
     fast = blake3(b"").digest()
     yield drawn(
-        Table.SMALL, blob, SmallRecord(v.packed).encode(), (blob,), (v.packed,),
+        Table.SMALL, keys.small_key(AT, blob), SmallRecord(v.packed).encode(),
+        (id8(AT), blob), (v.packed,),
     )  # fmt: skip
     locator = f"{v.blob.algorithm}/{v.blob.hex[:2]}/{v.blob.hex}.{'5f' * 16}"
     yield drawn(
         Table.BLOBS, blob, BlobRecord(0, 0, 0, fast, locator).encode(),
         (blob,), (b"\0", id8(0), id8(0), fast, text(locator)),
+    )  # fmt: skip
+    yield drawn(
+        Table.BLOBS, blob, BlobRecord(1, 0, len(v.packed), fast, put_at=AT).encode(),
+        (blob,), (b"\1", id8(0), id8(len(v.packed)), fast, id8(AT)),
     )  # fmt: skip
 
 

@@ -674,6 +674,7 @@ LONGEST = {
         LONG, keys.MANIFEST, DIGEST, keys.GRANTS, keys.BY_TAG + TAG.encode()
     ),
     "referrer_key": keys.referrer_key(LONG, DIGEST, bytes(16), DIGEST),
+    "small_key": keys.small_key(LONG, DIGEST),
     "sparse_key": keys.sparse_key(LONG, keys.BLOB, DIGEST, DIGEST),
     "sparse_prefix": keys.sparse_prefix(LONG, keys.BLOB, DIGEST),
     "referrers_prefix": keys.referrers_prefix(LONG, DIGEST, bytes(16)),

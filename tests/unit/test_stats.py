@@ -11,6 +11,7 @@ from liftlock.blobs.contract import digest_of
 from liftlock.engine import Engine
 from liftlock.metadata.checksum import CHECKSUM_BYTES
 from liftlock.metadata.contract import Table
+from liftlock.metadata.keys import split_small
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import Stats
 from liftlock.oci.reference import Reference, Selection
@@ -27,7 +28,9 @@ def recounted(engine: Engine, store: MemoryMetadataStore) -> Stats:
     there = contents(store).values()
     stored = {str(digest_of(blob.locator)): blob.size for blob in engine._blobs.iter_blobs()}
     small = store.read(lambda txn: list(txn.scan(Table.SMALL)))
-    stored |= {str(Digest(key)): len(value) - CHECKSUM_BYTES for key, value in small}
+    stored |= {
+        str(Digest(split_small(key)[1])): len(value) - CHECKSUM_BYTES for key, value in small
+    }
     linked = {digest for content in there for digest in content.manifests}
     return Stats(
         registries=len(engine.list_registries().entries),

@@ -116,11 +116,16 @@ def _small(txn: ReadTxn, rows: list[Row]) -> list[Finding]:
     """Check that no row of bytes is without the record that speaks of it."""
     findings: list[Finding] = []
     for key, _ in rows:
-        record = _record(txn, Digest(key))
-        if record is not None and record.encoding != AS_A_ROW:
-            findings.append(error("row-has-record", str(Digest(key)), "its record names a file"))
-        elif record is None and txn.get(Table.BLOBS, key) is None:
-            findings.append(error("row-has-record", str(Digest(key)), "it has no record"))
+        put_at, named = keys.split_small(key)
+        digest = Digest(named)
+        record = _record(txn, digest)
+        if record is None:
+            if txn.get(Table.BLOBS, named) is None:
+                findings.append(error("row-has-record", str(digest), "it has no record"))
+        elif record.encoding != AS_A_ROW:
+            findings.append(error("row-has-record", str(digest), "its record names a file"))
+        elif record.put_at != put_at:
+            findings.append(error("row-has-record", str(digest), "its record names another row"))
     return findings
 
 
@@ -156,8 +161,8 @@ def _blob(
     if fault is None:
         return
     current = store.read(partial(_record, digest=digest))
-    if current is None or current.locator != record.locator:
-        return  # pushed again meanwhile: the file that was looked at is not the one that counts
+    if current != record:
+        return  # pushed again meanwhile: what was looked at is not what counts
     where = store.read(partial(_repositories_with, digest=digest))
     detail = f"{fault}; it is in {where}. Push it again."
     if record.encoding == AS_A_ROW:
@@ -169,7 +174,7 @@ def _blob(
 def _row_fault(txn: ReadTxn, digest: Digest, record: BlobRecord) -> str | None:
     """Say what is wrong with the bytes of a small blob, which are always read."""
     try:
-        content = links.find_small(txn, digest.key)
+        content = links.find_small(txn, digest.key, record)
     except RecordCorrupt as corrupt:
         return f"its row is damaged: {corrupt}"
     if content is None:

@@ -68,7 +68,7 @@ class BlobEngine(Opened):
             return self._blobs.read(blob.locator, start, stop)
         small = blob.content
         if small is None:
-            small = self._store.read(lambda txn: links.find_small(txn, blob.digest.key))
+            small = self._store.read(lambda txn: links.small_of(txn, blob.digest.key))
         if small is None:
             raise FileNotFoundError(str(blob.digest))
         return MemoryPieces(memoryview(small)[start:stop], self.limits.copy_bytes)
@@ -239,6 +239,6 @@ def _found(txn: ReadTxn, name: RepositoryName, digest: Digest) -> tuple[BlobReco
     if record.encoding != AS_A_ROW:
         return record, None
     try:
-        return record, links.find_small(txn, digest.key)
+        return record, links.find_small(txn, digest.key, record)
     except RecordCorrupt:
         return record, None

@@ -71,6 +71,7 @@ from liftlock.links.stored import (
     find_small,
     get_blob,
     get_bodies,
+    small_of,
 )
 from liftlock.links.tags import ONE_TAG, put_tag, remove_tag
 
@@ -126,6 +127,7 @@ __all__ = [
     "referrers_of",
     "remove_tag",
     "retype",
+    "small_of",
     "sparse_among",
     "subjects_of",
     "tags_of",

@@ -57,10 +57,10 @@ def put_blob(
     With it goes `small`, the bytes of a blob that has no file.
     """
     draft.put(Table.BLOBS, digest, record.encode())
+    if known is not None and known.encoding == AS_A_ROW:
+        draft.delete(Table.SMALL, keys.small_key(known.put_at, digest))
     if small is not None:
-        draft.put(Table.SMALL, digest, SmallRecord(small).encode())
-    elif known is not None and known.encoding == AS_A_ROW:
-        draft.delete(Table.SMALL, digest)
+        draft.put(Table.SMALL, keys.small_key(record.put_at, digest), SmallRecord(small).encode())
     if known is None:
         draft.add(keys.NO_REGISTRY, Counts(blobs=1, size=record.size))
 
@@ -85,7 +85,8 @@ def gain_blob(
         history.append(draft, event, Kind.CREATE, act, txn.at, (), concerns=(repository.id,))
     found = presence(txn, repository.id, keys.BLOB, (digest.key,))
     if not found.granted:
-        bring_in(txn, draft, repository, found.waiting)
+        if found.waiting:
+            bring_in(txn, draft, repository, found.waiting)
         count_blobs(draft, repository, (size,))
     put_hold(draft, repository.id, keys.BLOB, digest.key, txn.at)
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from liftlock.metadata import codec
+from liftlock.metadata import codec, keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import (
+    AS_A_ROW,
     BlobRecord,
     ManifestRecord,
     SmallRecord,
@@ -54,16 +55,29 @@ def find_blobs(txn: ReadTxn, digests: Sequence[bytes]) -> list[BlobRecord | None
     return decoded_all(BlobRecord.decode, Table.BLOBS, digests, values)
 
 
-def find_small(txn: ReadTxn, digest: bytes) -> bytes | None:
-    """Return the bytes of a small blob; None if there is no row of it.
+def find_small(txn: ReadTxn, digest: bytes, record: BlobRecord) -> bytes | None:
+    """Return the bytes of a blob whose record says that they are a row; None if that is gone.
 
     Raises:
         RecordCorrupt: the row is damaged.
     """
-    value = txn.get(Table.SMALL, digest)
+    key = keys.small_key(record.put_at, digest)
+    value = txn.get(Table.SMALL, key)
     if value is None:
         return None
-    return decoded(SmallRecord.decode, Table.SMALL, digest, value).content
+    return decoded(SmallRecord.decode, Table.SMALL, key, value).content
+
+
+def small_of(txn: ReadTxn, digest: bytes) -> bytes | None:
+    """Return the bytes of a small blob, whoever has it; None if it is none, or its row is gone.
+
+    Raises:
+        RecordCorrupt: record or row is damaged.
+    """
+    (record,) = find_blobs(txn, (digest,))
+    if record is None or record.encoding != AS_A_ROW:
+        return None
+    return find_small(txn, digest, record)
 
 
 def find_sizes(txn: ReadTxn, digests: Sequence[bytes]) -> dict[bytes, int]:

@@ -107,7 +107,7 @@ class Commit(ABC):
         if ticket.is_over(txn):
             raise UploadUnknown(self.received.session_id)
         current = find_record(txn, digest)
-        new = self.new_record
+        new = self.new_record(txn.at)
         if current is not None and self._is_whole(txn, current):
             recorded = Recorded(current, new.locator)
         else:
@@ -132,10 +132,9 @@ class Commit(ABC):
         place.reach("upload: ended")
         return BlobContent(received.digest, kept.size, kept.locator)
 
-    @property
     @abstractmethod
-    def new_record(self) -> BlobRecord:
-        """The record, if there is none."""
+    def new_record(self, at: Instant) -> BlobRecord:
+        """Return the record, if there is none before `at`."""
 
     @property
     @abstractmethod
@@ -155,7 +154,7 @@ class Commit(ABC):
             # moment, and that somebody may be reading already.
             return current.locator != self._damaged
         try:
-            return links.find_small(txn, self.received.digest.key) is not None
+            return links.find_small(txn, self.received.digest.key, current) is not None
         except RecordCorrupt:
             return False
 
@@ -175,9 +174,9 @@ class FileCommit(Commit):
         self.publication = Publication(session, locator)
         """What the blob store shall do."""
 
-    @property
-    def new_record(self) -> BlobRecord:
-        """The record, if there is none."""
+    def new_record(self, at: Instant) -> BlobRecord:
+        """Return the record, if there is none; see `Commit.new_record`."""
+        del at
         content = self.received.content_hash
         return BlobRecord(AS_A_FILE, 0, content.size, content.blake3(), self.publication.locator)
 

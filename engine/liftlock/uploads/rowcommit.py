@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from liftlock.metadata.contract import WriteTxn
+from liftlock.metadata.contract import Instant, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import AS_A_ROW, BlobRecord
 from liftlock.uploads.commit import Commit, Received, Recorded
@@ -23,11 +23,10 @@ class RowCommit(Commit):
         super().__init__(place, received)
         self._content = content
 
-    @property
-    def new_record(self) -> BlobRecord:
-        """The record, if there is none."""
+    def new_record(self, at: Instant) -> BlobRecord:
+        """Return the record, if there is none; see `Commit.new_record`."""
         content = self.received.content_hash
-        return BlobRecord(AS_A_ROW, 0, content.size, content.blake3(), "")
+        return BlobRecord(AS_A_ROW, 0, content.size, content.blake3(), put_at=at)
 
     def together(self, txn: WriteTxn, operations: Sequence[RowCommit]) -> list[object]:
         """Record several, in one draft if none of them needs to see what another one writes."""

@@ -98,16 +98,22 @@ class BlobRecord(NamedTuple):
     stamp: int
     size: int
     blake3: bytes
-    locator: str
+    locator: str = ""
     """Its file's; empty for `AS_A_ROW`."""
+    put_at: int = 0
+    """When its row was put, which is how the row is found; 0 for `AS_A_FILE`."""
 
     def encode(self) -> bytes:
-        return _BLOB.pack(self.encoding, self.stamp, self.size, self.blake3) + self.locator.encode()
+        where = _Q.pack(self.put_at) if self.encoding == AS_A_ROW else self.locator.encode()
+        return _BLOB.pack(self.encoding, self.stamp, self.size, self.blake3) + where
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
         encoding, stamp, size, blake3 = _BLOB.unpack_from(body)
-        return cls(encoding, stamp, size, blake3, body[_BLOB.size :].decode())
+        where = body[_BLOB.size :]
+        if encoding == AS_A_ROW:
+            return cls(encoding, stamp, size, blake3, "", *_Q.unpack(where))
+        return cls(encoding, stamp, size, blake3, where.decode())
 
 
 class SmallRecord(NamedTuple):
