@@ -12,7 +12,7 @@ from typing import Final
 from blake3 import blake3
 
 from liftlock.metadata import keys
-from liftlock.metadata.contract import ReadTxn, Row, Table, WriteTxn
+from liftlock.metadata.contract import Numbered, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.records import SealRecord, decoded, protect
 
 NO_SEAL: Final = bytes(32)
@@ -20,10 +20,12 @@ NO_SEAL: Final = bytes(32)
 
 
 def seal(txn: WriteTxn) -> None:
-    """Add a seal over the events that have none yet; none if there are none.
+    """Add a seal over the events that have none yet; none if the transaction has none.
 
     Runs last in every commit, in its transaction.
     """
+    if not txn.has_numbered(Numbered.EVENT):
+        return
     number, previous = last_seal(txn)
     sealed = previous.last_event if previous else 0
     rows = list(txn.scan(Table.EVENTS, after=keys.id_key(sealed)))  # as many as a commit has

@@ -173,6 +173,10 @@ class WriteTxn(ReadTxn, Protocol):
         """Return a number of this sequence that was never returned by a committed transaction."""
         ...
 
+    def has_numbered(self, sequence: Numbered) -> bool:
+        """Tell whether `next_id` was asked for a number of this sequence, in vain or not."""
+        ...
+
 
 class Joint(Protocol):
     """An operation that costs less if it is run together with others of its class."""

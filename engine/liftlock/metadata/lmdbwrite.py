@@ -41,6 +41,7 @@ class LmdbWriteTxn(LmdbReadTxn):
         self._deltas: dict[bytes, Counts] = {}
         self._is_committing = False
         last_at, self._numbers = read_state(txn.get(STATE_KEY, db=tables[Table.META]))
+        self._numbers_before = self._numbers.copy()
         self.at = max(now, last_at)
 
     def get(self, table: Table, key: bytes) -> bytes | None:
@@ -114,6 +115,9 @@ class LmdbWriteTxn(LmdbReadTxn):
         self.writes += 1
         self._numbers[sequence] += 1
         return self._numbers[sequence]
+
+    def has_numbered(self, sequence: Numbered) -> bool:
+        return self._numbers[sequence] != self._numbers_before[sequence]
 
     @property
     def is_committed(self) -> bool:

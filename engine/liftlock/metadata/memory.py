@@ -186,6 +186,9 @@ class _MemoryWriteTxn(_MemoryReadTxn):
         self._numbers[sequence] += 1
         return self._numbers[sequence]
 
+    def has_numbered(self, sequence: Numbered) -> bool:
+        return self._numbers[sequence] != self._store.numbers[sequence]
+
     @property
     def is_committed(self) -> bool:
         return self._store.committed[0] is self._tables

@@ -28,6 +28,7 @@ class WriterTurn:
 
     def __init__(self, path: Path, wait_ms_max: int) -> None:
         self._wait_ms_max = wait_ms_max
+        self._may_have_it = False
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
     def __enter__(self) -> Self:
@@ -51,6 +52,7 @@ class WriterTurn:
         Raises:
             StoreBusy: another process has it, and does not come to an end.
         """
+        self._may_have_it = True  # before it is so: an interrupt may come in between
         begun = time.monotonic()
         while True:
             try:
@@ -68,8 +70,9 @@ class WriterTurn:
 
     def give_up(self) -> None:
         """Let the next one have it; harmless when repeated."""
-        if self._file >= 0:
+        if self._may_have_it and self._file >= 0:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._may_have_it = False
 
     def close(self) -> None:
         """Close the file; harmless when repeated."""

@@ -149,3 +149,6 @@ class _CountingTxn:
     def next_id(self, sequence: Numbered) -> int:
         self._counts.calls["next_id"] += 1
         return self._txn.next_id(sequence)
+
+    def has_numbered(self, sequence: Numbered) -> bool:
+        return self._txn.has_numbered(sequence)

@@ -294,6 +294,15 @@ class RowsContract(OpenedStore):
         assert store.write(lambda txn: txn.next_id(Numbered.PROMOTION)) == 1
         assert store.write(lambda txn: txn.next_id(Numbered.OBJECT)) == 1
 
+    def test_a_transaction_knows_what_it_numbered(self, store: MetadataStore) -> None:
+        def number(txn: WriteTxn) -> list[bool]:
+            before = txn.has_numbered(Numbered.EVENT)
+            txn.next_id(Numbered.EVENT)
+            return [before, *map(txn.has_numbered, (Numbered.EVENT, Numbered.OBJECT))]
+
+        assert store.write(number) == [False, True, False]
+        assert store.write(number) == [False, True, False]
+
     def test_numbers_go_on_behind_a_refused_operation(self, store: MetadataStore) -> None:
         """Those that it took may come again, or not."""
         first = store.write(lambda txn: txn.next_id(Numbered.EVENT))
