@@ -26,6 +26,7 @@ from liftlock.links.blobs import (
     count_blobs,
     discount_blobs,
     gain_blob,
+    gain_blobs,
     put_blob,
 )
 from liftlock.links.holders import drop_hold, put_hold
@@ -102,6 +103,7 @@ __all__ = [
     "find_tag",
     "find_tags",
     "gain_blob",
+    "gain_blobs",
     "get_blob",
     "get_bodies",
     "get_links",

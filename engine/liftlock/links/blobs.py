@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from liftlock import history, names
 from liftlock.history import Act
@@ -83,12 +83,20 @@ def gain_blob(
         event = history.next_event(txn)
         repository = names.new_repository(txn, draft, name, event)
         history.append(draft, event, Kind.CREATE, act, txn.at, (), concerns=(repository.id,))
-    found = presence(txn, repository.id, keys.BLOB, (digest.key,))
-    if not found.granted:
-        if found.waiting:
-            bring_in(txn, draft, repository, found.waiting)
-        count_blobs(draft, repository, (size,))
-    put_hold(draft, repository.id, keys.BLOB, digest.key, txn.at)
+    gain_blobs(txn, draft, repository, {digest.key: size})
+
+
+def gain_blobs(
+    txn: WriteTxn, draft: Draft, repository: FoundRepository, sizes: Mapping[bytes, int]
+) -> None:
+    """Draft that a repository has some blobs, of which these are the sizes, from now on, held."""
+    found = presence(txn, repository.id, keys.BLOB, [*sizes])
+    if found.waiting:
+        bring_in(txn, draft, repository, found.waiting)
+    new = [size for digest, size in sizes.items() if digest not in found.granted]
+    count_blobs(draft, repository, new)
+    for digest in sizes:
+        put_hold(draft, repository.id, keys.BLOB, digest, txn.at)
 
 
 def count_blobs(draft: Draft, repository: FoundRepository, sizes: Sequence[int]) -> None:

@@ -98,12 +98,14 @@ class Commit(ABC):
         """
         draft = Draft()
         recorded = self.record(txn, draft)
+        _, ticket, digest, content_hash, by, _ = self.received
+        links.gain_blob(txn, draft, ticket.name, digest, content_hash.size, Act(by))
         draft.write(txn)
         return recorded
 
     def record(self, txn: WriteTxn, draft: Draft) -> Recorded:
-        """Draft what a call writes; on error nothing is drafted."""
-        _, ticket, digest, content_hash, by, _ = self.received
+        """Draft the record, and that the session has ended; on error nothing is drafted."""
+        ticket, digest = self.received.ticket, self.received.digest
         if ticket.is_over(txn):
             raise UploadUnknown(self.received.session_id)
         current = find_record(txn, digest)
@@ -114,7 +116,6 @@ class Commit(ABC):
             recorded = Recorded(new, current.locator if current else "")
             links.put_blob(draft, digest.key, new, current, self.small)
         draft.put(Table.ENDED, ticket.serial)
-        links.gain_blob(txn, draft, ticket.name, digest, content_hash.size, Act(by))
         return recorded
 
     def conclude(self, recorded: Recorded) -> BlobContent:

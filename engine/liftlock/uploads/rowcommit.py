@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
+from liftlock import links, names
 from liftlock.metadata.contract import Instant, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import AS_A_ROW, BlobRecord
+from liftlock.oci.reference import RepositoryName
 from liftlock.uploads.commit import Commit, Received, Recorded
 from liftlock.uploads.place import Place
 
@@ -30,10 +33,20 @@ class RowCommit(Commit):
 
     def together(self, txn: WriteTxn, operations: Sequence[RowCommit]) -> list[object]:
         """Record several, in one draft if none of them needs to see what another one writes."""
-        draft = Draft() if _are_apart([each.received for each in operations]) else None
-        outcomes: list[object] = [_outcome(each, txn, draft) for each in operations]
-        if draft is not None:
-            draft.write(txn)
+        if not _are_apart([each.received for each in operations]):
+            return [_outcome(txn, each) for each in operations]
+        draft = Draft()
+        outcomes: list[object] = []
+        gained: defaultdict[RepositoryName, dict[bytes, int]] = defaultdict(dict)
+        for each in operations:
+            outcome = _outcome(txn, each, draft)
+            outcomes.append(outcome)
+            if not isinstance(outcome, Exception):
+                _, ticket, digest, content_hash, _, _ = each.received
+                gained[ticket.name][digest.key] = content_hash.size
+        for name, sizes in gained.items():
+            links.gain_blobs(txn, draft, names.get_repository(txn, name), sizes)
+        draft.write(txn)
         return outcomes
 
     @property
@@ -45,13 +58,13 @@ class RowCommit(Commit):
         """After a transaction that failed: the session has its bytes still, if it has any."""
 
 
-def _outcome(one: Commit, txn: WriteTxn, draft: Draft | None) -> Recorded | Exception:
-    """Write it, or draft it; return what is recorded, or why nothing was written or drafted."""
-    before = txn.writes, draft.drafted if draft is not None else 0
+def _outcome(txn: WriteTxn, one: Commit, draft: Draft | None = None) -> Recorded | Exception:
+    """Write it, or draft its record; return that, or why nothing was written or drafted."""
+    written, drafted = txn.writes, draft.drafted if draft is not None else 0
     try:
         return one(txn) if draft is None else one.record(txn, draft)
     except Exception as error:
-        if before != (txn.writes, draft.drafted if draft is not None else 0):
+        if txn.writes != written or (draft is not None and draft.drafted != drafted):
             raise
         return error
 
