@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -460,13 +460,32 @@ def test_what_is_remembered_of_names_is_of_one_snapshot(tmp_path: Path, spawn: S
     memo = store.read(lambda txn: txn.memo)
     memo["dev"] = 1
     assert store.read(lambda txn: txn.memo) is memo
-    put(store, b"b")
-    memo = store.read(lambda txn: txn.memo)
-    assert memo == {}
-    memo["dev"] = 1
-    spawn(tmp_path, "wait(); store.write(lambda t: t.put_many(Table.TAGS, [(b'c', b'')]))").end()
+    spawn(tmp_path, "wait(); store.write(lambda t: t.put_many(Table.TAGS, [(b'b', b'')]))").end()
     assert store.read(lambda txn: txn.memo) == {}
+    memo["dev"] = 1
+    assert store.write(lambda txn: txn.memo.copy()) == {}
     store.close()
+
+
+def test_what_a_writer_remembers_is_remembered_of_its_commit(store: LmdbMetadataStore) -> None:
+    put(store, b"a")
+    store.read(lambda txn: txn.memo.setdefault("dev", 1))
+
+    def write(txn: WriteTxn, *, fails: bool) -> dict[Hashable, object]:
+        before = txn.memo.copy()
+        txn.put_many(Table.TAGS, [(b"b", b"")])
+        txn.memo["prod"] = 2
+        if fails:
+            raise KeyError
+        return before
+
+    with pytest.raises(KeyError):
+        store.write(lambda txn: write(txn, fails=True))
+    assert store.read(lambda txn: txn.memo) == {"dev": 1}
+    assert store.write(lambda txn: write(txn, fails=False)) == {"dev": 1}
+    assert store.read(lambda txn: txn.memo) == {"dev": 1, "prod": 2}
+    store.write(lambda txn: txn.put_many(Table.NAMES, [(b"a", b"")]))
+    assert store.read(lambda txn: txn.memo) == {}
 
 
 def test_ever_new_names_are_not_remembered_for_ever(store: LmdbMetadataStore) -> None:

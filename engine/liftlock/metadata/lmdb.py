@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -128,13 +129,17 @@ class LmdbMetadataStore:
     def _memo_of(self, snapshot: int) -> dict[Hashable, Any]:
         """Return what is remembered of a snapshot: who reads the same one looks nothing up twice.
 
-        Threads share it. LMDB numbers commits, whoever makes them, so a number is one snapshot.
+        Threads share it. LMDB numbers commits, whichever process makes them, so a number is one
+        snapshot; and a writer begins with the one before its own.
         """
         of, memo = self._memo
         if of != snapshot or len(memo) >= _REMEMBERED_MAX:
             memo = {}
             self._memo = snapshot, memo
         return memo
+
+    def _remember(self, snapshot: int, memo: dict[Hashable, Any]) -> None:
+        self._memo = snapshot, memo
 
     def _begin(self) -> LmdbWriteTxn:
         # A dead reader pins the pages that it saw, and each commit leaves more of them (L5).
@@ -145,7 +150,11 @@ class LmdbMetadataStore:
         try:
             txn = self._env.begin(write=True)
             try:
-                return LmdbWriteTxn(txn, self._tables, self._clock(), self._turn.give_up)
+                number = txn.id()
+                memo = self._memo_of(number - 1).copy()
+                remember = partial(self._remember, number)
+                ended = self._turn.give_up
+                return LmdbWriteTxn(txn, self._tables, memo, self._clock(), remember, ended)
             except BaseException:
                 txn.abort()
                 raise

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import lmdb
 
@@ -30,10 +30,14 @@ class LmdbWriteTxn(LmdbReadTxn):
         self,
         txn: Txn,
         tables: dict[Table, Handle],
+        memo: dict[Hashable, Any],
         now: Instant,
+        remember: Callable[[dict[Hashable, Any]], None],
         ended: Callable[[], None],
     ) -> None:
-        super().__init__(txn, tables, {})
+        """Begin with a memo of the state before; `remember` gets that of the state after it."""
+        super().__init__(txn, tables, memo)
+        self._remember = remember
         self._ended = ended
         self.writes = 0
         self._pending = Pending(self._give)
@@ -145,6 +149,7 @@ class LmdbWriteTxn(LmdbReadTxn):
         except lmdb.Error:
             self._is_committing = False
             raise
+        self._remember(self.memo)
         self._ended()
 
     def abort(self) -> None:
