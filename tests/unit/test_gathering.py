@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -26,14 +25,18 @@ class Calls:
         return [ValueError(each) if each == "fails" else f"{each}!" for each in questions]
 
 
-def run(body, *, waits=False, calls=1, most=4):
+def run(body, *, waits=False, most=4):
     """Run a coroutine function with a Together and its Calls."""
 
     async def main():
         calling = Calls(waits=waits)
-        with ThreadPoolExecutor(4) as pool:
+        together = Together(calling, "together", most)
+        try:
             async with asyncio.timeout(10):
-                return await body(Together(calling, pool, calls=calls, most=most), calling)
+                return await body(together, calling)
+        finally:
+            calling.go_on.release(10)
+            together.close()
 
     return asyncio.run(main())
 
@@ -87,15 +90,30 @@ def test_a_call_has_so_many_at_most():
     run(body)
 
 
-def test_calls_share_what_there_is():
+def test_what_was_asked_is_answered_before_the_end():
     async def body(together, calling):
-        tasks = await asking(together, *"abcde")
-        await called(calling, 2)
-        assert sorted(calling.asked) == [list("abc"), list("de")]
+        tasks = await asking(together, "a")
+        await called(calling, 1)
+        tasks += await asking(together, "b")
         calling.go_on.release(10)
-        await asyncio.gather(*tasks)
+        together.close()
+        assert await asyncio.gather(*tasks) == ["a!", "b!"]
 
-    run(body, waits=True, calls=2)
+    run(body, waits=True)
+
+
+def test_the_end_may_be_taken_together_with_what_came_before_it():
+    async def body(together, calling):
+        tasks = await asking(together, "a")
+        await called(calling, 1)
+        tasks += await asking(together, "b")
+        closing = asyncio.ensure_future(asyncio.to_thread(together.close))
+        await asyncio.sleep(0.05)
+        calling.go_on.release(10)
+        assert await asyncio.gather(*tasks) == ["a!", "b!"]
+        await closing
+
+    run(body, waits=True)
 
 
 def test_an_error_is_its_askers_own():

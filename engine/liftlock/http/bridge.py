@@ -57,13 +57,10 @@ class Bridge:
         self._settled: deque[Callable[[], None]] = deque()
         self._is_woken = False
         self._writers = ThreadPoolExecutor(limits.write_threads, "liftlock-write")
-        self._together = ThreadPoolExecutor(limits.together_threads + 1, "liftlock-together")
         most = limits.together_max
-        self._brief: Together[Callable[[], Any], Any] = Together(
-            _each, self._together, calls=1, most=most
-        )
+        self._brief: Together[Callable[[], Any], Any] = Together(_each, "liftlock-brief", most)
         self._finishing: Together[LastChunk, BlobContent] = Together(
-            engine.finish_uploads, self._together, calls=limits.together_threads, most=most
+            engine.finish_uploads, "liftlock-finish", most
         )
         self._bodies = 0
         self._readers = ThreadPoolExecutor(limits.read_threads, "liftlock-read")
@@ -146,7 +143,9 @@ class Bridge:
 
     def close(self) -> None:
         """Wait for what runs, then close the engine. The loop must have no request any more."""
-        for pool in (self._readers, self._writers, self._together):
+        self._brief.close()
+        self._finishing.close()
+        for pool in (self._readers, self._writers):
             pool.shutdown()
         self.engine.close()
 

@@ -49,13 +49,10 @@ class HttpLimits:
     """Records that a read may touch in the event loop; longer ones go to a thread."""
     give_way_seconds: float = 0.01
     """How long the event loop waits for submitted promotions to be computed."""
-    together_threads: int = 1
-    """Threads that end small uploads, many at a time; one more starts them. More of them wait for
-    the interpreter more than they do: with two, a blob costs half as much processor again."""
     together_bytes_max: int = 256 * KIB
     """What a small upload has at most."""
     together_max: int = 64
-    """Small uploads that such a thread takes at a time."""
+    """Small uploads that one thread ends at a time."""
     write_threads: int = 32
     """Threads that hash, write and wait for commits; so many writes can share one commit."""
     file_threads: int = 1

@@ -1,82 +1,90 @@
 """What comes up while others of its kind are done, done together next.
 
 A thread for each small write spends more time on waiting for the interpreter than on the write:
-eight of them make half as many uploads a second as one that takes whatever is there.
+eight of them make half as many uploads a second as one that takes whatever is there. It takes that
+itself, without a word from the event loop, so that it never waits for one that is busy.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 Q = TypeVar("Q")
 R = TypeVar("R")
 
+_Asked = list[tuple[Q, asyncio.Future[R]]]
+
 
 class Together(Generic[Q, R]):
-    """Asks are answered by calls with many of them; some calls run at once, each in a thread."""
+    """A thread that answers asks, many with one call. Belongs to the event loop that made it."""
 
     def __init__(
-        self,
-        call: Callable[[Sequence[Q]], Sequence[R | Exception]],
-        pool: ThreadPoolExecutor,
-        *,
-        calls: int,
-        most: int,
+        self, call: Callable[[Sequence[Q]], Sequence[R | Exception]], name: str, most: int
     ) -> None:
-        """Use it in the running loop only.
+        """Start the thread; `close` ends it.
 
         Args:
             call: answers many asks, or says for each what is wrong with it.
-            pool: whose threads call.
-            calls: so many run at once.
+            name: the thread's.
             most: so many asks a call has.
         """
         self._call = call
-        self._pool = pool
-        self._calls_left = calls
         self._most = most
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Q, asyncio.Future[R]]] = deque()
-        self._is_due = False
+        self._coming_up: _Asked[Q, R] = []
+        self._asked: SimpleQueue[_Asked[Q, R]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._answer_all, name=name)
+        self._thread.start()
 
     async def ask(self, question: Q) -> R:
         """Have `question` answered. Who stops waiting does not withdraw it."""
         answer: asyncio.Future[R] = self._loop.create_future()
-        self._waiting.append((question, answer))
-        if not self._is_due and self._calls_left:
+        if not self._coming_up:
             # After this turn of the loop, which may bring more.
-            self._is_due = True
-            self._loop.call_soon(self._begin)
+            self._loop.call_soon(self._hand_over)
+        self._coming_up.append((question, answer))
         return await answer
 
-    def _begin(self) -> None:
-        self._is_due = False
-        while self._waiting and self._calls_left:
-            most = min(self._most, -(-len(self._waiting) // self._calls_left))
-            taken = [self._waiting.popleft() for _ in range(most)]
-            self._calls_left -= 1
-            questions = [question for question, _ in taken]
-            called = self._loop.run_in_executor(self._pool, self._call, questions)
-            called.add_done_callback(partial(self._end, taken))
+    def close(self) -> None:
+        """Wait until all is answered that was asked; nothing may be asked any more."""
+        self._asked.put([])
+        self._thread.join()
 
-    def _end(
-        self,
-        taken: Sequence[tuple[Q, asyncio.Future[R]]],
-        done: asyncio.Future[Sequence[R | Exception]],
-    ) -> None:
-        self._calls_left += 1
-        error = done.exception()
-        answers = [error] * len(taken) if error is not None else done.result()
-        for (_, waiting), answer in zip(taken, answers, strict=True):
-            if waiting.cancelled():
-                continue
-            if isinstance(answer, BaseException):
-                waiting.set_exception(answer)
-            else:
-                waiting.set_result(answer)
-        self._begin()
+    def _hand_over(self) -> None:
+        asked, self._coming_up = self._coming_up, []
+        self._asked.put(asked)
+
+    def _answer_all(self) -> None:
+        while asked := self._asked.get():
+            with suppress(Empty):
+                while len(asked) < self._most:
+                    more = self._asked.get_nowait()
+                    if not more:  # the end, which comes again after these
+                        self._asked.put(more)
+                        break
+                    asked += more
+            for begin in range(0, len(asked), self._most):
+                self._answer(asked[begin : begin + self._most])
+
+    def _answer(self, asked: _Asked[Q, R]) -> None:
+        answers: Sequence[R | BaseException]
+        try:
+            answers = self._call([question for question, _ in asked])
+        except BaseException as error:  # noqa: BLE001 - told to each of them; the thread goes on
+            answers = [error] * len(asked)
+        self._loop.call_soon_threadsafe(_deliver, asked, answers)
+
+
+def _deliver(asked: _Asked[Q, R], answers: Sequence[R | BaseException]) -> None:
+    for (_, waiting), answer in zip(asked, answers, strict=True):
+        if waiting.cancelled():
+            continue
+        if isinstance(answer, BaseException):
+            waiting.set_exception(answer)
+        else:
+            waiting.set_result(answer)
