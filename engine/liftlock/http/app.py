@@ -27,7 +27,7 @@ from liftlock.http.configuration import configure
 from liftlock.http.connections import close_excess_connections
 from liftlock.http.dispatch import find_handler, is_api
 from liftlock.http.errors import error_answer, weight_of
-from liftlock.http.heads import request_id_of, require_clear_headers, require_short_head
+from liftlock.http.head import Head
 from liftlock.http.limits import HttpLimits
 from liftlock.http.problems import problem_answer
 from liftlock.http.request import Request
@@ -79,7 +79,8 @@ class App:
     async def _answer(
         self, bridge: Bridge, scope: Scope, receive: Receive, send: Send, *, is_let_in: bool
     ) -> None:
-        request_id = request_id_of(scope["headers"]) or next(self._ids).encode()
+        head = Head(scope["headers"])
+        request_id = head.request_id or next(self._ids).encode()
         path = self._settings.local(scope["raw_path"])
         ours = is_api(path)
         say = problem_answer if ours else error_answer
@@ -87,19 +88,22 @@ class App:
         if not ours:
             common.append(_API_VERSION)
         courier = Courier(scope, receive, send, common)
-        request = Request(scope, receive, bridge, self._settings, self._clients)
+        request = Request(scope, head, receive, bridge, self._settings, self._clients)
         bridge.requests += 1
         try:
             self._clients.require(is_let_in)
-            require_short_head(scope, self._limits)
-            require_clear_headers(scope)
+            target_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+            head.require_short(target_bytes, self._limits)
+            head.require_clear(scope["http_version"])
             reply = await find_handler(path, request)(request)
         except Exception as error:  # noqa: BLE001 - the boundary: each error has its answer
             reply = await bridge.list(
                 weight_of(error), say, error, request_id.decode(), request.other_methods
             )
         try:
-            await courier.deliver(await _finished(request, reply), bridge)
+            if request.has_body:
+                reply = await _finished(request, reply)
+            await courier.deliver(reply, bridge)
         except Exception as error:
             if courier.started:  # the status is out: a body cut short is all that can be said
                 log.exception("request %s broke off", request_id.decode())

@@ -24,7 +24,7 @@ async def get(request: Request) -> Answer:
         return answer(200, headers, BlobBody(str(request.name), blob))
     try:
         span = requested_span(
-            request.headers.get("range"), request.headers.get("if-range"), etag, blob.size
+            request.head.get(b"range"), request.head.get(b"if-range"), etag, blob.size
         )
     except RangeUnsatisfiable as error:
         content_range = f"bytes */{error.size}".encode()

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from starlette.datastructures import Headers
-
 from liftlock.errors import DigestInvalid
 from liftlock.http.errors import RequestRefused
+from liftlock.http.head import Head
 from liftlock.model import ANYTHING, Condition, Expectation, Places
 from liftlock.oci.digest import Digest
 
@@ -19,7 +18,7 @@ _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LIST: Final = re.compile(rf"[ \t,]*(?:{_TAG.pattern}[ \t]*(?:,[ \t,]*|$))*")
 
 
-def condition_of(headers: Headers) -> Condition:
+def condition_of(head: Head) -> Condition:
     """Return what a request expects of what its path names.
 
     Raises:
@@ -27,14 +26,14 @@ def condition_of(headers: Headers) -> Condition:
             what the client wanted to be left alone.
     """
     # RFC 9110, 13.1.1 and 13.1.2: to match, a weak tag is none; not to match, it is like any.
-    at = _places(headers, "If-Match", weak=False)
-    not_at = _places(headers, "If-None-Match", weak=True)
+    at = _places(head, "If-Match", weak=False)
+    not_at = _places(head, "If-None-Match", weak=True)
     return ANYTHING if at is None and not_at is None else Expectation(at, not_at)
 
 
-def _places(headers: Headers, name: str, *, weak: bool) -> Places | None:
+def _places(head: Head, name: str, *, weak: bool) -> Places | None:
     """Return the digests that a header field lists; None if there is no such field."""
-    lines = headers.getlist(name)
+    lines = head.every(name.lower().encode())
     if not lines:
         return None
     text = ", ".join(lines).strip(" \t")

@@ -9,13 +9,12 @@ matching a list of path patterns cost 18. Paths below /api/ have routes of their
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Final
 
 from liftlock.http import blobs, catalog, manifests, referrers, tags, uploads
 from liftlock.http.answers import Answer, json_answer
 from liftlock.http.api.endpoint import ROOT
-from liftlock.http.api.routing import Routes, run
+from liftlock.http.api.routing import Routes
 from liftlock.http.api.table import ENDPOINTS, show_page
 from liftlock.http.errors import RequestRefused, allow_header
 from liftlock.http.request import Request, path_segments
@@ -110,7 +109,7 @@ def _find_api(raw_path: bytes, request: Request) -> Mapping[str, Handler]:
     found = _ROUTES.find(raw_path, request) if raw_path.startswith(_API) else None
     if found is None:
         raise _no_endpoint("There is no such endpoint here; GET /api shows those that there are.")
-    return {method: partial(run, endpoint) for method, endpoint in found.items()}
+    return found
 
 
 def _no_endpoint(

@@ -44,7 +44,7 @@ async def read_json(request: Request, read: Callable[[object], T], *, empty: byt
 
 
 def _require_json(request: Request) -> None:
-    text = request.headers.get("content-type")
+    text = request.head.get(b"content-type")
     if text is not None and text.partition(";")[0].strip().lower() != _JSON:
         raise RequestRefused(
             415,

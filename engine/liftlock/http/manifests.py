@@ -27,8 +27,8 @@ async def get(request: Request) -> Answer:
 async def put(request: Request) -> Answer:
     """PUT …/manifests/<reference>[?tag=…]: the body is read whole before the engine is asked."""
     reference = request.reference
-    tags = request.query.getlist("tag")
-    condition = condition_of(request.headers)
+    tags = request.query.every("tag")
+    condition = condition_of(request.head)
     limit = request.engine.limits.manifest_bytes_max
     body = await request.body.read(limit)
     if body is None:
@@ -58,7 +58,7 @@ async def delete(request: Request) -> Answer:
     """DELETE …/manifests/<reference>: a tag goes alone; a digest goes with all its tags."""
     reference = _sought(request)
     engine, write = request.engine, request.bridge.write
-    name, by, expect = reference.name, request.actor, condition_of(request.headers)
+    name, by, expect = reference.name, request.actor, condition_of(request.head)
     if reference.tag is not None:
         await write(engine.delete_tag, name, reference.tag, by=by, expect=expect)
     elif reference.digest is not None:
@@ -84,4 +84,4 @@ def _sought(request: Request) -> Reference:
 
 def _bare_content_type(request: Request) -> str | None:
     """Return the media type without parameters: `; charset=utf-8` says nothing about JSON."""
-    return request.headers.get("content-type", "").partition(";")[0].strip() or None
+    return (request.head.get(b"content-type") or "").partition(";")[0].strip() or None

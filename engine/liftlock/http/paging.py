@@ -36,7 +36,7 @@ def asked_cursor(request: Request, characters_max: int) -> str:
     No name is longer than the cut, so none lies between the cut text and the whole; and no name
     has a character from 0x7f up.
     """
-    cut = request.query.get("last", "")[:characters_max]
+    cut = (request.query.get("last") or "")[:characters_max]
     for position, character in enumerate(cut):
         if character >= _AFTER_EVERY_CHARACTER:
             return cut[:position] + _AFTER_EVERY_CHARACTER

@@ -145,7 +145,7 @@ def _announced_start(request: Request) -> int | None:
         UploadMalformed: it cannot be read.
         SizeInvalid: it is not as long as the body.
     """
-    text = request.headers.get("content-range")
+    text = request.head.get(b"content-range")
     if text is None:
         return None
     match = _CONTENT_RANGE.fullmatch(text.strip())

@@ -20,7 +20,7 @@ async def list_referrers(request: Request) -> Answer:
     """
     name, subject = request.name, request.digest
     artifact_type = request.query.get("artifactType") or None
-    last = request.query.get("last", "")
+    last = request.query.get("last") or ""
     limit = asked_entries(request)
     # Each entry is read from a manifest, so that a page is never a matter of a few records.
     try:

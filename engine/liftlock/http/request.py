@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from functools import cached_property
 from typing import Final
 from urllib.parse import unquote_to_bytes
-
-from starlette.datastructures import Headers, QueryParams
 
 from liftlock.engine import Engine
 from liftlock.errors import NameInvalid, UploadMalformed
@@ -16,18 +13,14 @@ from liftlock.http.answers import Receive, Scope
 from liftlock.http.body import Body
 from liftlock.http.bridge import Bridge
 from liftlock.http.clients import Clients, client_of, peer_of
-from liftlock.http.errors import RequestRefused
+from liftlock.http.head import Head
+from liftlock.http.parameters import Parameters, pairs_of, unreadable_in
 from liftlock.http.settings import HttpSettings
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import Reference, RepositoryName, parse_tag
 
 ANONYMOUS: Final = "anonymous"
 _COUNT: Final = re.compile(r"[0-9]{1,19}")  # as many digits as any blob's size can have
-
-_ONE_PARAMETER: Final = frozenset(
-    {"artifactType", "digest", "digest-algorithm", "from", "last", "mount", "n"}
-)
-"""Parameters of a query that have one value; said again they must say the same."""
 
 
 class Request:
@@ -36,6 +29,7 @@ class Request:
     def __init__(
         self,
         scope: Scope,
+        head: Head,
         receive: Receive,
         bridge: Bridge,
         settings: HttpSettings,
@@ -43,7 +37,7 @@ class Request:
     ) -> None:
         self.method: str = scope["method"]
         self.bridge = bridge
-        self.headers = Headers(scope=scope)
+        self.head = head
         self.name_text = ""
         """The repository's name as it stood in the path; see `name`."""
         self.argument = ""
@@ -57,6 +51,9 @@ class Request:
         self._settings = settings
         self.clients = clients
         self._peer = peer_of(scope)
+        self._parameters: Parameters | None = None
+        self._body: Body | None = None
+        self._name: RepositoryName | None = None
 
     @property
     def client(self) -> str | None:
@@ -87,64 +84,59 @@ class Request:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """The query's parameters as they came, percent-decoded.
-
-        A plus is a plus, as in any part of a URL (RFC 3986), and not a blank, as in a form: media
-        types are full of the one and have none of the other.
-        """
-        return QueryParams(self._query.replace(b"+", b"%2B")).multi_items()
+        """The query's parameters as they came; see `pairs_of`."""
+        return pairs_of(self._query)
 
     @property
     def unreadable(self) -> str | None:
-        """The first of the query's parameters that is not UTF-8; `pairs` replaces what is not."""
-        for part in self._query.split(b"&"):
-            try:
-                unquote_to_bytes(part).decode()
-            except UnicodeDecodeError:
-                return part.partition(b"=")[0].decode("ascii", "backslashreplace")
-        return None
+        """The first of the query's parameters that is not UTF-8."""
+        return unreadable_in(self._query)
 
-    @cached_property
-    def query(self) -> QueryParams:
+    @property
+    def query(self) -> Parameters:
         """The query's parameters, where unknown ones do no harm.
 
         Raises:
             RequestRefused: one that can mean one thing comes twice, and means two.
         """
-        parameters = QueryParams(self.pairs)
-        for name, value in parameters.multi_items():
-            if name in _ONE_PARAMETER and parameters[name] != value:
-                sentence = f"The query has `{name}` twice, with different values."
-                raise RequestRefused(400, "UNSUPPORTED", sentence)
-        return parameters
+        if self._parameters is None:
+            self._parameters = Parameters(self.pairs)
+        return self._parameters
 
-    @cached_property
+    @property
+    def has_body(self) -> bool:
+        """Whether the client sends one, if it be empty."""
+        return b"content-length" in self.head or b"transfer-encoding" in self.head
+
+    @property
     def body(self) -> Body:
         """The body; it can be read once."""
-        length = self.content_length
-        if length is None and "transfer-encoding" not in self.headers:
-            length = 0
-        waits = self.headers.get("expect", "").lower() == "100-continue"
-        return Body(self._receive, self.bridge.limits, length=length, waits=waits)
+        if self._body is None:
+            length = self.content_length if self.has_body else 0
+            waits = (self.head.get(b"expect") or "").lower() == "100-continue"
+            self._body = Body(self._receive, self.bridge.limits, length=length, waits=waits)
+        return self._body
 
     @property
     def content_length(self) -> int | None:
         """Content-Length, or None if there is none."""
-        text = self.headers.get("content-length")
+        text = self.head.get(b"content-length")
         if text is None:
             return None
         if not _COUNT.fullmatch(text):
             raise UploadMalformed("its Content-Length is no length")
         return int(text)
 
-    @cached_property
+    @property
     def name(self) -> RepositoryName:
         """The repository's name.
 
         Raises:
             NameInvalid, NameIncomplete: as the grammar says.
         """
-        return RepositoryName.parse(self.name_text)
+        if self._name is None:
+            self._name = RepositoryName.parse(self.name_text)
+        return self._name
 
     @property
     def reference(self) -> Reference:
@@ -163,7 +155,7 @@ class Request:
         """Tell whether the client says that it has what `etag` names (If-None-Match)."""
         return any(
             candidate.strip().removeprefix("W/") in {etag, "*"}
-            for line in self.headers.getlist("if-none-match")
+            for line in self.head.every(b"if-none-match")
             for candidate in line.split(",")
         )
 

@@ -29,7 +29,9 @@ from liftlock.oci.reference import RepositoryName
 async def start(request: Request) -> Answer:
     """POST …/blobs/uploads/: mount a blob, take one whole, or open a session."""
     name, query = request.name, request.query
-    algorithm = query.get("digest-algorithm", SHA256)
+    algorithm = query.get("digest-algorithm")
+    if algorithm is None:
+        algorithm = SHA256
     require_algorithm(algorithm)  # whatever else is asked: who announces it counts on it
     mount = query.get("mount")
     if mount:
@@ -40,8 +42,8 @@ async def start(request: Request) -> Answer:
         )
         if mounted is not None:
             return _created(request, digest)
-    elif "digest" in query:
-        return await _take_whole(request, Digest.parse(query["digest"]))
+    elif (text := query.get("digest")) is not None:
+        return await _take_whole(request, Digest.parse(text))
     await require_room(request.clients.uploads, request.client, request.bridge)
     session = request.engine.start_upload(name, algorithm=algorithm, by=request.actor)
     now = asyncio.get_running_loop().time()

@@ -58,7 +58,7 @@ async def delete_manifest(asked: Asked[ReasonQuery, None]) -> Answer:
         reference.digest,
         by=request.actor,
         comment=asked.query.comment,
-        expect=condition_of(request.headers),
+        expect=condition_of(request.head),
     )
     return answer(204)
 

@@ -135,7 +135,7 @@ async def _encoded(request: Request, promotion: Promotion, *, dry_run: bool) -> 
 
 
 def _idempotency_key(request: Request) -> str | None:
-    keys = request.headers.getlist("idempotency-key")
+    keys = request.head.every(b"idempotency-key")
     if not keys:
         return None
     if len(keys) > 1:

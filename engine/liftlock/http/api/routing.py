@@ -7,7 +7,8 @@ before it is decoded, so that what is encoded is never taken for a part of the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from liftlock.errors import ParameterInvalid
@@ -22,27 +23,28 @@ _SPANNING: Final = frozenset({"repository", "reference", "name"})
 """Parameters that may have slashes."""
 _TAGGED: Final = "{repository}:{tag}"
 
-Methods = Mapping[str, AnyEndpoint]
+Handlers = Mapping[str, Callable[[Request], Awaitable[Answer]]]
+"""What answers, by method."""
 
 
 class Routes:
     """The endpoints by their paths. One look-up costs some microseconds."""
 
     def __init__(self, endpoints: Iterable[AnyEndpoint]) -> None:
-        self._by_path: dict[str, dict[str, AnyEndpoint]] = {}
+        self._by_path: dict[str, dict[str, Callable[[Request], Awaitable[Answer]]]] = {}
         for endpoint in endpoints:
-            methods = self._by_path.setdefault(endpoint.path, {})
-            methods[endpoint.method] = endpoint
+            handlers = self._by_path.setdefault(endpoint.path, {})
+            handlers[endpoint.method] = partial(run, endpoint)
             if endpoint.method == "GET":
-                methods["HEAD"] = endpoint
+                handlers["HEAD"] = handlers["GET"]
         self._named = {
             (noun, tail): parameter
             for noun, parameter, tail in map(_parts, self._by_path)
             if parameter and parameter != _TAGGED
         }
 
-    def find(self, raw_path: bytes, request: Request) -> Methods | None:
-        """Find the endpoints of a path, and note its parameters in `request`; None: none is.
+    def find(self, raw_path: bytes, request: Request) -> Handlers | None:
+        """Find what answers a path, and note its parameters in `request`; None: nothing does.
 
         Raises:
             NameInvalid: the path cannot be decoded.
@@ -93,7 +95,7 @@ async def run(endpoint: AnyEndpoint, request: Request) -> Answer:
 
 def _refuse_conditions(request: Request) -> None:
     for name in ("If-Match", "If-None-Match"):
-        if name in request.headers:
+        if name.lower().encode() in request.head:
             sentence = f"{name} is not judged here, and to ignore it could do harm: leave it out."
             raise RequestRefused(400, "UNSUPPORTED", sentence)
 

@@ -64,7 +64,7 @@ async def delete_tag(asked: Asked[ReasonQuery, None]) -> Answer:
         tag,
         by=request.actor,
         comment=asked.query.comment,
-        expect=condition_of(request.headers),
+        expect=condition_of(request.head),
     )
     return json_answer(200, _encoded_tag(name, tag, digest))
 
