@@ -108,7 +108,8 @@ def test_the_end_may_be_taken_together_with_what_came_before_it():
         await called(calling, 1)
         tasks += await asking(together, "b")
         closing = asyncio.ensure_future(asyncio.to_thread(together.close))
-        await asyncio.sleep(0.05)
+        while together._asked.qsize() < 2:
+            await turn()
         calling.go_on.release(10)
         assert await asyncio.gather(*tasks) == ["a!", "b!"]
         await closing
