@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from liftlock.errors import SizeInvalid
 from liftlock.http.body import Body
 from liftlock.http.limits import HttpLimits
+from liftlock.http.stalls import Stalls
 
 
 def body_of(chunks: Sequence[bytes], *, ends: bool = True) -> Body:
@@ -24,7 +25,7 @@ def body_of(chunks: Sequence[bytes], *, ends: bool = True) -> Body:
     async def receive() -> dict[str, object]:
         return next(coming)
 
-    return Body(receive, HttpLimits(), length=None, waits=False)
+    return Body(receive, HttpLimits(), Stalls(60), length=None, waits=False)
 
 
 async def pieces_of(body: Body, most: int) -> list[list[bytes]]:

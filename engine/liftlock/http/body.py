@@ -15,6 +15,7 @@ from liftlock.errors import SizeInvalid
 from liftlock.http.answers import Receive
 from liftlock.http.errors import RequestRefused
 from liftlock.http.limits import HttpLimits
+from liftlock.http.stalls import Stalled, Stalls
 
 _SMALL_BYTES: Final = 4 * KIB
 """Smaller chunks are joined: each by itself would hold more memory than its bytes."""
@@ -36,13 +37,20 @@ class Body:
     """One request's body. `complete` becomes true only when all of it was received."""
 
     def __init__(
-        self, receive: Receive, limits: HttpLimits, *, length: int | None, waits: bool
+        self,
+        receive: Receive,
+        limits: HttpLimits,
+        stalls: Stalls,
+        *,
+        length: int | None,
+        waits: bool,
     ) -> None:
         """Take over the body.
 
         Args:
             receive: the ASGI callable.
             limits: how long and how much.
+            stalls: where waits end.
             length: Content-Length; None if the body came in transfer chunks, or there is none.
             waits: whether the client sends no body before it was asked to (`100-continue`).
         """
@@ -51,6 +59,7 @@ class Body:
         self.complete = length == 0
         self._receive = receive
         self._limits = limits
+        self._stalls = stalls
         self._waits = waits
         self._fault: Exception | None = None
         self._deadline = 0.0
@@ -134,9 +143,8 @@ class Body:
 
     async def _next(self) -> bytes:
         try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError as error:
+            message = await self._stalls.within(self._receive(), self._deadline)
+        except Stalled as error:
             self._fault = BodyStalled(self._limits.idle_seconds, self._limits.progress_bytes)
             raise self._fault from error
         self._waits = False

@@ -22,6 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from liftlock.engine import Engine, LastChunk
 from liftlock.http.limits import HttpLimits
+from liftlock.http.stalls import Stalls
 from liftlock.http.together import Together
 from liftlock.model import BlobContent
 
@@ -49,6 +50,7 @@ class Bridge:
         """Take over an engine; in the loop that will use it."""
         self.engine = engine
         self.limits = limits
+        self.stalls = Stalls(limits.idle_seconds)
         self._loop = asyncio.get_running_loop()
         self.requests = 0
         """How many the loop has begun to answer."""

@@ -114,7 +114,10 @@ class Request:
         if self._body is None:
             length = self.content_length if self.has_body else 0
             waits = (self.head.get(b"expect") or "").lower() == "100-continue"
-            self._body = Body(self._receive, self.bridge.limits, length=length, waits=waits)
+            bridge = self.bridge
+            self._body = Body(
+                self._receive, bridge.limits, bridge.stalls, length=length, waits=waits
+            )
         return self._body
 
     @property
