@@ -372,6 +372,23 @@ def test_who_gives_way_waits_for_what_is_being_computed(metadata: LmdbMetadataSt
     assert order == ["computed", "went on"]
 
 
+def test_for_what_takes_long_nobody_gives_way_twice(metadata: LmdbMetadataStore) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(txn: WriteTxn) -> None:
+        begun.set()
+        assert go.wait(WAIT_SECONDS)
+
+    writing = threading.Thread(target=metadata.write, args=(slow,))
+    writing.start()
+    assert begun.wait(WAIT_SECONDS)
+    metadata.give_way(0.01)
+    metadata.give_way(WAIT_SECONDS * 2)  # would run into the time limit
+    assert not go.is_set()
+    go.set()
+    writing.join(WAIT_SECONDS)
+
+
 def test_who_gives_way_to_nobody_goes_on(metadata: LmdbMetadataStore) -> None:
     metadata.submit(lambda txn: txn.put_many(Table.NAMES, [(b"key", b"value")])).result()
     gone_on = threading.Thread(target=metadata.give_way, args=(WAIT_SECONDS,))

@@ -18,6 +18,7 @@ from liftlock import (
     Limits,
     Mode,
     Pieces,
+    PromotionCall,
     PromotionRequest,
     Reference,
     RepositoryName,
@@ -104,6 +105,8 @@ def promotions(engine: Engine) -> None:
     request = PromotionRequest((RequestItem(source, target, tags=("1", "2")),))
     assert_type(engine.promote_all(request, by="me", key="7"), Promotion)
     assert_type(engine.submit_promotion(request, by="me"), Future[Promotion])
+    calls = [PromotionCall(request, "me", "go")]
+    assert_type(engine.promote_each(calls), list[Promotion | Exception])
     engine.promote("dev/app:1", target, by="me")  # type: ignore[arg-type]  # parsed at the edge
 
 

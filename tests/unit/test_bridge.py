@@ -1,4 +1,4 @@
-"""What a commit thread has done reaches the event loop: all of it, once, and at little cost."""
+"""What threads have done reaches the event loop: all of it, once, and at little cost."""
 
 import asyncio
 import threading
@@ -12,13 +12,16 @@ from liftlock.http.limits import HttpLimits
 
 class NoEngine:
     def __init__(self):
-        self.gave_way = 0
+        self.waited = []
 
     def finish_uploads(self, chunks):
         raise NotImplementedError
 
+    def promote_each(self, calls):
+        raise NotImplementedError
+
     def give_way(self, seconds):
-        self.gave_way += 1
+        self.waited.append(seconds)
 
     def close(self):
         pass
@@ -50,7 +53,7 @@ def in_a_loop():
     return run
 
 
-def test_what_one_commit_did_wakes_the_loop_once(in_a_loop):
+def test_what_is_done_while_the_loop_is_busy_wakes_it_once(in_a_loop):
     async def body(bridge):
         loop, wakes = asyncio.get_running_loop(), []
         wake = loop.call_soon_threadsafe
@@ -59,16 +62,15 @@ def test_what_one_commit_did_wakes_the_loop_once(in_a_loop):
             wakes.append(args)
             return wake(*args, **kwargs)
 
-        futures = [Future() for _ in range(64)]
-        tasks = [asyncio.ensure_future(bridge.submit(lambda f=future: f)) for future in futures]
+        futures = [Future() for _ in range(32)]
+        tasks = [asyncio.ensure_future(bridge.write(future.result)) for future in futures]
         await turn()
         loop.call_soon_threadsafe = counted
-        thread = threading.Thread(
-            target=lambda: [future.set_result(n) for n, future in enumerate(futures)]
-        )
-        thread.start()
-        thread.join()  # the loop stands still meanwhile, as if it were busy
-        assert await asyncio.gather(*tasks) == list(range(64))
+        for number, future in enumerate(futures):
+            future.set_result(number)
+        while len(bridge._settled) < len(futures):  # the loop stands still meanwhile
+            pass
+        assert await asyncio.gather(*tasks) == list(range(32))
         return wakes
 
     assert len(in_a_loop(body)) == 1
@@ -78,13 +80,8 @@ def test_whoever_comes_while_others_are_delivered_is_heard(in_a_loop):
     """Many rounds from several threads; a lost wake-up would run into the time limit."""
 
     async def body(bridge):
-        def later(number):
-            future = Future()
-            threading.Thread(target=future.set_result, args=(number,)).start()
-            return future
-
         async def caller(number):
-            return [await bridge.submit(later, number) for _ in range(50)]
+            return [await bridge.write(lambda: number) for _ in range(50)]
 
         return await asyncio.gather(*(caller(number) for number in range(8)))
 
@@ -93,54 +90,18 @@ def test_whoever_comes_while_others_are_delivered_is_heard(in_a_loop):
 
 def test_an_error_is_raised_where_it_is_awaited(in_a_loop):
     async def body(bridge):
-        future = Future()
-        future.set_exception(KeyError("x"))
         with pytest.raises(KeyError):
-            await bridge.submit(lambda: future)
+            await bridge.write({}.__getitem__, "x")
 
     in_a_loop(body)
 
 
-def test_who_stops_waiting_withdraws_nothing_and_disturbs_nobody(in_a_loop):
+def test_the_loop_gives_way_for_as_long_as_it_may(in_a_loop):
     async def body(bridge):
-        left, stays = Future(), Future()
-        leaving = asyncio.ensure_future(bridge.submit(lambda: left))
-        staying = asyncio.ensure_future(bridge.submit(lambda: stays))
-        await turn()
-        leaving.cancel()
-        await asyncio.wait([leaving])
-        assert not left.cancelled()
-        left.set_result(1)
-        stays.set_result(2)
-        return await staying
+        bridge.give_way()
+        return bridge.engine.waited
 
-    assert in_a_loop(body) == 2
-
-
-@pytest.mark.parametrize(("requests", "gave_way"), [(2, 0), (4, 0), (5, 1), (100, 1)])
-def test_the_loop_gives_way_if_most_of_its_work_is_another(in_a_loop, requests, gave_way):
-    """Two promotions among so many requests."""
-
-    async def body(bridge):
-        bridge.requests += requests
-        futures = [Future(), Future()]
-        for future in futures:
-            future.set_result(None)
-        await asyncio.gather(*(bridge.submit(lambda f=future: f) for future in futures))
-        return bridge.engine.gave_way
-
-    assert in_a_loop(body) == gave_way
-
-
-def test_what_cannot_be_submitted_is_raised_where_it_is_awaited(in_a_loop):
-    async def body(bridge):
-        def refused():
-            raise ValueError("no")
-
-        with pytest.raises(ValueError, match="no"):
-            await bridge.submit(refused)
-
-    in_a_loop(body)
+    assert in_a_loop(body) == [HttpLimits().give_way_seconds]
 
 
 # --- who stops waiting ----------------------------------------------------------------------

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liftlock import PromotionRequest, RequestItem, Selection, Target, seals
+from liftlock import PromotionCall, PromotionRequest, RequestItem, Selection, Target, seals
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
-from liftlock.errors import KeyReused, LiftlockError, ManifestUnknown, RegistryUnknown
+from liftlock.errors import KeyReused, LiftlockError, ManifestUnknown, RegistryUnknown, TextInvalid
 from liftlock.metadata.contract import Table
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import Mode, Outcome, Promotion, RegistrySettings
@@ -81,11 +82,15 @@ def in_turn(engine: Engine, asks: Sequence[Ask]) -> list[object]:
 
 
 def at_once(engine: Engine, asks: Sequence[Ask]) -> list[object]:
-    """Queue all while nobody commits, so that they share one."""
-    group = engine._store._group  # type: ignore[attr-defined]
-    with group._turn:
-        futures = [submit(engine, ask) for ask in asks]
-    return [attempt(future.result) for future in futures]
+    """Ask for all in one call, so that they share a commit."""
+    calls = [PromotionCall(request, "me", "go", key=key) for request, key in asks]
+    return [attempt(partial(raised_or_returned, each)) for each in engine.promote_each(calls)]
+
+
+def raised_or_returned(outcome: Promotion | Exception) -> Promotion:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def submit(engine: Engine, ask: Ask) -> Future[Promotion]:
@@ -111,6 +116,20 @@ def state(engine: Engine) -> dict[Table, dict[bytes, bytes]]:
         Table.SECRETS,
     }
     return {table: dict(tables[table].rows) for table in Table if table not in left_out}
+
+
+def test_what_cannot_be_asked_keeps_no_other_from_being_done(engines) -> None:
+    engine, _ = engines
+    (good, _), (other, _) = PLAIN[:2]
+    calls = [
+        PromotionCall(good, "me"),
+        PromotionCall(other, "\ud800"),
+        PromotionCall(other, "me", "x" * 100_000),
+        PromotionCall(other, "me"),
+    ]
+    kinds = [type(outcome) for outcome in engine.promote_each(calls)]
+    assert kinds == [Promotion, TextInvalid, TextInvalid, Promotion]
+    assert [promotion.id for promotion in engine.list_promotions().entries] == [2, 1]
 
 
 PLAIN = [asked(f"dev/app:v{number}", "prod") for number in range(4)]

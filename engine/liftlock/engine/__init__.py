@@ -8,6 +8,7 @@ from __future__ import annotations
 from liftlock.engine.facade import Engine
 from liftlock.engine.machine import new_id, system_clock
 from liftlock.engine.opening import in_memory, init, open  # noqa: A004 - liftlock.open, as in gzip.open
+from liftlock.engine.promotions import PromotionCall
 from liftlock.promotion import PromotionRequest, RequestItem
 from liftlock.transfer import Exporting, Importing
 from liftlock.uploads import LastChunk, SizeDiffers, Upload
@@ -17,6 +18,7 @@ __all__ = [
     "Exporting",
     "Importing",
     "LastChunk",
+    "PromotionCall",
     "PromotionRequest",
     "RequestItem",
     "SizeDiffers",

@@ -89,7 +89,8 @@ class App:
             common.append(_API_VERSION)
         courier = Courier(scope, receive, send, common)
         request = Request(scope, head, receive, bridge, self._settings, self._clients)
-        bridge.requests += 1
+        if request.is_read:
+            bridge.give_way()
         try:
             self._clients.require(is_let_in)
             target_bytes = len(scope["raw_path"]) + len(scope["query_string"])

@@ -20,11 +20,11 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from liftlock.engine import Engine, LastChunk
+from liftlock.engine import Engine, LastChunk, PromotionCall
 from liftlock.http.limits import HttpLimits
 from liftlock.http.stalls import Stalls
 from liftlock.http.together import Together
-from liftlock.model import BlobContent
+from liftlock.model import BlobContent, Promotion
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,15 +52,14 @@ class Bridge:
         self.limits = limits
         self.stalls = Stalls(limits.idle_seconds)
         self._loop = asyncio.get_running_loop()
-        self.requests = 0
-        """How many the loop has begun to answer."""
-        self._requests_before = 0
-        self._unsent: list[Callable[[], None]] = []
         self._settled: deque[Callable[[], None]] = deque()
         self._is_woken = False
         self._writers = ThreadPoolExecutor(limits.write_threads, "liftlock-write")
         most = limits.together_max
         self._brief: Together[Callable[[], Any], Any] = Together(_each, "liftlock-brief", most)
+        self._promoting: Together[PromotionCall, Promotion] = Together(
+            engine.promote_each, "liftlock-promote", most
+        )
         self._finishing: Together[LastChunk, BlobContent] = Together(
             engine.finish_uploads, "liftlock-finish", most
         )
@@ -102,18 +101,18 @@ class Bridge:
         """As `write`, at once and without waiting: whoever calls must await the future."""
         return self._run(self._writers, partial(call, *args, **kwargs))
 
-    async def submit(
-        self, call: Callable[P, concurrent.futures.Future[R]], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
-        """Do what the engine queues for its next commit; as `write`, and holds no thread.
+    async def promote(self, call: PromotionCall) -> Promotion:
+        """Do a small promotion; on return it is durable. See `Engine.promote_each`."""
+        return await self._promoting.ask(call)
 
-        What is queued is never withdrawn: who stops waiting has only stopped waiting.
+    def give_way(self) -> None:
+        """Let what is computed for a commit be computed first.
+
+        The thread that does it gives up the interpreter at each look-up, and a loop that is busy
+        with something else would take it for longer each time than a look-up lasts
+        (docs/decisions/0014).
         """
-        waiting: asyncio.Future[R] = self._loop.create_future()
-        if not self._unsent:
-            self._loop.call_soon(self._send_off)
-        self._unsent.append(partial(self._send, partial(call, *args, **kwargs), waiting))
-        return await waiting
+        self.engine.give_way(self.limits.give_way_seconds)
 
     async def block(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do what reads files or many records."""
@@ -145,36 +144,11 @@ class Bridge:
 
     def close(self) -> None:
         """Wait for what runs, then close the engine. The loop must have no request any more."""
-        self._brief.close()
-        self._finishing.close()
+        for thread in (self._brief, self._promoting, self._finishing):
+            thread.close()
         for pool in (self._readers, self._writers):
             pool.shutdown()
         self.engine.close()
-
-    def _send_off(self) -> None:
-        """Submit at once what came up in one turn of the loop.
-
-        If the loop has mostly other work, that waits until this is computed: the thread that
-        commits gives up the interpreter at each look-up, and a loop that never rests would take
-        it for longer each time than a look-up lasts (docs/decisions/0014).
-        """
-        unsent, self._unsent = self._unsent, []
-        for send in unsent:
-            send()
-        others = self.requests - self._requests_before - len(unsent)
-        self._requests_before = self.requests
-        if others > len(unsent):
-            self.engine.give_way(self.limits.give_way_seconds)
-
-    def _send(
-        self, call: Callable[[], concurrent.futures.Future[R]], waiting: asyncio.Future[R]
-    ) -> None:
-        try:
-            submitted = call()
-        except Exception as error:  # noqa: BLE001 - it is the caller's
-            waiting.set_exception(error)
-        else:
-            submitted.add_done_callback(partial(self._settle, waiting))
 
     def _settle(self, waiting: asyncio.Future[R], done: concurrent.futures.Future[R]) -> None:
         """Bring `done` into the loop, from whichever thread has done it.

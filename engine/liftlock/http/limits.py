@@ -48,7 +48,7 @@ class HttpLimits:
     inline_records_max: int = 200
     """Records that a read may touch in the event loop; longer ones go to a thread."""
     give_way_seconds: float = 0.01
-    """How long the event loop waits for submitted promotions to be computed."""
+    """How long a read waits for what is computed for a commit."""
     together_bytes_max: int = 256 * KIB
     """What a small upload has at most."""
     together_max: int = 64

@@ -104,6 +104,11 @@ class Request:
         return self._parameters
 
     @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method in {"GET", "HEAD"}
+
+    @property
     def has_body(self) -> bool:
         """Whether the client sends one, if it be empty."""
         return b"content-length" in self.head or b"transfer-encoding" in self.head

@@ -226,7 +226,7 @@ class MetadataStore(Protocol):
         ...
 
     def give_way(self, seconds: float) -> None:
-        """Wait, at most so long, until what was submitted is computed and being made durable."""
+        """Wait, at most so long, until what is computed for a commit is being made durable."""
         ...
 
     def close(self) -> None:

@@ -98,12 +98,14 @@ class GroupCommit:
         return future
 
     def give_way(self, seconds: float) -> None:
-        """Wait, at most so long, until what was submitted is computed and being flushed.
+        """Wait, at most so long, until what is computed is being flushed.
 
         For an event loop: two threads that compute take the interpreter from each other at every
-        call of LMDB, and each time the other one waits for a switch interval.
+        call of LMDB, and each time the other one waits for a switch interval. For what takes longer
+        than that, nobody waits once more.
         """
-        self._computed.wait(seconds)
+        if not (self._computed.is_set() or self._computed.wait(seconds)):
+            self._computed.set()
 
     def close(self) -> None:
         """Commit what is queued; then refuse what comes."""
@@ -137,7 +139,6 @@ class GroupCommit:
         while not self._closed:
             self._wanted.get()
             while self._queue:
-                self._computed.clear()
                 with self._turn:
                     if self._queue:
                         self._commit_some()
@@ -149,12 +150,14 @@ class GroupCommit:
         An interrupt may come at any point: what it leaves undecided goes back to where it was.
         """
         batch: list[Queued[Any]] = []
+        self._computed.clear()
         try:
             if not self._run_together(batch):
                 for queued in batch:
                     if not queued.is_decided:
                         self._run_alone(queued)
         finally:
+            self._computed.set()
             self._queue.extendleft(queued for queued in reversed(batch) if not queued.is_decided)
             for queued in batch:
                 if queued.is_decided:

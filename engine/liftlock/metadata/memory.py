@@ -57,7 +57,7 @@ class MemoryMetadataStore:
         return self._group.submit(operation)
 
     def give_way(self, seconds: float) -> None:
-        """Wait for what was submitted to be computed; see `MetadataStore.give_way`."""
+        """Wait for what is being computed; see `MetadataStore.give_way`."""
         self._group.give_way(seconds)
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """Promotions: asked for, looked up, listed, undone.
 
-A small promotion is queued for the next commit and holds no thread while it waits; a big one, and
+A small promotion is done together with what else has come up; a big one, and
 a dry run, is planned in a thread. A client that leaves withdraws neither.
 """
 
@@ -26,6 +26,7 @@ from liftlock.documents import (
     read_undo,
     summary_document,
 )
+from liftlock.engine import PromotionCall
 from liftlock.errors import PromotionInvalid
 from liftlock.http.answers import Answer, Header, json_answer
 from liftlock.http.api.answering import (
@@ -98,14 +99,8 @@ async def list_promotions(asked: Asked[NumbersQuery, None]) -> Answer:
 async def _promoted(request: Request, wanted: Wanted, key: str | None) -> Promotion:
     engine, bridge = request.engine, request.bridge
     if wanted.request.is_small and not wanted.dry_run:
-        return await bridge.submit(
-            engine.submit_promotion,
-            wanted.request,
-            by=request.actor,
-            comment=wanted.comment,
-            plan=wanted.plan,
-            key=key,
-        )
+        by, comment = request.actor, wanted.comment
+        return await bridge.promote(PromotionCall(wanted.request, by, comment, wanted.plan, key))
     run = bridge.block if wanted.dry_run else bridge.write
     return await run(
         engine.promote_all,
