@@ -95,7 +95,7 @@ class App:
             self._clients.require(is_let_in)
             target_bytes = len(scope["raw_path"]) + len(scope["query_string"])
             head.require_short(target_bytes, self._limits)
-            head.require_clear(scope["http_version"])
+            head.require_clear(scope.get("http_version"))
             reply = await find_handler(path, request)(request)
         except Exception as error:  # noqa: BLE001 - the boundary: each error has its answer
             reply = await bridge.list(

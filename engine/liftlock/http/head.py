@@ -65,7 +65,7 @@ class Head:
             sentence = f"The header fields have more than {most} bytes (header_bytes_max)."
             raise RequestRefused(431, "SIZE_INVALID", sentence)
 
-    def require_clear(self, http_version: str) -> None:
+    def require_clear(self, http_version: str | None) -> None:
         """Refuse a request that two readers, a proxy and we, could take for two different ones.
 
         What is wrong with lengths and chunks, the server below has refused already.

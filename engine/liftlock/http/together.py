@@ -38,7 +38,8 @@ class Together(Generic[Q, R]):
         self._loop = asyncio.get_running_loop()
         self._coming_up: _Asked[Q, R] = []
         self._asked: SimpleQueue[_Asked[Q, R]] = SimpleQueue()
-        self._thread = threading.Thread(target=self._answer_all, name=name)
+        # A daemon: who ends without `close` is not kept from it, and loses what a crash would.
+        self._thread = threading.Thread(target=self._answer_all, name=name, daemon=True)
         self._thread.start()
 
     async def ask(self, question: Q) -> R:
