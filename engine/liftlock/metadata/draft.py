@@ -85,8 +85,8 @@ class Draft:
             now = record.touched(delta)
             self.put(Table.REPOSITORIES, keys.id_key(number), now.encode())
             place = record.registry, record.name
-            known = memo.get(place)
-            if known is not None and known.id == number:
+            remembered = memo.get(place)
+            if remembered is not None and remembered.id == number:
                 memo[place] = FoundRepository(number, now)
             if any(delta):
                 known = counters.get(record.registry, NO_COUNTS)
