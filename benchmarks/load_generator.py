@@ -64,8 +64,7 @@ class LoadGenerator:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         for name in ("load", "fixed"):
-            command = [*_COMPILE, "-o", str(folder / name), str(_SOURCES / f"{name}.c")]
-            subprocess.run(command, check=True)
+            compiled(folder, name)
 
     def write(self, name: str, units: Iterable[Unit]) -> Path:
         """Write a file of units."""
@@ -124,6 +123,14 @@ class LoadGenerator:
     def _command(self, port: int, connections: int, path: Path, how: str, most: int) -> list[str]:
         program = str(self._folder / "load")
         return [program, str(port), str(connections), str(path), how, str(most)]
+
+
+def compiled(folder: Path, name: str, *libraries: str) -> Path:
+    """Compile one of the programs into `folder`; return where it is."""
+    program = folder / name
+    source = _SOURCES / f"{name}.c"
+    subprocess.run([*_COMPILE, "-o", str(program), str(source), *libraries], check=True)
+    return program
 
 
 def rate(result: Result) -> float:

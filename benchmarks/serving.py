@@ -3,7 +3,8 @@
 The same requests go to both servers in turn, sent by the load generator in C: pulls of manifests
 and small blobs, pushes of small blobs (POST, then PUT with all bytes), pages of a long list of
 tags, and a large blob pushed and pulled on one connection. Beside the large push: how fast one
-thread hashes the same bytes with SHA-256, which no registry can do without.
+thread hashes as many bytes with SHA-256, which no registry can do without; how fast the disk takes
+them; and servers in C that do no more than they must (`bare_push.py`).
 
 The CNCF registry runs as light as it can be made: `servers.py` has its configuration. All write
 to the same disk. What is pushed is new in every round.
@@ -11,16 +12,16 @@ to the same disk. What is pushed is new in every round.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import bare_push
 import contestants
 import flushes
 import registry_client
@@ -75,10 +76,11 @@ def measure(folder: Path, sizes: Sizes) -> Outcome:
         ours = stack.enter_context(servers.liftlock(root, folder / "log"))
         memory = stack.enter_context(Sampler(ours.pid))
         registry = stack.enter_context(servers.docker_registry(theirs))
-        work = _Work(generator, sizes)
+        bare = stack.enter_context(bare_push.receivers(folder))
+        work = _Work(generator, sizes, folder)
         for server in (ours, registry):
             work.prepare(server)
-        rates = contestants.in_turn(sizes.rounds, work.contestants(ours, registry))
+        rates = contestants.in_turn(sizes.rounds, work.contestants(ours, registry, bare))
         outcome.facts |= work.calls(ours, folder)
     for label, runs in rates.items():
         chart, _, name = label.partition(": ")
@@ -95,8 +97,9 @@ def measure(folder: Path, sizes: Sizes) -> Outcome:
 class _Work:
     """What is asked of both servers; each kind of work by its name."""
 
-    def __init__(self, generator: LoadGenerator, sizes: Sizes) -> None:
+    def __init__(self, generator: LoadGenerator, sizes: Sizes, folder: Path) -> None:
         self._generator = generator
+        self._folder = folder
         self._sizes = sizes
         self.costs: dict[str, list[float]] = {}
         """Processor seconds of the server for one of each, by round."""
@@ -119,7 +122,9 @@ class _Work:
         tags = ([_manifest_put(images[0].body, n)] for n in range(self._sizes.tags))
         self._send(server, CONNECTIONS, "prepare-tags", tags)
 
-    def contestants(self, ours: Server, theirs: Server) -> dict[str, Callable[[int], float]]:
+    def contestants(
+        self, ours: Server, theirs: Server, bare: Mapping[str, Server]
+    ) -> dict[str, Callable[[int], float]]:
         large = f"{self._sizes.large_mib} MiB"
         runs: dict[str, Callable[[int], float]] = {}
         for name, server, pushed in (
@@ -134,10 +139,16 @@ class _Work:
                 f"push of {large}: {name}": partial(self._push_large, server),
                 f"pull of {large}: {name}": partial(self._pull_large, server),
             }
+        runs |= {
+            f"push of {large}: {name}": partial(self._push_large, server)
+            for name, server in bare.items()
+        }
+        by_name = {"the CNCF registry": theirs, "Liftlock": ours, **bare}
         runs = {
-            label: partial(self._costing, label, theirs if "CNCF" in label else ours, run)
+            label: partial(self._costing, label, by_name[label.partition(": ")[2]], run)
             for label, run in runs.items()
         }
+        runs[f"push of {large}: the disk alone: write, flush"] = self._write_large
         runs[f"push of {large}: SHA-256 alone"] = self._hash_large
         return runs
 
@@ -194,7 +205,12 @@ class _Work:
         return rate(result) * self._large_bytes / 1e6
 
     def _hash_large(self, _: int) -> float:
-        run = contestants.run(_seconds_to_hash, self._large_bytes)
+        run = contestants.run(bare_push.seconds_to_hash, self._large_bytes)
+        return self._large_bytes / 1e6 / float(run.value)
+
+    def _write_large(self, number: int) -> float:
+        path = self._folder / f"written-{number}"
+        run = contestants.run(bare_push.seconds_to_write, self._large_bytes, path)
         return self._large_bytes / 1e6 / float(run.value)
 
     @property
@@ -207,14 +223,6 @@ class _Work:
         result = self._generator.once(server.port, connections, path)
         self._done += result["completed"]
         return rate(result)
-
-
-def _seconds_to_hash(size: int) -> float:
-    content = os.urandom(size)
-    started = time.perf_counter()
-    for at in range(0, size, MIB):
-        hashlib.sha256(content[at : at + MIB])
-    return time.perf_counter() - started
 
 
 def _blob(size: int) -> Blob:
@@ -266,10 +274,14 @@ def _judge(outcome: Outcome, memory: int, sizes: Sizes) -> None:
         ratio = medians[chart, "Liftlock"] / medians[chart, "the CNCF registry"]
         outcome.claims.append(at_least(bound, ratio, f"{chart}, of the CNCF registry"))
     push = f"push of {large}"
-    ratio = medians[push, "Liftlock"] / medians[push, "SHA-256 alone"]
+    alone = medians[push, "SHA-256 alone"]
+    ratio = medians[push, "Liftlock"] / alone
     outcome.claims.append(at_least(0.8, ratio, f"{push}, of SHA-256 alone"))
     outcome.claims.append(memory_claim(memory, "the server"))
+    bare = max(medians[push, label] for label in bare_push.DURABLE)
     outcome.facts |= {
+        f"{push}, bare C": f"its faster form {bare / alone:.2f} of SHA-256 alone; Liftlock "
+        f"{medians[push, 'Liftlock'] / bare:.2f} of it",
         "connections": f"{CONNECTIONS} for GETs and pages, {_PUSHERS} for small pushes, 1 for "
         "large blobs",
         "there are": f"{sizes.images} manifests, {sizes.blobs} small blobs, {sizes.tags:,} tags",
