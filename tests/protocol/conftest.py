@@ -382,8 +382,6 @@ def _running(root: Path, *expected: str, workers: int = 1, **settings: object) -
     out, logged = stop(process)
     assert process.returncode == 0
     assert out == ""
-    # More workers than processors are worth a warning to granian.
-    expected = (*expected, "number of workers")
     assert [line for line in logged.splitlines() if not any(map(line.count, expected))] == []
     assert not broken
 

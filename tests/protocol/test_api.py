@@ -404,7 +404,7 @@ class TestConditions:
         ("stats", "GET, HEAD"),
     ],
 )
-@pytest.mark.parametrize("method", ["OPTIONS", "PUT", "TRACE", "BREW"])
+@pytest.mark.parametrize("method", ["OPTIONS", "PUT", "TRACE", "MKCOL"])
 def test_what_a_path_does_not_take_is_405(server, path, allowed, method):
     answer = server.get(f"{V1}/{path}", method=method)
     server.problem(answer, 405)

@@ -69,7 +69,7 @@ def test_nor_does_it_matter_anywhere_else(server, repo, namespace):
         ("PUT", "blobs/uploads/", "POST"),
         ("POST", "blobs/uploads/x", "DELETE, GET, HEAD, PATCH, PUT"),
         ("DELETE", f"referrers/{ABSENT}", "GET, HEAD"),
-        ("BREW", "tags/list", "GET, HEAD"),
+        ("TRACE", "tags/list", "GET, HEAD"),
     ],
 )
 def test_a_method_that_is_not_supported_is_405(server, method, tail, allowed):
@@ -94,7 +94,6 @@ def test_long_header_fields_are_431_and_the_connection_goes_on(server):
 BEYOND = {
     "100 header fields": (b"/v2/", b"X: y\r\n" * 99, 200),
     "101 header fields": (b"/v2/", b"X: y\r\n" * 100, 431),
-    "a target of 64 KiB": (b"/v2/" + b"x" * 65_600, b"", 414),
     "a head that does not fit": (b"/v2/" + b"x" * 1_000_000, b"", 431),
 }
 
@@ -112,7 +111,7 @@ def test_what_is_far_beyond_is_answered_by_the_server_below(server, target, fiel
 class TestNames:
     @pytest.mark.parametrize(
         "name",
-        ["dev/Upper", "dev/a__b_", "dev/-a", "dev/a..b", "dev//a", "dev/a.", "../a", "dev/ä"],
+        ["dev/Upper", "dev/a__b_", "dev/-a", "dev/a..b", "dev//a", "dev/a.", "../a", "dev/%C3%A4"],
     )
     def test_a_name_against_the_grammar_is_400(self, server, name):
         """E20."""
@@ -176,7 +175,9 @@ class TestNames:
         assert server.get(f"/v2/{repo}/manifests/%76%31").body == image.body
 
     def test_a_target_over_the_limit_is_414(self, server):
-        server.refused(server.get(f"/v2/dev/{'x' * 9000}/tags/list"), 414, "NAME_INVALID")
+        for length in (9000, 200_000):
+            target = f"/v2/dev/{'x' * length}/tags/list"
+            server.refused(server.get(target), 414, "NAME_INVALID")
 
 
 class TestTagNames:

@@ -157,7 +157,7 @@ class TestConnections:
     def test_one_client_cannot_have_them_all(self, tight, repo, tools):
         """It asks nothing on hundreds of them; another is served before they time out."""
         with ExitStack() as stack:
-            idle = [stack.enter_context(tight.connect(OTHER)) for _ in range(400)]
+            idle = [stack.enter_context(tight.connect(OTHER)) for _ in range(420)]
             assert tight.raw(GET, "127.0.0.3").status == 200
             # Those in the backlog are let in as others end: again and again, until all had a look.
             assert tools.becomes(lambda: sum(map(is_open, idle)), 50)

@@ -445,7 +445,7 @@ class TestEndpoints:
             ("DELETE", f"{PATH}/1", "GET, HEAD"),
             ("POST", f"{PATH}/1", "GET, HEAD"),
             ("GET", f"{PATH}/1/undo", "POST"),
-            ("BREW", PATH, "GET, HEAD, POST"),
+            ("TRACE", PATH, "GET, HEAD, POST"),
         ],
     )
     def test_a_wrong_method_is_405_with_the_right_ones(self, server, method, path, allowed):

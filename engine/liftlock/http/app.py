@@ -24,7 +24,6 @@ from liftlock.http.answers import Answer, Courier, Header, Receive, Scope, Send
 from liftlock.http.bridge import Bridge
 from liftlock.http.clients import Clients, peer_of
 from liftlock.http.configuration import configure
-from liftlock.http.connections import close_excess_connections
 from liftlock.http.dispatch import find_handler, is_api
 from liftlock.http.errors import error_answer, weight_of
 from liftlock.http.head import Head
@@ -32,7 +31,6 @@ from liftlock.http.limits import HttpLimits
 from liftlock.http.problems import problem_answer
 from liftlock.http.request import Request
 from liftlock.http.settings import HttpSettings
-from liftlock.http.worker import drop_stalled_readers, stop_with, take_signals
 
 log = logging.getLogger("liftlock.http")
 
@@ -51,14 +49,12 @@ class App:
         engine_limits: Limits,
         limits: HttpLimits,
         settings: HttpSettings,
-        supervisor: int | None,
     ) -> None:
         self._root = root
         self._engine_limits = engine_limits
         self._limits = limits
         self._settings = settings
         self._clients = Clients(limits)
-        self._supervisor = supervisor
         self._bridge: Bridge | None = None
         self._upkeep: list[asyncio.Task[None]] = []
         self._ids: Iterator[str] = iter(())
@@ -124,8 +120,6 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _open(self) -> None:
-        if self._supervisor is not None:
-            take_signals()
         sys.setswitchinterval(_SWITCH_SECONDS)
         # What the engine reads at a time is what is sent at a time, so that no piece is cut.
         limits = replace(self._engine_limits, copy_bytes=self._limits.range_piece_bytes)
@@ -133,12 +127,6 @@ class App:
         self._bridge = Bridge(engine, self._limits)
         self._ids = map(f"{secrets.token_hex(4)}-{{:x}}".format, count(1))
         self._upkeep.append(asyncio.ensure_future(_sweep_regularly(self._bridge)))
-        if self._supervisor is not None:
-            stop_with(self._supervisor, self._limits.stop_seconds)
-            readers = drop_stalled_readers(self._limits.idle_seconds)
-            self._upkeep.append(asyncio.ensure_future(readers))
-            connections = close_excess_connections(self._bridge, self._clients)
-            self._upkeep.append(asyncio.ensure_future(connections))
 
     async def _close(self) -> None:
         for task in self._upkeep:
@@ -155,18 +143,13 @@ def create(
     engine_limits: Limits | None = None,
     limits: HttpLimits | None = None,
     settings: HttpSettings | None = None,
-    supervisor: int | None = None,
 ) -> App:
-    """Make the application for the store at `root`, which is created if it is absent.
-
-    With `supervisor`, the worker stops when the process of that id is gone.
-    """
+    """Make the application for the store at `root`, which is created if it is absent."""
     return App(
         root,
         engine_limits or Limits(),
         limits or HttpLimits(),
         settings or HttpSettings(),
-        supervisor,
     )
 
 

@@ -23,9 +23,13 @@ class HttpLimits:
     """What a body must bring within `idle_seconds`: a byte a second is no progress."""
     header_bytes_max: int = 64 * KIB
     """Header fields; 431 for more."""
+    header_fields_max: int = 100
+    """How many header fields; 431 for more, and the connection ends."""
     receive_bytes: int = 256 * KIB
-    """Bytes of a connection that are read at a time, at most: what does not fit in a header of this
-    size is no request. The more, the fewer times a body crosses from the server's threads."""
+    """Bytes of a connection that are received before they are used, about: of a body no more are
+    read then, and a header that is not complete by then is refused."""
+    pipelined_max: int = 32
+    """Requests that a connection may bring before the answer to the first; behind them it ends."""
     target_bytes_max: int = 8 * KIB
     """Path and query as they were sent."""
     body_piece_bytes: int = 1 * MIB

@@ -1,4 +1,4 @@
-"""`serve`: a store, a port, and a granian server between them, until a signal ends it.
+"""`serve`: a store, a port, and workers between them, until a signal ends it.
 
 The parent process only supervises (`liftlock.http.supervisor`); each worker opens the engine
 itself, after the fork.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import logging.config
 import os
 import socket
 import sys
@@ -18,16 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
-
 import liftlock
 from liftlock.config import Limits
 from liftlock.http import app
 from liftlock.http.limits import HttpLimits
 from liftlock.http.settings import HttpSettings
-from liftlock.http.supervisor import Losses, Supervisor
+from liftlock.http.supervisor import Supervisor
+from liftlock.http.worker import work
 
 EXIT_ADDRESS: Final = 6
 """The address cannot be listened on: as the CLI's "it may work later"."""
@@ -43,6 +41,8 @@ _POLL_SECONDS: Final = 0.02
 _ANSWER_SECONDS: Final = 5
 
 _LOGGING: Final[dict[str, Any]] = {  # Any: the form that logging.config.dictConfig takes
+    "version": 1,
+    "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {
         # stdout belongs to the one line that says where the server is.
@@ -53,8 +53,9 @@ _LOGGING: Final[dict[str, Any]] = {  # Any: the form that logging.config.dictCon
         }
     },
     "loggers": {
-        "_granian": {"handlers": ["stderr"], "propagate": False},
+        "asyncio": {"handlers": ["stderr"], "propagate": False},
         "liftlock": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
     },
 }
 
@@ -85,7 +86,7 @@ def serve(
     limits = limits or HttpLimits()
     root = root.absolute()
     try:
-        address, port = _free_address(host, port)
+        listening = _listen(host, port, workers, limits)
     except OSError as error:
         why, todo = error.strerror or str(error), _ADDRESS_REMEDIES.get(error.errno or 0, _OWN)
         sys.stderr.write(f"Error: Cannot listen on {host}:{port}: {why}. {todo}\n")
@@ -93,60 +94,47 @@ def serve(
     # Here the reasons why a store cannot be opened still reach the caller as what they are. It
     # is closed again before the fork: an engine belongs to the process that opened it.
     liftlock.open(root, create=True, limits=engine_limits).close()
+    logging.config.dictConfig(_LOGGING)
+    address, port = listening[0].getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
-    server = _supervisor(address, port, workers, limits)
-    server.on_started = partial(_announce, f"liftlock serves {root} on {url}", address, port)
-    load = partial(
-        app.create,
-        root,
-        engine_limits=engine_limits,
-        limits=limits,
-        settings=settings,
-        supervisor=os.getpid(),
+    application = app.create(root, engine_limits=engine_limits, limits=limits, settings=settings)
+    Supervisor(partial(work, application, limits, os.getpid()), listening, limits).serve(
+        on_started=partial(_announce, f"liftlock serves {root} on {url}", address, port)
     )
-    server.serve(target_loader=load, wrap_loader=False)
     return 0
 
 
-def _supervisor(address: str, port: int, workers: int, limits: HttpLimits) -> Supervisor:
-    server = Supervisor(
-        target="liftlock.http.app:create",
-        address=address,
-        port=port,
-        interface=Interfaces.ASGI,
-        workers=workers,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=limits.backlog,
-        backpressure=limits.connections_max,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=limits.header_seconds * 1000,
-            max_buffer_size=limits.receive_bytes,
-        ),
-        workers_kill_timeout=limits.stop_seconds,
-        respawn_interval=limits.handover_seconds,
-        log_level=LogLevels.warning,
-        runtime_blocking_threads=limits.file_threads,
-        log_dictconfig=_LOGGING,
-    )
-    server.losses = Losses(limits.worker_losses_max, limits.worker_losses_seconds)
-    return server
+def _listen(host: str, port: int, workers: int, limits: HttpLimits) -> list[socket.socket]:
+    """Listen at a socket for each worker; the kernel spreads connections over them.
 
-
-def _free_address(host: str, port: int) -> tuple[str, int]:
-    """Resolve `host`, and find a port if none is given; OSError if it cannot be bound.
-
-    Granian binds with SO_REUSEPORT, which would let two servers share a port and split its
-    requests at random. Binding without it first finds every other listener.
+    Raises:
+        OSError: the address cannot be had, or not alone.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
+    # With SO_REUSEPORT two servers could share a port, and split its requests at random. To bind
+    # without it first finds every other listener.
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)
-        bound = probe.getsockname()
-    return str(bound[0]), int(bound[1])
+        address = probe.getsockname()
+    return [_listen_too(family, address, limits) for _ in range(workers)]
+
+
+def _listen_too(family: int, address: Any, limits: HttpLimits) -> socket.socket:  # noqa: ANN401 - a form of each family
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    # These two go over to the connections. A client that takes nothing for so long is dropped by
+    # the kernel: neither the loop nor a thread waits for it.
+    listening.setsockopt(
+        socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.idle_seconds * 1000)
+    )
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.bind(address)
+    listening.listen(limits.backlog)
+    return listening
 
 
 def _announce(line: str, address: str, port: int) -> None:

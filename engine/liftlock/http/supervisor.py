@@ -1,11 +1,11 @@
 """The parent of the workers: it starts them, replaces who is lost, and stops them all.
 
-Granian's own loop has a thread wait for each worker, and can miss a loss or a signal that comes
-while it deals with another one. Here one thread waits for everything at once: for a pipe that the
-signal handlers write to, and for the workers' ends.
+It opens the sockets at which they listen, one for each place, and keeps them: who connects while a
+worker is lost or replaced waits there for the next one. One thread waits for everything at once:
+for a pipe that the signal handlers write to, and for the workers' ends.
 
 A worker is forked with these signals blocked and lets them in when it has handlers of its own
-(`worker.take_signals`). Until then it has its parent's, which would swallow a SIGTERM.
+(`worker.work`). Until then it has its parent's, which would swallow a SIGTERM.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
+from multiprocessing import get_context
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
-from granian.server import MPServer
-
+from liftlock.http.limits import HttpLimits
 from liftlock.http.worker import STOP_SIGNALS
 
 log = logging.getLogger("liftlock.http")
 
 _NEVER: Final = float("inf")
+_FORK: Final = get_context("fork")
 
 
 class Losses:
@@ -50,76 +52,100 @@ class Losses:
         return len(when) > self.most
 
 
-class Supervisor(MPServer):
-    """Granian's server with a loop of ours; granian itself never sees a worker.
+class Supervisor:
+    """Keeps a worker at each of some sockets, until a signal ends it."""
 
-    `serve` returns after a signal, and raises SystemExit if it gives up. Who makes one sets
-    `losses` and `on_started` first.
-    """
+    def __init__(
+        self,
+        work: Callable[[socket.socket], None],
+        listening: Sequence[socket.socket],
+        limits: HttpLimits,
+    ) -> None:
+        """Prepare; nothing is started.
 
-    losses: Losses
-    on_started: Callable[[], None]
-    """Called in a thread of its own once the first workers are started."""
-
-    def startup(self, spawn_target: object, target_loader: object) -> None:
-        """Set signal handlers and start the workers."""
-        self._woken, self._wake = os.pipe()
-        os.set_blocking(self._wake, False)
+        Args:
+            work: what a worker does, in a process of its own.
+            listening: a socket for each worker.
+            limits: how long is waited, and how many losses are borne.
+        """
+        self._work = work
+        self._listening = listening
+        self._limits = limits
+        self._losses = Losses(limits.worker_losses_max, limits.worker_losses_seconds)
         self._running: list[BaseProcess] = []
         self._leaving: list[tuple[BaseProcess, float]] = []
+        self._shall_stop = False
+        self._shall_replace = False
         self._has_given_up = False
-        super().startup(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # granian's
+
+    def serve(self, on_started: Callable[[], None]) -> None:
+        """Start the workers, and return when they are stopped after a signal.
+
+        `on_started` is called in a thread of its own once the first workers are started.
+
+        Raises:
+            SystemExit: a worker was lost too often.
+        """
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._replace)
+        self._running += map(self._start, range(len(self._listening)))
         # After the workers are forked: a fork beside a running thread may deadlock.
-        threading.Thread(target=self.on_started, name="liftlock-announce", daemon=True).start()
+        threading.Thread(target=on_started, name="liftlock-announce", daemon=True).start()
+        self._watch()
+        self._end()
+        if self._has_given_up:
+            raise SystemExit(1)
 
-    def signal_handler_interrupt(self, *_: object) -> None:
-        """Stop: after SIGTERM or SIGINT."""
-        self.interrupt_signal = True
+    def _stop(self, *_: object) -> None:
+        self._shall_stop = True
         self._wake_up()
 
-    def signal_handler_reload(self, *_: object) -> None:
-        """Replace the workers: after SIGHUP."""
-        self.reload_signal = True
+    def _replace(self, *_: object) -> None:
+        self._shall_replace = True
         self._wake_up()
 
-    def shutdown(self, exit_code: int = 0) -> None:
-        """Stop the workers; whoever has not ended `workers_kill_timeout` later is killed."""
+    def _start(self, place: int) -> BaseProcess:
+        process = _FORK.Process(target=self._be_worker, args=(place,), name=f"worker-{place + 1}")
+        with _signals_blocked():
+            process.start()
+        return process
+
+    def _be_worker(self, place: int) -> None:
+        for other, listening in enumerate(self._listening):
+            if other != place:  # else it would go on to exist without its own worker
+                listening.close()
+        self._work(self._listening[place])
+
+    def _watch(self) -> None:
+        while not self._shall_stop:
+            self._wait_for_something()
+            self._see_off()
+            for place, worker in enumerate(self._running):
+                if not self._shall_stop and not worker.is_alive():
+                    self._replace_lost(place, worker)
+            if self._has_given_up:
+                return
+            if self._shall_replace:
+                self._replace_all()
+
+    def _end(self) -> None:
+        """Stop the workers; whoever has not ended `stop_seconds` later is killed."""
+        for listening in self._listening:
+            listening.close()
         for worker in self._running:
             self._dismiss(worker)
         self._running.clear()
         while self._leaving:
             self._wait_for_something()
             self._see_off()
-        code = 1 if self._has_given_up else exit_code
-        super().shutdown(code)  # type: ignore[no-untyped-call]  # granian's
-
-    def _spawn_workers(self, spawn_target: object, target_loader: object) -> None:
-        self._recipe = (spawn_target, target_loader)
-        self._running += map(self._start, range(self.workers))
-
-    def _start(self, place: int) -> BaseProcess:
-        made: Any = self._spawn_worker(place, *self._recipe)  # Any: granian's
-        process: BaseProcess = made.inner
-        with _signals_blocked():
-            process.start()
-        return process
-
-    def _serve_loop(self, *_: object) -> None:
-        while not self.interrupt_signal:
-            self._wait_for_something()
-            self._see_off()
-            for place, worker in enumerate(self._running):
-                if not self.interrupt_signal and not worker.is_alive():
-                    self._replace_lost(place, worker)
-            if self._has_given_up:
-                return
-            if self.reload_signal:
-                self._replace_all()
 
     def _replace_lost(self, place: int, worker: BaseProcess) -> None:
         """Start another worker in the place of one that ended by itself; or give up."""
         log.error("worker %d (process %s) %s", place + 1, worker.pid, _end_of(worker))
-        losses = self.losses
+        losses = self._losses
         if losses.are_too_many(place, monotonic()):
             log.error(
                 "worker %d was lost more than %d times within %g s: the server gives up",
@@ -132,20 +158,23 @@ class Supervisor(MPServer):
             self._running[place] = self._start(place)
 
     def _replace_all(self) -> None:
-        """Replace each worker by a new one, which gets some time to listen before the old stops."""
-        self.reload_signal = False
+        """Replace each worker by a new one, which gets some time to start before the old stops.
+
+        Meanwhile both take connections from the same socket.
+        """
+        self._shall_replace = False
         for place, old in enumerate(self._running):
             self._running[place] = self._start(place)
-            listens_at = monotonic() + self.respawn_interval
-            while not self.interrupt_signal and monotonic() < listens_at:
-                self._wait_for([], listens_at)
+            started_at = monotonic() + self._limits.handover_seconds
+            while not self._shall_stop and monotonic() < started_at:
+                self._wait_for([], started_at)
             self._dismiss(old)
-            if self.interrupt_signal:
+            if self._shall_stop:
                 return
 
     def _dismiss(self, worker: BaseProcess) -> None:
         worker.terminate()
-        self._leaving.append((worker, monotonic() + (self.workers_kill_timeout or 0)))
+        self._leaving.append((worker, monotonic() + self._limits.stop_seconds))
 
     def _see_off(self) -> None:
         """Forget who has left, and kill who had the time to."""

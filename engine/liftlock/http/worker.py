@@ -1,4 +1,8 @@
-"""What a worker of our own server does about its surroundings, beside answering requests."""
+"""A worker: one process that answers requests, on uvloop, until it is told to stop.
+
+uvicorn gives the application's life, the tasks of its requests and the order of a stop. Signals,
+the accepting of connections and the watch over them are ours.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +11,95 @@ import logging
 import os
 import signal
 import socket
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from liftlock.http.sockets import is_listener, iter_sockets
+import uvicorn
+import uvloop
+
+from liftlock.http.app import App
+from liftlock.http.connections import close_excess_connections
+from liftlock.http.limits import HttpLimits
+from liftlock.http.listener import Listener
+from liftlock.http.protocol import Connection, Surroundings
 
 log = logging.getLogger("liftlock.http")
 
-STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
+STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """What the supervisor blocks while it makes a worker."""
 
-_LOOK_SECONDS: Final = 0.05
-_LOOKS_MAX: Final = 200
 
+def work(app: App, limits: HttpLimits, supervisor: int, listening: socket.socket) -> None:
+    """Answer requests that come in at a socket, until SIGTERM; in a process of its own.
 
-def take_signals() -> None:
-    """Let SIGTERM in, which the supervisor blocked: here it finds the server's own handler.
-
-    SIGINT is left to the supervisor. A terminal sends it to all, as often as somebody presses the
-    keys, and granian's handler blocks for good when it is called a third time (seen in 2.8.9).
+    Raises:
+        SystemExit: the application could not start. The log says why.
     """
-    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        # A terminal sends these to all, as often as somebody presses the keys: they are the
+        # supervisor's, which tells its workers.
+        signal.signal(number, signal.SIG_IGN)
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Worker(config, limits, supervisor).serve([listening]))
 
 
-def stop_with(supervisor: int, seconds: int) -> None:
+class _Worker(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, limits: HttpLimits, supervisor: int) -> None:
+        super().__init__(config)
+        self._limits = limits
+        self._supervisor = supervisor
+        self._files = ThreadPoolExecutor(limits.file_threads, "liftlock-file")
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM, which the supervisor has blocked until now."""
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then accept connections."""
+        assert sockets is not None
+        _stop_with(self._supervisor, self._limits.stop_seconds)
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(1)
+        loop = asyncio.get_running_loop()
+
+        def connect() -> Connection:
+            return Connection(self.config, self.server_state, loop, surroundings)
+
+        (listening,) = sockets
+        listener = Listener(listening, loop, connect, self._limits.connections_max)
+        surroundings = Surroundings(self._limits, self._files, listener.lost)
+        self.servers = [listener]  # type: ignore[list-item]  # what is asked of one, it can do
+        listener.accept()
+        self._watching = asyncio.ensure_future(
+            close_excess_connections(self.server_state.connections, self._limits)
+        )
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is under way, then end the application. The supervisor waits only so long."""
+        self._watching.cancel()
+        await super().shutdown(sockets)
+
+
+def _stop_with(supervisor: int, seconds: int) -> None:
     """Stop this worker when the process that started it is gone, and nobody else would.
 
     A worker left alone would keep the port and hold the store.
@@ -50,25 +117,3 @@ def stop_with(supervisor: int, seconds: int) -> None:
     loop.add_reader(alive, stop)
     if os.getppid() != supervisor:  # it went before the watch began
         stop()
-
-
-async def drop_stalled_readers(seconds: float) -> None:
-    """Have the kernel drop a connection whose client takes nothing for `seconds`.
-
-    Whole blobs are sent by the server's own threads, which wait for their readers without end;
-    clients that never read would use up the connections. A connection inherits the limit from
-    the socket that accepted it, which the server opens a moment after the application starts.
-    """
-    for _ in range(_LOOKS_MAX):
-        if _limit_listeners(int(seconds * 1000)):
-            return
-        await asyncio.sleep(_LOOK_SECONDS)
-    log.warning("found no listening socket: stalled readers will not be dropped")
-
-
-def _limit_listeners(milliseconds: int) -> bool:
-    found = False
-    for listener in filter(is_listener, iter_sockets()):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-        found = True
-    return found
