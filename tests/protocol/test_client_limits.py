@@ -159,8 +159,8 @@ class TestConnections:
         with ExitStack() as stack:
             idle = [stack.enter_context(tight.connect(OTHER)) for _ in range(420)]
             assert tight.raw(GET, "127.0.0.3").status == 200
-            # Those in the backlog are let in as others end: again and again, until all had a look.
-            assert tools.becomes(lambda: sum(map(is_open, idle)), 50)
+            # Those in the backlog are let in as others end, until connections are scarce no more.
+            assert tools.becomes(lambda: 50 <= sum(map(is_open, idle)) <= 150, wanted=True)
             left = next(filter(is_open, idle))
             left.sendall(GET)
             assert tight.answer(left).status == 200
@@ -176,7 +176,7 @@ class TestConnections:
             taking.sendall(f"GET /v2/{repo}/blobs/{blob} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
             received = taking.recv(1000)
             idle = [stack.enter_context(tight.connect(OTHER)) for _ in range(250)]
-            assert tools.becomes(lambda: sum(map(is_open, idle)), 48)
+            assert tools.becomes(lambda: 48 <= sum(map(is_open, idle)) <= 148, wanted=True)
             for byte in b"bcde":
                 sending.sendall(bytes([byte]))
                 time.sleep(0.3)  # longer than connections may be idle when they are scarce

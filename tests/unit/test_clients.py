@@ -3,7 +3,7 @@
 import pytest
 
 from liftlock.http.clients import Clients, client_of, peer_of
-from liftlock.http.connections import Connection, excess
+from liftlock.http.connections import Idle, excess
 from liftlock.http.limits import HttpLimits
 from liftlock.http.openuploads import OpenUploads
 from liftlock.oci.reference import RepositoryName
@@ -42,7 +42,6 @@ class TestRequests:
         peers = [("192.0.2.7", port) for port in (1, 2, 3)]
         assert [clients.begin(peer) for peer in peers] == [True, True, False]
         assert clients.begin(("192.0.2.8", 1))
-        assert set(clients.busy) == {*peers[:2], ("192.0.2.8", 1)}
         clients.end(peers[0])
         assert clients.begin(peers[2])
 
@@ -52,16 +51,7 @@ class TestRequests:
             peer = (f"192.0.2.{number}", 1)
             assert clients.begin(peer)
             clients.end(peer)
-        assert not clients.busy
         assert not clients._requests
-
-    def test_a_connection_is_busy_until_its_last_request_ends(self):
-        """The next may begin before the end of the one before is noted."""
-        clients, peer = Clients(HttpLimits()), ("192.0.2.7", 1)
-        assert clients.begin(peer)
-        assert clients.begin(peer)
-        clients.end(peer)
-        assert list(clients.busy) == [peer]
 
     def test_zero_is_any_number_and_the_unknown_are_not_counted(self):
         clients = Clients(HttpLimits(client_requests_max=0))
@@ -123,15 +113,16 @@ class TestUploads:
 
 class TestConnections:
     def test_of_one_that_has_too_many_the_longest_idle_are_chosen(self):
-        own = [Connection(("192.0.2.7", port), float(port)) for port in range(1, 6)]
-        other = [Connection(("192.0.2.8", port), 99.0) for port in range(1, 4)]
-        assert excess([*own, *other], (), 3, 1) == {("192.0.2.7", 5), ("192.0.2.7", 4)}
+        own = [Idle(("192.0.2.7", port), float(port)) for port in range(1, 6)]
+        other = [Idle(("192.0.2.8", port), 99.0) for port in range(1, 4)]
+        assert excess([*own, *other], 3, 1) == {("192.0.2.7", 5), ("192.0.2.7", 4)}
 
     def test_what_is_busy_or_was_just_sent_something_stays(self):
-        own = [Connection(("192.0.2.7", port), float(port)) for port in range(6)]
-        busy = {("192.0.2.7", 4), ("192.0.2.7", 5)}
-        assert excess(own, busy, 1, 2) == {("192.0.2.7", 2), ("192.0.2.7", 3)}
+        own = [Idle(("192.0.2.7", port), float(port)) for port in range(6)]
+        own += [Idle(("192.0.2.7", port), 0.0) for port in (6, 7)]
+        assert excess(own, 5, 2) == {("192.0.2.7", 5), ("192.0.2.7", 4), ("192.0.2.7", 3)}
+        assert excess(own, 1, 2) == {("192.0.2.7", port) for port in (2, 3, 4, 5)}
 
     def test_a_network_is_one_client(self):
-        own = [Connection((f"2001:db8::{port}", port), 9.0) for port in range(1, 4)]
-        assert len(excess(own, (), 2, 1)) == 1
+        own = [Idle((f"2001:db8::{port}", port), 9.0) for port in range(1, 4)]
+        assert len(excess(own, 2, 1)) == 1

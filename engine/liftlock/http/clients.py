@@ -5,10 +5,9 @@ Behind a proxy all clients have the proxy's address: there these limits are swit
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import lru_cache
 from ipaddress import IPv6Address
-from typing import Final, TypeVar
+from typing import Final
 
 from liftlock.http.answers import Scope
 from liftlock.http.errors import TooMany
@@ -17,8 +16,6 @@ from liftlock.http.openuploads import OpenUploads
 
 Peer = tuple[str, int]
 """The far end of a connection: address and port."""
-
-K = TypeVar("K")
 
 _NETWORK_BITS: Final = 64
 
@@ -43,13 +40,7 @@ class Clients:
     def __init__(self, limits: HttpLimits) -> None:
         self._limits = limits
         self._requests: dict[str, int] = {}
-        self._busy: dict[Peer, int] = {}
         self.uploads = OpenUploads(limits)
-
-    @property
-    def busy(self) -> Collection[Peer]:
-        """Connections with a request under way that was let in."""
-        return self._busy
 
     def begin(self, peer: Peer | None) -> bool:
         """Count a request, if its client may have one more under way; tell whether it may.
@@ -63,7 +54,6 @@ class Clients:
         if under_way >= most > 0:
             return False
         self._requests[client] = under_way + 1
-        self._busy[peer] = self._busy.get(peer, 0) + 1
         return True
 
     def require(self, is_let_in: bool) -> None:  # noqa: FBT001 - it is what `begin` said
@@ -76,21 +66,16 @@ class Clients:
         """Forget a request that was counted."""
         if peer is None:
             return
-        _count_down(self._requests, client_of(peer[0]))
-        # A connection's next request may begin before the end of the last one is noted.
-        _count_down(self._busy, peer)
-
-
-def _count_down(counts: dict[K, int], key: K) -> None:
-    left = counts[key] - 1
-    if left:
-        counts[key] = left
-    else:
-        del counts[key]
+        client = client_of(peer[0])
+        left = self._requests[client] - 1
+        if left:
+            self._requests[client] = left
+        else:
+            del self._requests[client]
 
 
 def peer_of(scope: Scope) -> Peer | None:
     """Return where a request comes from, if the server says it."""
     client = scope.get("client")
-    # Granian gives the port as text.
+    # Some servers give the port as text.
     return (client[0], int(client[1])) if client else None

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from liftlock.config import KIB
-from liftlock.http.sending import Sending
+from liftlock.http.sending import Sending, read_cached
 
 if TYPE_CHECKING:
-    from liftlock.http.protocol import Connection
+    from liftlock.http.reading import Reader
 
 Message = MutableMapping[str, Any]  # Any: the ASGI specification's messages
 
 _JOINED_BYTES: Final = 64 * KIB
-"""A body of up to so many bytes is copied behind its head; a longer one is written beside it."""
+"""A body of up to so many bytes is copied behind its head; a longer one is written beside it. A
+file of so many is read in the event loop, if that need not wait for the disk."""
 _PIECE_OVERHEAD: Final = 64
 """What a piece of a body takes beside its bytes: a body may come in chunks of one byte."""
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -32,7 +33,7 @@ class Exchange(RequestResponseCycle):
     """A request whose header is complete, until its answer is."""
 
     def __init__(  # the attributes of uvicorn's own are these, and no others are used
-        self, connection: Connection, scope: Message, *, keep_alive: bool, is_awaited: bool
+        self, connection: Reader, scope: Message, *, keep_alive: bool, is_awaited: bool
     ) -> None:
         """Begin an exchange.
 
@@ -168,7 +169,7 @@ class Exchange(RequestResponseCycle):
             self._left = 0
         self._head = head
 
-    def _send_piece(self, body: bytes, *, more: bool) -> None:
+    def _send_piece(self, body: bytes | bytearray, *, more: bool) -> None:
         if len(body) > self._left:
             raise ValueError("a body is longer than its Content-Length")
         self._left -= len(body)
@@ -188,6 +189,9 @@ class Exchange(RequestResponseCycle):
         Raises:
             OSError: it cannot be read, or is shorter than was said. The connection ends.
         """
+        if self._left <= _JOINED_BYTES and (content := read_cached(path, self._left)) is not None:
+            self._send_piece(content, more=False)
+            return
         transport = self.transport
         assert self._head is not None
         # Whatever is written to the socket from now on goes past the transport's own buffer.

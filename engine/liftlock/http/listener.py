@@ -58,7 +58,9 @@ class Listener:
         self._sock.close()
 
     async def wait_closed(self) -> None:
-        """Return at once: connections that are there are none of its business."""
+        """Return when every connection that was accepted has its protocol."""
+        if self._connecting:
+            await asyncio.wait(self._connecting)
 
     def _take(self) -> None:
         for _ in range(_AT_ONCE):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -26,11 +26,16 @@ from liftlock.http.connections import close_excess_connections
 from liftlock.http.limits import HttpLimits
 from liftlock.http.listener import Listener
 from liftlock.http.protocol import Connection, Surroundings
+from liftlock.http.sending import FileThreads
 
 log = logging.getLogger("liftlock.http")
 
 STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """What the supervisor blocks while it makes a worker."""
+
+_DESCRIPTORS_OF_A_CONNECTION: Final = 3
+"""Its own; and while a file is sent, another of it and one of the file."""
+_OTHER_DESCRIPTORS: Final = 512
 
 
 def work(app: App, limits: HttpLimits, supervisor: int, listening: socket.socket) -> None:
@@ -43,6 +48,7 @@ def work(app: App, limits: HttpLimits, supervisor: int, listening: socket.socket
         # A terminal sends these to all, as often as somebody presses the keys: they are the
         # supervisor's, which tells its workers.
         signal.signal(number, signal.SIG_IGN)
+    _allow_descriptors(limits)
     config = uvicorn.Config(
         app,
         interface="asgi3",
@@ -57,12 +63,22 @@ def work(app: App, limits: HttpLimits, supervisor: int, listening: socket.socket
         runner.run(_Worker(config, limits, supervisor).serve([listening]))
 
 
+def _allow_descriptors(limits: HttpLimits) -> None:
+    """Raise the limit of open files to what the connections may need, as far as we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = _DESCRIPTORS_OF_A_CONNECTION * limits.connections_max + _OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        needed = min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
 class _Worker(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, limits: HttpLimits, supervisor: int) -> None:
         super().__init__(config)
         self._limits = limits
         self._supervisor = supervisor
-        self._files = ThreadPoolExecutor(limits.file_threads, "liftlock-file")
+        self._files = FileThreads(limits.file_threads)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -96,6 +112,9 @@ class _Worker(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what is under way, then end the application. The supervisor waits only so long."""
         self._watching.cancel()
+        for listener in self.servers:
+            listener.close()
+            await listener.wait_closed()  # so that what was accepted last is told to close, too
         await super().shutdown(sockets)
 
 
