@@ -207,8 +207,9 @@ DESCRIPTION = Description()
 class Server:
     """A running server, seen from outside (`http`, `raw`) and from inside (`engine`)."""
 
-    def __init__(self, root: Path, port: int, workers: int) -> None:
+    def __init__(self, root: Path, port: int, workers: int, pid: int) -> None:
         self.root = root
+        self.pid = pid
         self.port = port
         self.workers = workers
         self.url = f"http://127.0.0.1:{port}"
@@ -227,6 +228,11 @@ class Server:
     def close(self) -> None:
         self.http.close()
         self.engine.close()
+
+    def worker(self) -> int:
+        """The process that answers, where there is one."""
+        (pid,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return int(pid)
 
     # --- sockets
 
@@ -375,7 +381,7 @@ def _running(root: Path, *expected: str, workers: int = 1, **settings: object) -
     line = process.stdout.readline()
     if not line:
         pytest.fail(f"the server did not start: {process.communicate()[1]}")
-    server = Server(root, int(line.rsplit(":", 1)[1]), workers)
+    server = Server(root, int(line.rsplit(":", 1)[1]), workers, process.pid)
     yield server
     broken = [finding for finding in server.engine.check() if finding.severity is Severity.ERROR]
     server.close()

@@ -85,7 +85,7 @@ class Pool:
         self.close()
         _, logged = self.tools.stop(self.process)
         assert self.process.returncode == 0
-        return [line for line in logged.splitlines() if "number of workers" not in line]
+        return logged.splitlines()
 
 
 @pytest.fixture
@@ -364,6 +364,57 @@ def test_a_server_whose_workers_cannot_start_any_more_gives_up_and_says_why(star
     assert logged.count("its metadata (metadata/data.mdb)") == 2
     assert logged.count("ended with exit code 1") == 2
     assert "worker 1 was lost more than 2 times within 300 s: the server gives up" in logged
+
+
+def test_who_connects_to_a_worker_that_is_lost_is_answered_by_the_next(start, tools):
+    """The socket at which it listened is still there: what waits at it is not lost with it."""
+    pool = start(workers=1)
+    (pid,) = pool.workers()
+    os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(5) as threads:
+        asked = [threads.submit(tools.Line, pool.port) for _ in range(5)]
+        assert tools.becomes(lambda: waiting_at(pool.port), 5)
+        os.kill(pid, signal.SIGKILL)
+        for line in asked:
+            line.result().close()
+    only_losses(pool)
+
+
+def waiting_at(port: int) -> int:
+    """How many connections no worker has accepted yet."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    (row,) = [row for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"]
+    return int(row[4].partition(":")[2], 16)
+
+
+def test_a_hangup_loses_nobody_who_asks_meanwhile(start, tools):
+    """Each over a connection of its own, again and again."""
+    pool = start(workers=2, handover_seconds=0.3)
+    over = Event()
+
+    def replace() -> None:
+        before = pool.workers()
+        pool.process.send_signal(signal.SIGHUP)
+        assert tools.becomes(lambda: len(pool.workers() - before), 2)
+        assert tools.becomes(lambda: len(pool.workers()), 2)
+
+    def ask_on() -> int:
+        number = 0
+        while not over.is_set():
+            line = tools.Line(pool.port)
+            line.close()
+            number += 1
+        return number
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(ask_on) for _ in range(4)]
+        try:
+            replace()
+            replace()
+        finally:
+            over.set()
+    assert all(each.result() for each in asked)
+    assert pool.stop() == []
 
 
 def test_a_hangup_replaces_every_worker(start, tools):

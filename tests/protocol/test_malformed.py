@@ -18,6 +18,14 @@ NO_HTTP = {
     "a method that is none": b"G@T /v2/ HTTP/1.1\r\n" + HOST + b"\r\n",
     "a blank in the path": b"GET /v2/ x HTTP/1.1\r\n" + HOST + b"\r\n",
     "a NUL in the path": b"GET /v2/\0 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a method in small letters": b"get /v2/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a method that nobody knows": b"BREW /v2/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a tunnel": b"CONNECT t:443 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a version from before headers": b"GET /v2/ HTTP/0.9\r\n" + HOST + b"\r\n",
+    "a version that is not on the wire": b"GET /v2/ HTTP/2.0\r\n" + HOST + b"\r\n",
+    "lines that end without CR": b"GET /v2/ HTTP/1.1\nHost: t\n\n",
+    "a header that ends without CR": b"GET /v2/ HTTP/1.1\r\nHost: t\nX: a\r\n\r\n",
+    "a query that is not encoded": b"GET /v2/_catalog?n=\xff HTTP/1.1\r\n" + HOST + b"\r\n",
     "a path without a slash": b"GET v2/ HTTP/1.1\r\n" + HOST + b"\r\n",
     "a path that is not encoded": b"GET /v2/\xff HTTP/1.1\r\n" + HOST + b"\r\n",
     "a header without a colon": b"GET /v2/ HTTP/1.1\r\n" + HOST + b"Header\r\n\r\n",
@@ -31,6 +39,7 @@ NO_HTTP = {
 }
 
 BODY = b'{"schemaVersion": 2, "manifests": []}'
+CHUNKS = b"25\r\n" + BODY + b"\r\n0\r\n\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 NO_BODY = {
     "two lengths": (b"Content-Length: 37\r\nContent-Length: 38\r\n", BODY + b"x"),
@@ -42,10 +51,13 @@ NO_BODY = {
     "an unknown coding": (b"Transfer-Encoding: xchunked\r\n", BODY),
     "chunks that are packed": (b"Transfer-Encoding: gzip\r\n", BODY),
     "chunks that are packed again": (b"Transfer-Encoding: chunked, gzip\r\n", b"0\r\n\r\n"),
-    "chunks twice": (CHUNKED + CHUNKED, b"25\r\n" + BODY + b"\r\n0\r\n\r\n"),
-    "a length beside chunks": (b"Content-Length: 3\r\n" + CHUNKED, b"25\r\n" + BODY + b"\r\n0\r\n\r\n"),
+    "chunks twice": (CHUNKED + CHUNKED, CHUNKS),
+    "a length beside chunks": (
+        b"Content-Length: 3\r\n" + CHUNKED,
+        b"25\r\n" + BODY + b"\r\n0\r\n\r\n",
+    ),
     "chunks beside a length": (CHUNKED + b"Content-Length: 37\r\n", BODY),
-    "packed chunks": (b"Transfer-Encoding: gzip, chunked\r\n", b"25\r\n" + BODY + b"\r\n0\r\n\r\n"),
+    "packed chunks": (b"Transfer-Encoding: gzip, chunked\r\n", CHUNKS),
     "a chunk of no size": (CHUNKED, b"\r\n" + BODY + b"\r\n0\r\n\r\n"),
     "a chunk of words": (CHUNKED, b"zz\r\n" + BODY + b"\r\n0\r\n\r\n"),
     "a chunk with a sign": (CHUNKED, b"-25\r\n" + BODY + b"\r\n0\r\n\r\n"),
@@ -184,6 +196,23 @@ def test_an_older_client_is_served_and_its_connection_ends(server):
         received = everything(server, b"GET /v2/ HTTP/1.0\r\n" + hosts + b"\r\n")
         assert received.startswith(b"HTTP/1.1 200")
         assert received.endswith(b"\r\n\r\n{}")
+
+
+def test_an_upgrade_is_not_made_and_what_follows_is_no_request(server, repo, tools):
+    """Its body is a body, and not a request that a proxy in front has not seen."""
+    upgrade = "Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    for framing, body in (
+        (f"Content-Length: {len(GET)}", GET),
+        ("Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (len(GET), GET)),
+    ):
+        target = f"/v2/{repo}/blobs/uploads/?digest={tools.digest_of(GET)}"
+        head = f"POST {target} HTTP/1.1\r\nHost: t\r\n{upgrade}{framing}\r\n\r\n".encode()
+        for cut in (len(head), len(head) + 5):  # what a proxy sends at once, and later
+            with server.connect() as client:
+                client.sendall((head + body)[:cut])
+                client.sendall((head + body)[cut:])
+                assert server.answer(client).status == 201
+                assert client.recv(1) == b""
 
 
 def test_an_upgrade_is_not_made(server):

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_an_interrupt_from_the_keyboard_ends_it_quietly(start):
 
 
 def test_a_port_in_use_is_refused_with_a_reason(start):
-    """Also by another server of ours, with which granian would share the port."""
+    """Also by another server of ours, with which it could share the port."""
     first = start()
     port = port_of(first)
     second = start(port=port)
@@ -161,12 +161,135 @@ def test_what_was_not_foreseen_is_500_with_an_id_and_logged(tmp_path, tools, sta
     assert "Traceback" in logged
 
 
-def test_a_worker_has_one_descriptor_of_the_lock_file(start, tmp_path):
-    """To look for its sockets it must not copy others: closing a copy would drop LMDB's locks."""
+SIZE = 30_000_000
+CONTENT = bytes(number % 249 for number in range(1000)) * (SIZE // 1000)
+
+
+def push(port, tools):
+    """Push `CONTENT`; return where it is."""
+    digest = tools.digest_of(CONTENT)
+    head = (
+        f"POST /v2/dev/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: t\r\n"
+        f"Content-Length: {SIZE}\r\n\r\n"
+    )
+    assert b" 201 " in ask(port, head.encode() + CONTENT)
+    return f"/v2/dev/a/blobs/{digest}"
+
+
+def everything(client):
+    received = bytearray()
+    while piece := client.recv(1_000_000):
+        received += piece
+    return bytes(received)
+
+
+def test_who_has_just_connected_is_answered_before_the_stop(start, tools):
+    """Its request may be on the way; but it is not waited for as long as a header is."""
     process = start()
-    port_of(process)
-    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    time.sleep(0.3)  # so that it has looked
-    opened = [str(entry.readlink()) for entry in Path(f"/proc/{worker}/fd").iterdir()]
-    assert [name for name in opened if name.endswith("lock.mdb")] != []
-    assert max(opened.count(name) for name in opened if name.endswith("lock.mdb")) == 1
+    port = port_of(process)
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as client,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as silent,
+    ):
+        process.send_signal(signal.SIGTERM)
+        assert tools.becomes(lambda: is_refused(port), wanted=True)
+        client.sendall(b"GET /v2/ HTTP/1.1\r\nHost: t\r\n\r\n")
+        answer = everything(client)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"\r\nconnection: close\r\n" in answer
+        assert silent.recv(1) == b""
+    assert process.communicate(timeout=10) == ("", "")
+
+
+@pytest.mark.parametrize("range_", ["", "Range: bytes=0-\r\n"], ids=["whole", "range"])
+def test_a_large_pull_is_finished_before_the_stop(start, tmp_path, tools, range_):
+    make_registry(tmp_path)
+    process = start()
+    port = port_of(process)
+    target = push(port, tools)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: t\r\n{range_}\r\n".encode())
+        received = client.recv(1000)
+        process.send_signal(signal.SIGTERM)
+        assert tools.becomes(lambda: is_refused(port), wanted=True)
+        received += everything(client)
+    assert received.partition(b"\r\n\r\n")[2] == CONTENT
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 0
+
+
+def test_a_large_push_is_finished_before_the_stop(start, tmp_path, tools):
+    make_registry(tmp_path)
+    process = start()
+    port, digest = port_of(process), tools.digest_of(CONTENT)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(
+            f"POST /v2/dev/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: t\r\n"
+            f"Content-Length: {SIZE}\r\n\r\n".encode()
+        )
+        client.sendall(CONTENT[: SIZE // 2])
+        process.send_signal(signal.SIGTERM)
+        assert tools.becomes(lambda: is_refused(port), wanted=True)
+        client.sendall(CONTENT[SIZE // 2 :])
+        answer = everything(client)
+    assert answer.startswith(b"HTTP/1.1 201")
+    assert b"connection: close" in answer
+    assert process.communicate(timeout=10) == ("", "")
+
+
+def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(start, tmp_path, tools):
+    """The client has fewer bytes than it was told, and the log has a reason."""
+    make_registry(tmp_path)
+    process = start()
+    port = port_of(process)
+    target = push(port, tools)
+    (file,) = (tmp_path / "store" / "blobs").rglob(f"{target[-64:]}*")
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+        received = client.recv(1000)
+        os.truncate(file, SIZE - 1)
+        received += everything(client)
+    assert len(received.partition(b"\r\n\r\n")[2]) == SIZE - 1
+    assert ask(port).startswith(b"HTTP/1.1 200 OK")
+    _, logged = tools.stop(process)
+    assert f"has {SIZE - 1} bytes, not {SIZE}" in logged
+
+
+def test_more_connections_than_it_serves_wait_for_their_turn(start, tools):
+    """In the kernel: none is refused, and each is answered once others have ended."""
+    process = start(connections_max=4, client_connections_max=0)
+    port = port_of(process)
+    request = b"GET /v2/ HTTP/1.1\r\nHost: t\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(3):  # again and again: a place that is not given back would be missed
+            served = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+                for _ in range(4)
+            ]
+            for client in served:
+                client.sendall(request)
+                assert client.recv(10_000).startswith(b"HTTP/1.1 200")
+            waiting = socket.create_connection(("127.0.0.1", port), timeout=10)
+            waiting.sendall(request)
+            waiting.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                waiting.recv(1)
+            served[0].close()
+            waiting.settimeout(10)
+            assert waiting.recv(10_000).startswith(b"HTTP/1.1 200")
+            waiting.close()
+            for client in served[1:]:
+                client.close()
+    assert tools.stop(process) == ("", "")
+
+
+def make_registry(tmp_path):
+    with liftlock.open(tmp_path / "store", create=True) as engine:
+        engine.create_registry("dev", by="tests")
+
+
+def is_refused(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0

@@ -59,9 +59,9 @@ class HttpLimits:
     """Small uploads that one thread ends at a time."""
     write_threads: int = 32
     """Threads that hash, write and wait for commits; so many writes can share one commit."""
-    file_threads: int = 1
-    """Threads in which the server reads whole blobs that it sends by itself. One is fastest while
-    the files are in memory; with slow disks, more of them keep one client from another's wait."""
+    file_threads: int = 4
+    """Threads that read whole blobs and send them. One is enough while the files are in memory; so
+    many may wait for a slow disk, and others are served."""
     read_threads: int = 16
     """Threads that read blob ranges and long lists."""
     connections_max: int = 1024

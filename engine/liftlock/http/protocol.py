@@ -22,6 +22,9 @@ _ENDING: Final = b"content-length: 0\r\nconnection: close\r\n\r\n"
 _LINGER_SECONDS: Final = 2.0
 """How long what a refused client still sends is taken and dropped."""
 
+_FIRST_SECONDS: Final = 1.0
+"""How long a new connection's first request is waited for when the worker stops."""
+
 
 class Surroundings(NamedTuple):
     """What the connections of a worker have in common."""
@@ -106,10 +109,13 @@ class Connection(Reader):
 
     def shutdown(self) -> None:
         """Answer what is under way, and close then."""
-        if self.is_idle:
-            self.transport.close()
-        else:
+        if not self.is_idle:
             self.cycle.keep_alive = False
+        elif self.cycle is not None:
+            self.transport.close()
+        else:  # it may just have been made, and its request be on the way
+            self.is_last = True
+            self._set_timer(_FIRST_SECONDS, self._close_if_idle)
 
     def _watch(self) -> None:
         """Close if a header takes too long. One timer, which is hardly ever set anew."""
@@ -143,6 +149,13 @@ class Connection(Reader):
             return
         self.transport.write_eof()
         self.flow.resume_reading()
+        self._set_timer(_LINGER_SECONDS, self.transport.close)
+
+    def _close_if_idle(self) -> None:
+        if self.is_idle:
+            self.transport.close()
+
+    def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        self._timer = self.loop.call_later(seconds, then)

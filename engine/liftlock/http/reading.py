@@ -61,6 +61,8 @@ class Reader(HttpToolsProtocol):
         """Bytes since the last complete header, or piece of a body."""
         self.is_over = False
         """Whether what the client still sends counts for nothing."""
+        self.is_last = False
+        """Whether no request may follow the next one."""
         self.is_in_head = False
         """Whether a header has begun, and is not complete."""
         self._framing = b""
@@ -122,7 +124,7 @@ class Reader(HttpToolsProtocol):
         exchange = Exchange(
             self,
             self._read_scope(version),
-            keep_alive=is_current and parser.should_keep_alive(),
+            keep_alive=is_current and not self.is_last and parser.should_keep_alive(),
             is_awaited=is_current and self.expect_100_continue,
         )
         if parser.should_upgrade():
