@@ -8,7 +8,7 @@ from typing import Final
 from liftlock.config import KIB, MIB
 
 MOST: Final = 2**31 - 1
-"""What any of them is at most; the server below takes no more of some."""
+"""What any of them is at most; the kernel takes no more of some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class HttpLimits:
     range_crossing_bytes: int = 256 * KIB
     """Bytes of a range that cross between thread and event loop at a time; two are in flight."""
     range_piece_bytes: int = 64 * KIB
-    """Bytes of a range sent at a time; smaller, since the server queues four for its reader."""
+    """Bytes of a range sent at a time; smaller, since one or two wait for its reader."""
     document_bytes_max: int = 4 * MIB
     """A promotion request below /api/: room for some ten thousand items."""
     inline_document_bytes_max: int = 64 * KIB

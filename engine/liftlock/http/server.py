@@ -22,7 +22,7 @@ from typing import Any, Final
 import liftlock
 from liftlock.config import Limits
 from liftlock.http import app
-from liftlock.http.limits import HttpLimits
+from liftlock.http.limits import MOST, HttpLimits
 from liftlock.http.settings import HttpSettings
 from liftlock.http.supervisor import Supervisor
 from liftlock.http.worker import work
@@ -128,9 +128,8 @@ def _listen_too(family: int, address: Any, limits: HttpLimits) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     # These two go over to the connections. A client that takes nothing for so long is dropped by
     # the kernel: neither the loop nor a thread waits for it.
-    listening.setsockopt(
-        socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.idle_seconds * 1000)
-    )
+    milliseconds = min(int(limits.idle_seconds * 1000), MOST)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.bind(address)
     listening.listen(limits.backlog)
