@@ -27,6 +27,7 @@ NO_HTTP = {
     "a header that ends without CR": b"GET /v2/ HTTP/1.1\r\nHost: t\nX: a\r\n\r\n",
     "a query that is not encoded": b"GET /v2/_catalog?n=\xff HTTP/1.1\r\n" + HOST + b"\r\n",
     "a path without a slash": b"GET v2/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a path in UTF-8": "GET /v2/é HTTP/1.1\r\n".encode() + HOST + b"\r\n",
     "a path that is not encoded": b"GET /v2/\xff HTTP/1.1\r\n" + HOST + b"\r\n",
     "a header without a colon": b"GET /v2/ HTTP/1.1\r\n" + HOST + b"Header\r\n\r\n",
     "a blank before the colon": b"GET /v2/ HTTP/1.1\r\n" + HOST + b"X : a\r\n\r\n",

@@ -434,7 +434,7 @@ class TestEndpoints:
     def test_what_is_no_endpoint_is_404(self, server, method, path):
         server.problem(server.get(path, method=method), 404)
 
-    @pytest.mark.parametrize("path", ["/api/v1/%ff", "/api/v1/tags/\xc3\xbf", "/api/v1/tags/%80"])
+    @pytest.mark.parametrize("path", ["/api/v1/%ff", "/api/v1/tags/%80"])
     def test_what_cannot_be_decoded_is_422(self, server, path):
         server.problem(server.get(path), 422, "name-invalid")
 

@@ -269,10 +269,10 @@ class TestSessions:
         server.refused(commit(server, foreign, ABSENT), 404, "BLOB_UPLOAD_UNKNOWN")
         assert server.http.delete(location).status_code == 204
 
-    @pytest.mark.parametrize("session", ["x", "..", "%2e%2e", "a" * 300, "%00", "x%0ay", "é"])
+    @pytest.mark.parametrize("session", ["x", "..", "%2e%2e", "a" * 300, "%00", "x%0ay", "%e9"])
     def test_a_session_id_that_never_was_is_404(self, server, repo, session):
-        target = f"/v2/{repo}/blobs/uploads/{session}".encode().decode("latin-1")
-        if session == "é":
+        target = f"/v2/{repo}/blobs/uploads/{session}"
+        if session == "%e9":
             server.refused(server.get(target), 400, "NAME_INVALID")
         else:
             server.refused(server.get(target), 404, "BLOB_UPLOAD_UNKNOWN")

@@ -8,7 +8,7 @@ file goes out by itself (`http.response.pathsend`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -78,6 +78,7 @@ class Exchange(RequestResponseCycle):
 
     def take(self, piece: bytes) -> None:
         """Take in a piece of the body."""
+        self.waiting_for_100_continue = False  # who sends already does not wait
         self._pieces.append(piece)
         self.held_bytes += len(piece) + _PIECE_OVERHEAD
         self.wake()
@@ -142,13 +143,13 @@ class Exchange(RequestResponseCycle):
         if self.disconnected:
             return
         if not self.response_started:
-            self._begin(message["status"], message["headers"])
+            self._begin(message["status"], message.get("headers", ()))
         elif message["type"] == "http.response.pathsend":
             await self._send_file(message["path"])
         else:
-            self._send_piece(message["body"], more=message.get("more_body", False))
+            self._send_piece(message.get("body", b""), more=message.get("more_body", False))
 
-    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
         lines = [STATUS_LINE[status]]
