@@ -200,16 +200,21 @@ class TestFiles:
                 assert server.answer(client).body == b"{}"
 
     def test_files_and_others_are_sent_in_order(self, server, blob):
-        """Asked for at once, by a client that begins late to read."""
+        """Asked for at once, by a client that reads more slowly than the server could send."""
         head = get(blob).replace(b"GET", b"HEAD", 1)
-        part, last = get(blob, "Range: bytes=5-9"), get("/v2/", "Connection: close")
+        part, last = get(blob, "Range: bytes=5-"), get("/v2/", "Connection: close")
         with server.connect() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
             client.sendall(get(blob) + GET + head + part + get(blob) + last)
-            threading.Event().wait(0.3)
-            received = everything(client)
-        answers = [answer.split(b"\r\n\r\n", 1) for answer in received.split(b"HTTP/1.1 ")[1:]]
+            received = bytearray()
+            while piece := client.recv(65536):
+                received += piece
+                threading.Event().wait(0.0005)
+        answers = [
+            answer.split(b"\r\n\r\n", 1) for answer in bytes(received).split(b"HTTP/1.1 ")[1:]
+        ]
         assert [head[:3] for head, _ in answers] == [b"200", b"200", b"200", b"206", b"200", b"200"]
-        bodies = [CONTENT, b"{}", b"", CONTENT[5:10], CONTENT, b"{}"]
+        bodies = [CONTENT, b"{}", b"", CONTENT[5:], CONTENT, b"{}"]
         assert [body for _, body in answers] == bodies
 
     @pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
