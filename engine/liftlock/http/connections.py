@@ -42,8 +42,12 @@ async def close_excess_connections(connections: Collection[Any], limits: HttpLim
     """
     while limits.client_connections_max:
         await asyncio.sleep(limits.look_seconds)
-        if len(connections) > limits.connections_max // 2:
+        if len(connections) <= limits.connections_max // 2:
+            continue
+        try:
             _close_excess(connections, limits)
+        except Exception:  # whatever it was, the next look is due all the same
+            log.exception("connections could not be looked at")
 
 
 def excess(idle: Collection[Idle], most: int, seconds: float) -> set[Peer]:
@@ -77,8 +81,9 @@ def _close_excess(connections: Collection[Connection], limits: HttpLimits) -> No
 
 
 def _idle_seconds(one: Connection) -> float:
-    if not one.is_idle or one.transport.get_write_buffer_size():
+    transport = one.transport
+    if not one.is_idle or transport.is_closing() or transport.get_write_buffer_size():
         return 0.0
-    descriptor = one.transport.get_extra_info("socket").fileno()
+    descriptor = transport.get_extra_info("socket").fileno()
     (unsent,) = _COUNT.unpack(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_COUNT.size)))
     return 0.0 if unsent else one.loop.time() - one.idle_since
