@@ -26,18 +26,19 @@ class HttpLimits:
     header_fields_max: int = 100
     """How many header fields; 431 for more, and the connection ends."""
     receive_bytes: int = 256 * KIB
-    """Bytes of a connection that are received before they are used, about: of a body no more are
-    read then, and a header that is not complete by then is refused."""
+    """A request line and header fields that are not complete by then are no request."""
     pipelined_max: int = 32
     """Requests that a connection may bring before the answer to the first; behind them it ends."""
     target_bytes_max: int = 8 * KIB
     """Path and query as they were sent."""
     body_piece_bytes: int = 1 * MIB
-    """Blob bytes that cross between event loop and thread at a time; two are in flight."""
+    """Blob bytes that cross between event loop and thread at a time; two are in flight, and about
+    one more is received ahead."""
     body_piece_bytes_min: int = 64 * KIB
-    """The same while there are very many uploads."""
+    """The same while there are very many uploads, or connections."""
     bodies_bytes: int = 64 * MIB
-    """What all pieces of blobs in flight may hold: many uploads cross in smaller pieces."""
+    """What all pieces of blobs in flight may hold, and half of it what is received ahead: many
+    uploads cross in smaller pieces."""
     range_crossing_bytes: int = 256 * KIB
     """Bytes of a range that cross between thread and event loop at a time; two are in flight."""
     range_piece_bytes: int = 64 * KIB
