@@ -1,6 +1,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from blake3 import blake3
@@ -22,6 +28,64 @@ def test_pieces_hash_like_the_whole(algorithm: str, pieces: list[bytes]) -> None
     assert running.size == len(whole)
     assert running.digest() == Digest.of(whole, algorithm)
     assert running.blake3() == blake3(whole).digest()
+
+
+def test_long_pieces_are_hashed_beside_in_their_order() -> None:
+    pieces = [bytes([number]) * size for number, size in enumerate([300_000, 10, 400_000, 300_000])]
+    whole = b"".join(pieces)
+    with ThreadPoolExecutor(2) as beside:
+        running = ContentHash(SHA256, beside)
+        for piece in pieces:
+            running.update(piece)
+        twin = running.copy()
+        twin.update(pieces[0])
+        assert twin.digest() == Digest.of(whole + pieces[0])
+        assert (running.size, running.digest()) == (len(whole), Digest.of(whole))
+        assert running.blake3() == blake3(whole).digest()
+
+
+def test_a_caller_does_not_wait_for_the_digest_of_a_long_piece() -> None:
+    held = Held()
+    running = ContentHash(SHA256, held)
+    running.update(b"1" * 300_000)
+    assert len(held.given) == 1
+    threading.Thread(target=held.do_all).start()
+    assert running.digest() == Digest.of(b"1" * 300_000)
+
+
+def test_what_the_caller_may_change_is_hashed_at_once() -> None:
+    piece = bytearray(b"1" * 300_000)
+    running = ContentHash(SHA256, Held())
+    running.update(memoryview(piece))
+    piece[:] = b"2" * 300_000
+    assert running.digest() == Digest.of(b"1" * 300_000)
+
+
+def test_a_state_that_is_kept_keeps_no_bytes() -> None:
+    states, piece = HashStates(4), os.urandom(300_000)
+    before = sys.getrefcount(piece)
+    with ThreadPoolExecutor(1) as beside:
+        running = ContentHash(SHA256, beside)
+        running.update(piece)
+        states.keep("a", running)
+    assert sys.getrefcount(piece) == before
+
+
+class Held(Executor):
+    """Does what it is given only when it is told to."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Future[None], Callable[[], None]]] = []
+
+    def submit(self, call, /, *args):  # type: ignore[no-untyped-def,override]
+        future: Future[None] = Future()
+        self.given.append((future, partial(call, *args)))
+        return future
+
+    def do_all(self) -> None:
+        for future, call in self.given:
+            call()
+            future.set_result(None)
 
 
 def test_the_hash_is_sha256_unless_another_was_announced() -> None:

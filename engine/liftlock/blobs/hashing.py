@@ -6,39 +6,59 @@ in the same pass, since scrubbing with it later is many times as fast.
 Both libraries let other threads run during `update`: hashlib for pieces of 2,048 bytes and more,
 blake3 likewise (seen in version 1.0.11: another thread runs during 64 KiB pieces, none during
 2 KiB). So hash pieces of `Limits.copy_bytes` in a thread; there is nothing to gain from smaller.
+SHA-256 takes longer than all else that is done to a long blob, so it has a thread of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from concurrent.futures import Executor, Future
 from threading import Lock
+from typing import Final
 
 from blake3 import blake3
 
+from liftlock.config import KIB
 from liftlock.oci.digest import SHA256, Digest
+
+_BESIDE_BYTES: Final = 256 * KIB
+"""Shorter pieces are hashed in less time than another thread needs to begin."""
 
 
 class ContentHash:
     """The digest and the BLAKE3 hash of bytes that come in pieces. For one thread at a time."""
 
-    __slots__ = ("_blake3", "_named", "algorithm", "size")
+    __slots__ = ("_beside", "_blake3", "_named", "_pending", "algorithm", "size")
 
-    def __init__(self, algorithm: str = SHA256) -> None:
+    def __init__(self, algorithm: str = SHA256, beside: Executor | None = None) -> None:
+        """Begin with no bytes.
+
+        Args:
+            algorithm: of the digest.
+            beside: does the digest of one long piece while the caller goes on to the next.
+        """
         self.algorithm = algorithm
         self.size = 0
-        """Bytes hashed so far."""
+        """Bytes taken so far."""
         self._named = hashlib.new(algorithm)
         self._blake3 = blake3()
+        self._beside = beside
+        self._pending: Future[None] | None = None
 
     def update(self, data: bytes | memoryview) -> None:
-        """Go on with `data`."""
-        self._named.update(data)
+        """Go on with `data`. Bytes that nobody can change may be kept until the next call."""
+        self.settle()
+        if self._beside is not None and isinstance(data, bytes) and len(data) >= _BESIDE_BYTES:
+            self._pending = self._beside.submit(self._named.update, data)
+        else:
+            self._named.update(data)
         self._blake3.update(data)
         self.size += len(data)
 
     def digest(self) -> Digest:
         """Return the digest of the bytes so far; more may follow."""
+        self.settle()
         return Digest.of_hash(self.algorithm, self._named.digest())
 
     def blake3(self) -> bytes:
@@ -47,11 +67,18 @@ class ContentHash:
 
     def copy(self) -> ContentHash:
         """Return an independent hash of the same bytes."""
-        twin = ContentHash(self.algorithm)
+        self.settle()
+        twin = ContentHash(self.algorithm, self._beside)
         twin.size = self.size
         twin._named = self._named.copy()
         twin._blake3 = self._blake3.copy()
         return twin
+
+    def settle(self) -> None:
+        """Return when no bytes are kept any more; a digest takes its pieces in order."""
+        if self._pending is not None:
+            self._pending.result()
+            self._pending = None
 
 
 class HashStates:
@@ -94,6 +121,7 @@ class HashStates:
         if not state.size:
             self.begin(session_id)
             return
+        state.settle()  # a state is small, and what it may still have to hash is not
         with self._lock:
             self._pop(session_id)
             self._states[session_id] = state

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -78,7 +79,10 @@ class Engine(
         self._reach = reach
         states = HashStates(limits.hash_states_max)
         tickets = uploads.Tickets(store, new_id)
-        self._uploads = uploads.Place(store, blobs, clock, new_id, tickets, limits, states, reach)
+        self._hashers = ThreadPoolExecutor(os.cpu_count(), "liftlock-hash")
+        self._uploads = uploads.Place(
+            store, blobs, clock, new_id, tickets, limits, states, self._hashers, reach
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +103,7 @@ class Engine(
         """
         self._store.close()
         self._blobs.close()
+        self._hashers.shutdown()
         if self._part is not None:
             os.close(self._part)
             self._part = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +30,8 @@ class Place:
     tickets: Tickets
     limits: Limits
     states: HashStates
+    hashers: Executor
+    """Threads for digests of long pieces: as many as can run at a time."""
     reach: Reach
 
 

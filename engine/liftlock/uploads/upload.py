@@ -31,7 +31,8 @@ class Upload(Protocol):
         What it survives less: a power cut may shorten the session, or end it.
 
         Args:
-            data: the next bytes, of any number; kept nowhere but on the disk.
+            data: the next bytes, of any number. A memoryview is kept nowhere; bytes perhaps until
+                the next call.
             at: where they must begin, in bytes from 0, if that was said.
 
         Raises:
@@ -148,12 +149,12 @@ class HeldUpload:
             algorithm = self._ticket.algorithm
             known = self._place.states.take(self._session.session_id, self.size)
             if known is None and not self.size:
-                known = ContentHash(algorithm)
+                known = ContentHash(algorithm, self._place.hashers)
             self._hash = known or self._rehashed(algorithm)
         return self._hash
 
     def _rehashed(self, algorithm: str) -> ContentHash:
-        content_hash = ContentHash(algorithm)
+        content_hash = ContentHash(algorithm, self._place.hashers)
         for piece in self._session.read() if self.size else ():
             content_hash.update(piece)
         return content_hash
