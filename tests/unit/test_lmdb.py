@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import lmdb
 import pytest
 
 import liftlock
-from liftlock import Limits, Reference, RepositoryName
+from liftlock import Limits, Reference, RepositoryName, names
 from liftlock.config import MIB
 from liftlock.engine import Engine
 from liftlock.errors import (
@@ -33,6 +34,7 @@ from liftlock.metadata import keys
 from liftlock.metadata import lmdb as lmdb_module
 from liftlock.metadata.contract import Numbered, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.counts import Counts
+from liftlock.metadata.draft import Draft
 from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.oci.digest import SHA512, Digest
 from liftlock.testing.clock import FakeClock
@@ -486,6 +488,36 @@ def test_what_a_writer_remembers_is_remembered_of_its_commit(store: LmdbMetadata
     assert store.read(lambda txn: txn.memo) == {"dev": 1, "prod": 2}
     store.write(lambda txn: txn.put_many(Table.NAMES, [(b"a", b"")]))
     assert store.read(lambda txn: txn.memo) == {}
+
+
+def test_what_was_refused_half_drafted_is_not_remembered(store: LmdbMetadataStore) -> None:
+    """Nothing of it is written, so what shares its commit goes on, memo and all."""
+
+    def make(txn: WriteTxn) -> None:
+        draft = Draft()
+        for number in (1, 2):
+            names.draft_repository(draft, 9, f"app{number}", number, event=1)
+        draft.write(txn)
+
+    def refused(txn: WriteTxn) -> None:
+        draft = Draft()
+        for number, tags in ((1, 1), (2, 2**63)):
+            found = names.find_in(txn, 9, f"app{number}")
+            assert found is not None
+            draft.touch(number, found.record, Counts(tags=tags))
+        draft.write(txn)
+
+    def versions(txn: ReadTxn) -> tuple[int, int]:
+        found = names.find_in(txn, 9, "app1")
+        assert found is not None
+        return found.record.version, names.repository_record(txn, 1).version
+
+    store.write(make)
+    failure, _ = store.write_all(
+        [refused, lambda txn: txn.put_many(Table.TAGS, [(b"key", b"value")])]
+    )
+    assert type(failure) is struct.error
+    assert store.read(versions) == (1, 1)
 
 
 def test_ever_new_names_are_not_remembered_for_ever(store: LmdbMetadataStore) -> None:

@@ -7,7 +7,8 @@ run is a draft that nobody writes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Hashable, Iterable
+from typing import Any
 
 from liftlock.metadata import keys
 from liftlock.metadata.checksum import protected_all
@@ -76,21 +77,27 @@ class Draft:
         """Write it all, once."""
         for table, gone in self._deletes.items():
             txn.delete_many(table, sorted(gone))
-        memo = txn.memo
-        if Table.NAMES in self._puts:
-            memo.clear()
+        touched: list[FoundRepository] = []
         counters = dict(self._counters)
         for number, record in self._repositories.items():
             delta = total(self._deltas[number])
             now = record.touched(delta)
             self.put(Table.REPOSITORIES, keys.id_key(number), now.encode())
-            place = record.registry, record.name
-            remembered = memo.get(place)
-            if remembered is not None and remembered.id == number:
-                memo[place] = FoundRepository(number, now)
+            touched.append(FoundRepository(number, now))
             if any(delta):
                 known = counters.get(record.registry, NO_COUNTS)
                 counters[record.registry] = added(known, delta)
         for registry, delta in counters.items():
             txn.add(keys.id_key(registry), delta)
         txn.put_all({table: protected_all(table, rows) for table, rows in self._puts.items()})
+        self._remember(txn.memo, touched)
+
+    def _remember(self, memo: dict[Hashable, Any], touched: Iterable[FoundRepository]) -> None:
+        """Bring up to date what is remembered: last, for what raises before may not be written."""
+        if Table.NAMES in self._puts:
+            memo.clear()
+        for found in touched:
+            place = found.record.registry, found.record.name
+            remembered = memo.get(place)
+            if remembered is not None and remembered.id == found.id:
+                memo[place] = found
