@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import struct
@@ -36,6 +37,7 @@ from liftlock.metadata.contract import Numbered, ReadTxn, Row, Table, WriteTxn
 from liftlock.metadata.counts import Counts
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.lmdb import LmdbMetadataStore
+from liftlock.metadata.writerturn import WriterTurn
 from liftlock.oci.digest import SHA512, Digest
 from liftlock.testing.clock import FakeClock
 from liftlock.testing.images import image
@@ -525,6 +527,26 @@ def test_ever_new_names_are_not_remembered_for_ever(store: LmdbMetadataStore) ->
     for number in range(5000):
         store.read(lambda txn: txn.memo).setdefault(f"no-registry-{number}")
     assert len(store.read(lambda txn: txn.memo)) <= 1000
+
+
+def test_who_is_interrupted_as_its_turn_to_write_comes_leaves_it_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, other = open_store(tmp_path), WriterTurn(tmp_path / "writer.lock", wait_ms_max=20)
+    flock = fcntl.flock
+
+    def interrupted(file: int, operation: int) -> None:
+        monkeypatch.setattr("fcntl.flock", flock)
+        flock(file, operation)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fcntl.flock", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        put(store, b"key")
+    with other:
+        assert get(store, b"key") is None
+    other.close()
+    store.close()
 
 
 def test_too_many_readers_are_refused_and_leave_the_store_working(tmp_path: Path) -> None:

@@ -146,8 +146,8 @@ class LmdbMetadataStore:
         self._begun += 1
         if self._begun % _COMMITS_BETWEEN_READER_CHECKS == 0:
             self._env.reader_check()
-        self._turn.take()
         try:
+            self._turn.take()
             txn = self._env.begin(write=True)
             try:
                 number = txn.id()
