@@ -51,7 +51,7 @@ def test_a_session_does_not_outlive_its_registry(engine: Engine) -> None:
 def test_a_blob_has_a_largest_size(
     store: MemoryMetadataStore, blobs: MemoryBlobStore, clock: FakeClock
 ) -> None:
-    """In one chunk, in several, and in a last one; what came before stays."""
+    """In one chunk, in several, in a last one, and in the only one; what came before stays."""
     with Engine(store, blobs, limits=Limits(blob_bytes_max=10), clock=clock) as engine:
         engine.create_registry("dev", by="tests")
         session = started(engine, b"1234567")
@@ -62,6 +62,9 @@ def test_a_blob_has_a_largest_size(
                 assert held.size == 7
             (refused,) = engine.finish_uploads([last(session, chunk)])
             assert isinstance(refused, SizeInvalid)
+        begun = engine.start_upload(DEV, by="me")
+        (refused,) = engine.finish_uploads([last(begun, b"x" * 11)._replace(size=0)])
+        assert isinstance(refused, SizeInvalid)
         (found,) = engine.finish_uploads([last(session, b"890", b"1234567890")])
         assert isinstance(found, BlobContent)
         assert read(engine, DEV, Digest.of(b"1234567890")) == b"1234567890"

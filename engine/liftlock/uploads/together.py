@@ -79,7 +79,9 @@ def _whole(place: Place, chunk: LastChunk) -> Commit | None:
     Two requests that end one session so are told apart by their transactions.
     """
     name, session_id, data, digest, by, size, begin = chunk
-    if size != 0 or begin not in {None, 0} or len(data) >= place.limits.file_bytes_min:
+    # Of what is too large, the session must be held to say so.
+    is_small = len(data) < place.limits.file_bytes_min and len(data) <= place.limits.blob_bytes_max
+    if size != 0 or begin not in {None, 0} or not is_small:
         return None
     ticket = place.tickets.read(session_id, name)
     # Another process may have gone on with the session; or its first byte came too late.
