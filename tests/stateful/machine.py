@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from model import Model, ModelRepository
 from replay import replayed
 
-from liftlock import Digest, Reference, RepositoryName, seals
+from liftlock import Digest, Reference, RepositoryName, names, seals
 from liftlock.blobs.files import FileBlobStore
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.config import DAY_MS, Limits
@@ -28,6 +28,7 @@ from liftlock.errors import (
     Unsupported,
 )
 from liftlock.metadata.lmdb import LmdbMetadataStore
+from liftlock.metadata.lmdbread import LmdbReadTxn
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import Outcome, Promotion, PromotionItem, RegistrySettings, SettingsChange
 from liftlock.testing.clock import FakeClock
@@ -218,8 +219,8 @@ class Machine(RuleBasedStateMachine):
     def tags_are_the_models(self) -> None:
         for engine in self.engines:
             for registry, inside in self.model.registries.items():
-                names = {r.name for r in engine.list_repositories(registry).entries}
-                assert names == set(inside)
+                found = {r.name for r in engine.list_repositories(registry).entries}
+                assert found == set(inside)
             for name, there in self.model.existing():
                 tags = {tag.name: tag.digest for tag in engine.list_tags(name).entries}
                 assert tags == there.tags
@@ -259,6 +260,18 @@ class Machine(RuleBasedStateMachine):
                 assert there.blobs | there.holes >= self.model.known[digest].blobs
             there.holes -= there.blobs  # what has come may not be absent once more
             assert there.linked >= set(there.tags.values())
+
+    @invariant()
+    def what_is_remembered_of_names_is_what_their_rows_say(self) -> None:
+        def compare(txn: LmdbReadTxn) -> None:
+            anew = LmdbReadTxn(txn._txn, txn._tables, {})
+            for key, known in list(txn.memo.items()):
+                if isinstance(key, str):
+                    assert names.find_registry(anew, key) == known
+                elif isinstance(key, tuple):
+                    assert names.find_in(anew, *key) == known
+
+        self.engines[0]._store.read(compare)
 
     def teardown(self) -> None:
         try:
