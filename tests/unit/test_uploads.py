@@ -186,3 +186,20 @@ def test_how_far_a_session_is_hashed_is_remembered_by_who_hashed_it(engine: Engi
     assert engine.remembered_size(session) == 5
     engine.cancel_upload(DEV, session)
     assert engine.remembered_size(session) is None
+
+
+def test_bytes_that_were_written_and_not_hashed_are_read_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"x" * 300_000
+    session = engine.start_upload(DEV, by="me")
+    with engine.hold_upload(DEV, session) as upload:
+        with monkeypatch.context() as broken:
+            broken.setattr(engine._hashers, "submit", raise_it)
+            with pytest.raises(MemoryError):
+                upload.append(content)
+        assert upload.commit(Digest.of(content), by="me").size == len(content)
+
+
+def raise_it(*_: object) -> None:
+    raise MemoryError

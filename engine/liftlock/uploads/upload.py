@@ -98,7 +98,9 @@ class HeldUpload:
             raise SizeInvalid(f"the blob is larger than {limit} bytes (blob_bytes_max)")
         content_hash = self._content_hash()
         self._session.append(data)
+        self._hash = None  # until it has these bytes too; else they are read again
         content_hash.update(data)
+        self._hash = content_hash
 
     def commit(self, digest: Digest, *, by: str) -> BlobContent:
         """As in `Upload`."""
