@@ -47,23 +47,26 @@ class FileThreads:
     def __init__(self, threads: int) -> None:
         """Prepare; threads are started when they are needed."""
         self._pool = ThreadPoolExecutor(threads, "liftlock-file")
-        self._queue: deque[Sending] = deque()
+        self._waiting: deque[Sending] = deque()
+        """As long as the pool's queue. Which thread takes which of them is the pool's to say: two
+        that both look here may be interrupted in between."""
         self._own = threading.local()
 
     def send_some(self, sending: Sending) -> Future[bool]:
         """Have a thread go on with a file; see `Sending.send_some`."""
-        self._queue.append(sending)
-        return self._pool.submit(self._send_next)
+        self._waiting.append(sending)
+        return self._pool.submit(self._send, sending)
 
     @property
     def are_wanted(self) -> bool:
         """Whether a file waits for a thread."""
-        return bool(self._queue)
+        return bool(self._waiting)
 
-    def _send_next(self) -> bool:
+    def _send(self, sending: Sending) -> bool:
+        self._waiting.popleft()
         if not hasattr(self._own, "buffer"):
             self._own.buffer = memoryview(bytearray(_PIECE_BYTES))
-        return self._queue.popleft().send_some(self._own.buffer)
+        return sending.send_some(self._own.buffer)
 
 
 class Sending:
