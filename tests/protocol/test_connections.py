@@ -62,6 +62,20 @@ class TestComingIn:
         assert b"trailer" not in received
         assert server.http.delete(location).status_code == 204
 
+    @pytest.mark.parametrize("blank", [" ", "\t", " \t  "])
+    def test_blanks_behind_a_value_are_no_part_of_it(self, server, repo, tools, blank):
+        """RFC 9110, 5.5. They are between a value and its line end, and say nothing."""
+        digest = tools.digest_of(b"hello")
+        head = (
+            f"POST /v2/{repo}/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: t\r\n"
+            f"Content-Length: 5{blank}\r\nExpect: 100-continue{blank}\r\n\r\n"
+        ).encode()
+        with server.connect() as client:
+            client.sendall(head)
+            assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            client.sendall(b"hello")
+            assert server.answer(client, "POST").status == 201
+
     @pytest.mark.parametrize(
         "target", ["http://t/v2/", "http://other:80/v2/?a=b", "/v2/?a=http://t/"]
     )

@@ -105,7 +105,7 @@ class Reader(HttpToolsProtocol):
             return
         if len(self.headers) >= self.limits.header_fields_max:
             raise _Refused(_HEADERS_TOO_LARGE)
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")  # RFC 9110, 5.5; the parser leaves those
         if name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
         elif name == b"transfer-encoding" and value.lower() != b"chunked":
