@@ -33,6 +33,7 @@ class Listener:
         self._most = most
         self._open = 0
         self._is_accepting = False
+        self._is_resting = False
         self._connecting: set[asyncio.Task[object]] = set()
 
     def accept(self) -> None:
@@ -72,12 +73,22 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:  # no descriptors, or no memory
-                log.warning("no connection is accepted for %g s: %s", _PAUSE_SECONDS, error)
-                self.pause()
-                self._loop.call_later(_PAUSE_SECONDS, self.accept)
+                self._rest(error)
                 return
             self._open += 1
             self._begin(one)
+
+    def _rest(self, error: OSError) -> None:
+        """Accept none for a while, but in the place of one that ends."""
+        self.pause()
+        if not self._is_resting:
+            self._is_resting = True
+            log.warning("no connection is accepted for %g s: %s", _PAUSE_SECONDS, error)
+            self._loop.call_later(_PAUSE_SECONDS, self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._is_resting = False
+        self.accept()
 
     def _begin(self, one: socket.socket) -> None:
         one.setblocking(False)  # noqa: FBT003 - the standard library's

@@ -91,7 +91,8 @@ class Connection(Reader):
         if not done.keep_alive:
             self._close(is_sending=(self.is_over or done.more_body) and not self._has_ended)
             return
-        self.flow.resume_reading()
+        if len(self.exchanges) <= 1:  # else each answer would let in another header
+            self.flow.resume_reading()
         if self.exchanges:
             self._start_asgi_task(self.exchanges[0], self.app)
         else:
