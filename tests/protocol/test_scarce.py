@@ -63,7 +63,7 @@ def scant(tmp_path, tools):
     """A server, and its worker."""
     with liftlock.open(tmp_path / "store", create=True):
         pass
-    process = tools.launch(tmp_path / "store")
+    process = tools.launch(tmp_path / "store", handover_seconds=0.5, look_seconds=0.1)
     port = int(process.stdout.readline().rsplit(":", 1)[1])
     (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     yield process, port, int(worker)
@@ -90,3 +90,21 @@ def test_a_worker_without_descriptors_goes_on_and_says_so_now_and_then(scant, to
     told = logged.splitlines()
     assert all("no connection is accepted for 1 s: [Errno 24]" in line for line in told)
     assert 1 <= len(told) <= 2 + seconds
+
+
+def test_a_worker_that_may_open_few_files_serves_fewer_connections(scant, tools):
+    """And says so. One client that asks nothing does not keep another from pushing."""
+    process, port, worker = scant
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (120, 120))
+    process.send_signal(signal.SIGHUP)
+    assert tools.becomes(lambda: Path(f"/proc/{worker}/cmdline").exists(), wanted=False)
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(150)]
+    with socket.create_connection(("127.0.0.1", port), tools.WAIT_SECONDS) as client:
+        client.sendall(GET)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    for each in idle:
+        each.close()
+    _, logged = tools.stop(process)
+    told = logged.splitlines()
+    assert "serves 20 connections at a time, not 1024 (connections_max)" in told[0]
+    assert all("idle connections of 127.0.0.1" in line for line in told[1:])

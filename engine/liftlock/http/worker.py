@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -48,7 +49,7 @@ def work(app: App, limits: HttpLimits, supervisor: int, listening: socket.socket
         # A terminal sends these to all, as often as somebody presses the keys: they are the
         # supervisor's, which tells its workers.
         signal.signal(number, signal.SIG_IGN)
-    _allow_descriptors(limits)
+    limits = _within_descriptors(limits)
     config = uvicorn.Config(
         app,
         interface="asgi3",
@@ -63,14 +64,31 @@ def work(app: App, limits: HttpLimits, supervisor: int, listening: socket.socket
         runner.run(_Worker(config, limits, supervisor).serve([listening]))
 
 
-def _allow_descriptors(limits: HttpLimits) -> None:
-    """Raise the limit of open files to what the connections may need, as far as we may."""
+def _within_descriptors(limits: HttpLimits) -> HttpLimits:
+    """Raise the limit of open files to what the connections may need, as far as we may.
+
+    Returns:
+        The limits, with fewer connections if there cannot be descriptors for all of them: without
+        any, no upload could write either, and nobody would be told to make room.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = _DESCRIPTORS_OF_A_CONNECTION * limits.connections_max + _OTHER_DESCRIPTORS
-    if hard != resource.RLIM_INFINITY:
-        needed = min(needed, hard)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed == needed:
+        return limits
+    most = min(limits.connections_max, max(1, allowed // (2 * _DESCRIPTORS_OF_A_CONNECTION)))
+    log.warning(
+        "a worker serves %d connections at a time, not %d (connections_max): it may have only %d "
+        "files open. Raise its limit (ulimit -n) to %d.",
+        most,
+        limits.connections_max,
+        hard,
+        needed,
+    )
+    of_a_client = min(limits.client_connections_max, max(1, most // 2))
+    return replace(limits, connections_max=most, client_connections_max=of_a_client)
 
 
 class _Worker(uvicorn.Server):
