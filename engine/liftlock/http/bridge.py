@@ -91,9 +91,7 @@ class Bridge:
     @property
     def piece_bytes(self) -> int:
         """How many bytes of a body cross at a time, by how many bodies there are."""
-        limits = self.limits
-        share = limits.bodies_bytes // (2 * max(1, self._bodies))
-        return max(limits.body_piece_bytes_min, min(share, limits.body_piece_bytes))
+        return self.limits.piece_bytes(max(1, self._bodies))
 
     def start_write(
         self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs

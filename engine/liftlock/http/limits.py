@@ -95,6 +95,11 @@ class HttpLimits:
     worker_losses_seconds: float = 300.0
     """How long the loss of a worker counts."""
 
+    def piece_bytes(self, sharing: int) -> int:
+        """Return how much of a body is a piece, where so many share half of `bodies_bytes`."""
+        share = self.bodies_bytes // (2 * sharing)
+        return max(self.body_piece_bytes_min, min(share, self.body_piece_bytes))
+
 
 OFF_AT_ZERO: Final = frozenset(
     {"client_requests_max", "client_connections_max", "client_uploads_max"}

@@ -142,19 +142,14 @@ class Reader(HttpToolsProtocol):
         exchange = self.cycle
         if not exchange.response_complete:
             exchange.take(body)
-            if exchange.held_bytes > self._most_ahead():
+            # Ahead of its use, as much may be held as crosses at a time.
+            if exchange.held_bytes > self.limits.piece_bytes(len(self.connections)):
                 self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """Note the end of a request."""
         if not self._framing:
             self.cycle.end()
-
-    def _most_ahead(self) -> int:
-        """How much of a body may be held before it is used, by how many connections there are."""
-        limits = self.limits
-        share = limits.bodies_bytes // (2 * len(self.connections))
-        return max(limits.body_piece_bytes_min, min(share, limits.body_piece_bytes))
 
     def _read_scope(self, version: str) -> Message:
         url = self.url
