@@ -77,7 +77,7 @@ async def run(endpoint: AnyEndpoint, request: Request) -> Answer:
         ParameterInvalid: the query is not its query.
         LiftlockError: as it or its body's reader says.
     """
-    if not (endpoint.headers.conditions or request.method in {"GET", "HEAD"}):
+    if not (endpoint.headers.conditions or request.is_read):
         _refuse_conditions(request)
     if (unreadable := request.unreadable) is not None:
         raise ParameterInvalid(unreadable, "its percent-encoding is not UTF-8")
