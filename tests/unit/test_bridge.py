@@ -8,6 +8,7 @@ import pytest
 
 from liftlock.http.bridge import Bridge
 from liftlock.http.limits import HttpLimits
+from liftlock.testing.turns import turn
 
 
 class NoEngine:
@@ -25,14 +26,6 @@ class NoEngine:
 
     def close(self):
         pass
-
-
-async def turn():
-    """Let every task run that can run now."""
-    loop = asyncio.get_running_loop()
-    passed = loop.create_future()
-    loop.call_soon(passed.set_result, None)
-    await passed
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from liftlock.http.together import Together
+from liftlock.testing.turns import turn
 
 
 class Calls:
@@ -45,14 +46,6 @@ async def asking(together, *questions):
     tasks = [asyncio.ensure_future(together.ask(question)) for question in questions]
     await turn()
     return tasks
-
-
-async def turn():
-    """Let every task run that can run now."""
-    loop = asyncio.get_running_loop()
-    passed = loop.create_future()
-    loop.call_soon(passed.set_result, None)
-    await passed
 
 
 async def called(calling, times):

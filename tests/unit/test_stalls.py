@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from liftlock.http.stalls import Stalled, Stalls
+from liftlock.testing.turns import turn
 
 SHORT = 0.02
 LONG = 3600.0
@@ -32,13 +33,6 @@ async def value(of: int) -> int:
 
 async def never() -> None:
     await asyncio.get_running_loop().create_future()
-
-
-async def turn() -> None:
-    """Let every task run that can run now."""
-    passed = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(passed.set_result, None)
-    await passed
 
 
 def test_what_is_there_is_returned() -> None:
