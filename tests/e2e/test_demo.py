@@ -80,11 +80,15 @@ def test_a_demo_that_cannot_run_says_so(tmp_path):
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
 def test_an_ended_demo_takes_its_server_along(tmp_path, by):
-    running = start(tmp_path)
-    assert running.stdout
-    seen = running.stdout.readline() + running.stdout.readline()
-    os.kill(running.pid, by)
-    code, out, err = finish(running, seen)
+    # On a busy machine a demo may be through before the signal comes: that shows nothing.
+    for _ in range(10):
+        running = start(tmp_path)
+        assert running.stdout
+        seen = running.stdout.readline() + running.stdout.readline()
+        os.kill(running.pid, by)
+        code, out, err = finish(running, seen)
+        if code != 0:
+            break
     assert (code, err) == (128 + by, "")
     assert "All of it held." not in out
     assert not is_served(out)
