@@ -12,6 +12,10 @@ class LiftlockError(Exception):
         super().__init__(sentence)
         self._all: tuple[LiftlockError, ...] = ()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle what it is made of: subclasses are not called with their sentence."""
+        return _unpickled, (type(self), self.args), self.__dict__
+
     @property
     def violations(self) -> tuple[LiftlockError, ...]:
         """All that was wrong with the request; just this error unless several rules refused."""
@@ -21,6 +25,10 @@ class LiftlockError(Exception):
         """Return this error, speaking for all of `violations` (itself among them)."""
         self._all = tuple(violations)
         return self
+
+
+def _unpickled(kind: type[LiftlockError], args: tuple[object, ...]) -> LiftlockError:
+    return kind.__new__(kind, *args)
 
 
 def shown(text: str, most: int = 120) -> str:
