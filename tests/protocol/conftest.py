@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -231,8 +232,8 @@ class Server:
 
     def worker(self) -> int:
         """The process that answers, where there is one."""
-        (pid,) = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return int(pid)
+        (pid,) = children(self.pid, "lift-worker-")
+        return pid
 
     # --- sockets
 
@@ -457,6 +458,16 @@ def repo(request: pytest.FixtureRequest) -> Iterator[str]:
             assert running.sessions() == []
 
 
+def children(pid: int, name: str) -> set[int]:
+    """Return the children of a process whose names begin with `name`."""
+    found = set()
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            if Path(f"/proc/{child}/comm").read_text().startswith(name):
+                found.add(int(child))
+    return found
+
+
 def becomes(look: Callable[[], object], wanted: object) -> bool:
     """Look again and again until it is as wanted, or `WAIT_SECONDS` are over."""
     deadline = time.monotonic() + WAIT_SECONDS
@@ -473,6 +484,7 @@ class Tools:
     launch = staticmethod(launch)
     stop = staticmethod(stop)
     becomes = staticmethod(becomes)
+    children = staticmethod(children)
     name = staticmethod(RepositoryName.parse)
     description = DESCRIPTION
     lines, Line = staticmethod(lines), Line

@@ -10,10 +10,12 @@ import http.client
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -21,6 +23,7 @@ from threading import Event
 import pytest
 
 import liftlock
+from liftlock.oci.reference import RepositoryName
 
 WORKERS = 3
 CONTENT = Random(2).randbytes(4_000_000)
@@ -47,14 +50,11 @@ class Pool:
         return found
 
     def workers(self) -> set[int]:
-        return set(
-            map(
-                int,
-                Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-                .read_text()
-                .split(),
-            )
-        )
+        return self.tools.children(self.process.pid, "lift-worker-")
+
+    def promoters(self) -> set[int]:
+        """Return the processes that promote for workers: one, but while it is replaced."""
+        return self.tools.children(self.process.pid, "lift-promoter")
 
     def worker_of(self, line) -> int:
         """Return the process that has the other end of a connection."""
@@ -256,32 +256,33 @@ def test_a_worker_killed_in_a_read_transaction_leaves_no_reader(pool, tools):
 
 
 def test_a_worker_killed_with_the_writers_turn_holds_nobody_up(pool, tools):
-    """L33, E48: of what it was about to commit all is there or nothing; what it said is there."""
+    """L33: of what it was about to commit all is there or nothing; what it said is there."""
     first, second, third = pool.lines()
-    push_image(first, tools, "dev/app", "1")
-    assert promote(first, "dev/app:1", "prod/app:0") == 201
-    pid, told = pool.worker_of(first), ["0"]
-    turn = f":{(pool.root / 'metadata' / 'writer.lock').stat().st_ino} "
-
-    def has_turn() -> bool:
-        locks = Path("/proc/locks").read_text().splitlines()
-        return any(turn in lock and f" {pid} " in lock and "->" not in lock for lock in locks)
+    body = push_image(first, tools, "dev/app", "1")
+    pid, told = pool.worker_of(first), []
 
     def go_on(number: int) -> None:
-        assert promote(first, "dev/app:1", f"prod/app:{number}") == 201
+        assert put(first, tools, "dev/app", f"{number}", body) == 201
         told.append(f"{number}")
 
     with repeated(go_on), ThreadPoolExecutor(1) as thread:
-        stop_where(pid, has_turn, tools.WAIT_SECONDS)
-        waiting = thread.submit(promote, second, "dev/app:1", "prod/other:1")
+        stop_where(pid, partial(has_turn, pool, pid), tools.WAIT_SECONDS)
+        waiting = thread.submit(put, second, tools, "dev/app", "other", body)
         assert third.ask("GET", "/v2/dev/app/manifests/1").status == 200, "reading goes on"
         assert not waiting.done()
         pool.kill(pid)
         assert waiting.result(tools.WAIT_SECONDS) == 201
     for line in pool.lines():
-        tags = set(line.ask("GET", "/v2/prod/app/tags/list?n=1000").json()["tags"])
-        assert set(told) <= tags <= {*told, str(len(told))}
-        assert promote(line, "dev/app:1", f"prod/other:{line.worker}") == 201
+        tags = set(line.ask("GET", "/v2/dev/app/tags/list?n=1000").json()["tags"]) - {"other"}
+        assert {"1", *told} <= tags <= {"1", *told, str(len(told) + 1)}
+        assert put(line, tools, "dev/app", "other", body) == 201
+
+
+def has_turn(pool: Pool, pid: int) -> bool:
+    """Tell whether a process may write."""
+    turn = f":{(pool.root / 'metadata' / 'writer.lock').stat().st_ino} "
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any(turn in lock and f" {pid} " in lock and "->" not in lock for lock in locks)
 
 
 @pytest.mark.parametrize("kills", [8, pytest.param(400, marks=pytest.mark.long)])
@@ -430,3 +431,143 @@ def test_a_hangup_replaces_every_worker(start, tools):
         assert other.ask("GET", location).status == 204
     assert other.ask("PUT", f"{location}?digest={digest}", b"x").status == 201
     assert pool.stop() == []
+
+
+# --- the promoter ---------------------------------------------------------------------------
+
+
+def test_all_workers_promote_through_one_promoter(start, tools):
+    pool = start()
+    lines = pool.lines()
+    push_image(lines[0], tools, "dev/app", "1")
+    (promoter,) = pool.promoters()
+    os.kill(promoter, signal.SIGSTOP)
+    with ThreadPoolExecutor(WORKERS) as threads:
+        asked = [
+            threads.submit(promote, line, "dev/app:1", f"prod/app:{line.worker}") for line in lines
+        ]
+        for line in pool.lines():
+            assert line.ask("GET", "/v2/dev/app/manifests/1").status == 200, "reading goes on"
+            assert put_config(line, tools, "dev/app") == 201, "and so does writing"
+        assert not any(each.done() for each in asked)
+        os.kill(promoter, signal.SIGCONT)
+        assert [each.result(tools.WAIT_SECONDS) for each in asked] == [201] * WORKERS
+    only_losses(pool)
+
+
+def put_config(line, tools, repository: str) -> int:
+    target = f"/v2/{repository}/blobs/uploads/?digest={tools.digest_of(b'{}')}"
+    return line.ask("POST", target, b"{}").status
+
+
+def test_what_the_promoter_refuses_its_worker_says(start, tools):
+    """An error comes over the line as what it is, with all the others."""
+    pool = start(workers=1)
+    (line,) = pool.lines(1)
+    items = [{"source": "dev/none:1", "target": "prod"}, {"source": "dev/none:2", "target": "no"}]
+    body = json.dumps({"items": items}).encode()
+    answer = line.ask("POST", "/api/v1/promotions", body, {"Content-Type": "application/json"})
+    assert answer.status == 404
+    rules = {violation["rule"] for violation in answer.json()["violations"]}
+    assert rules == {"repository-unknown", "registry-unknown"}
+    only_losses(pool)
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.long)])
+def test_promoters_killed_while_they_write_take_nothing_acknowledged_along(start, tools, kills):
+    """E48, L33: their workers promote without them; nobody who promotes hears of it."""
+    pool = start(workers=2, worker_losses_max=kills, handover_seconds=0.2)
+    push_image(pool.lines(2)[0], tools, "dev/app", "1")
+    over = Event()
+
+    def promote_on(writer: int) -> int:
+        number = 0
+        while not over.is_set():
+            with suppress(*BROKEN), closing(tools.Line(pool.port)) as line:
+                while not over.is_set():
+                    # What a lost promoter had committed, and did not say, is unchanged: 200.
+                    tag = f"{writer}-{number + 1}"
+                    assert promote(line, "dev/app:1", f"prod/app:{tag}") in {200, 201}
+                    number += 1
+        return number
+
+    with ThreadPoolExecutor(WRITERS) as threads:
+        promoting = [threads.submit(promote_on, writer) for writer in range(WRITERS)]
+        try:
+            for _ in range(kills):
+                kill_writing_promoter(pool, tools)
+        finally:
+            over.set()
+    with liftlock.open(pool.root) as engine:
+        tags = {*all_tags(engine, tools.name("prod/app"))}
+        for writer, each in enumerate(promoting):
+            told = {f"{writer}-{number + 1}" for number in range(each.result())}
+            assert told <= tags
+            assert len({tag for tag in tags if tag.startswith(f"{writer}-")} - told) <= 1
+    logged = pool.stop()
+    assert sum("the promoter (process" in line for line in logged) == kills
+    with liftlock.open(pool.root) as engine:
+        assert [str(found) for found in engine.check(content=True)] == []
+
+
+def all_tags(engine: liftlock.Engine, repository: RepositoryName) -> Iterator[str]:
+    page = engine.list_tags(repository)
+    while page.entries:
+        yield from (tag.name for tag in page.entries)
+        page = engine.list_tags(repository, after=page.entries[-1].name)
+
+
+def kill_writing_promoter(pool: Pool, tools) -> None:
+    """Kill a promoter that has the writer's turn; return when all are replaced."""
+    (promoter,), workers = pool.promoters(), pool.workers()
+    stop_where(promoter, partial(has_turn, pool, promoter), tools.WAIT_SECONDS)
+    os.kill(promoter, signal.SIGKILL)
+    assert tools.becomes(lambda: len(pool.workers() - workers), 2)
+    assert tools.becomes(lambda: workers & pool.workers(), set())
+    assert tools.becomes(lambda: len(pool.promoters() - {promoter}), 1)
+
+
+def test_a_worker_whose_promoter_is_lost_promotes_at_once(start, tools):
+    pool = start(workers=1, handover_seconds=tools.WAIT_SECONDS)
+    (line,) = pool.lines(1)
+    push_image(line, tools, "dev/app", "1")
+    (promoter,) = pool.promoters()
+    os.kill(promoter, signal.SIGKILL)
+    assert promote(line, "dev/app:1", "prod/app:1") == 201
+    first, second = pool.stop()
+    lost = f"the promoter (process {promoter}) was ended by signal 9 (Killed)"
+    alone = "the promoter is gone: until it is replaced, this worker does without"
+    assert sorted(line.partition("liftlock.http: ")[2] for line in (first, second)) == [lost, alone]
+
+
+def test_a_promotion_under_way_at_a_stop_is_done_and_answered(start, tools):
+    """E78: the promoter stays until the workers have gone."""
+    pool = start(workers=1, stop_seconds=tools.WAIT_SECONDS)
+    (line,) = pool.lines(1)
+    push_image(line, tools, "dev/app", "1")
+    (promoter,) = pool.promoters()
+    os.kill(promoter, signal.SIGSTOP)
+    body = json.dumps({"items": [{"source": "dev/app:1", "target": "prod/app:1"}]}).encode()
+    headers = {"Content-Type": "application/json"}
+    line.connection.request("POST", "/api/v1/promotions", body, headers)
+    tools.Line(pool.port).close()  # who comes after it is answered: it has come up
+    pool.process.terminate()
+    assert tools.becomes(lambda: refuses(pool.port), wanted=True)
+    os.kill(promoter, signal.SIGCONT)
+    assert line.connection.getresponse().status == 201
+    line.close()
+    only_losses(pool)
+
+
+def refuses(port: int) -> bool:
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        return False
+    return True
+
+
+def test_a_promoter_ends_with_a_killed_server(start, tools):
+    pool = start()
+    (promoter,) = pool.promoters()
+    pool.process.kill()
+    pool.process.communicate()
+    assert tools.becomes(lambda: Path(f"/proc/{promoter}/cmdline").exists(), wanted=False)

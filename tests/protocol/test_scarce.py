@@ -65,8 +65,8 @@ def scant(tmp_path, tools):
         pass
     process = tools.launch(tmp_path / "store", handover_seconds=0.5, look_seconds=0.1)
     port = int(process.stdout.readline().rsplit(":", 1)[1])
-    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    yield process, port, int(worker)
+    (worker,) = tools.children(process.pid, "lift-worker-")
+    yield process, port, worker
     if process.poll() is None:
         process.send_signal(signal.SIGKILL)
     process.communicate()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liftlock.http.supervisor import Losses
+from liftlock.http.losses import Losses
 
 
 def test_as_many_losses_as_are_allowed_are_not_too_many() -> None:

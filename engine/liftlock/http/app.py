@@ -29,6 +29,7 @@ from liftlock.http.errors import error_answer, weight_of
 from liftlock.http.head import Head
 from liftlock.http.limits import HttpLimits
 from liftlock.http.problems import problem_answer
+from liftlock.http.promoter import Line
 from liftlock.http.request import Request
 from liftlock.http.settings import HttpSettings
 
@@ -56,8 +57,13 @@ class App:
         self._settings = settings
         self._clients = Clients(limits)
         self._bridge: Bridge | None = None
+        self._line: Line | None = None
         self._upkeep: list[asyncio.Task[None]] = []
         self._ids: Iterator[str] = iter(())
+
+    def promote_through(self, line: Line) -> None:
+        """Have small promotions done at the far end of `line`; before `open`."""
+        self._line = line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the worker's life."""
@@ -124,7 +130,7 @@ class App:
         # What the engine reads at a time is what is sent at a time, so that no piece is cut.
         limits = replace(self._engine_limits, copy_bytes=self._limits.range_piece_bytes)
         engine = liftlock.open(self._root, create=True, limits=limits)
-        self._bridge = Bridge(engine, self._limits)
+        self._bridge = Bridge(engine, self._limits, self._line)
         self._ids = map(f"{secrets.token_hex(4)}-{{:x}}".format, count(1))
         self._upkeep.append(asyncio.ensure_future(_sweep_regularly(self._bridge)))
 

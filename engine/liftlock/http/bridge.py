@@ -22,6 +22,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from liftlock.engine import Engine, LastChunk, PromotionCall
 from liftlock.http.limits import HttpLimits
+from liftlock.http.promoter import Line
 from liftlock.http.stalls import Stalls
 from liftlock.http.together import Together
 from liftlock.model import BlobContent, Promotion
@@ -46,8 +47,8 @@ class _Steadfast(asyncio.Future[R]):
 class Bridge:
     """An engine, as the event loop may use it; one a worker."""
 
-    def __init__(self, engine: Engine, limits: HttpLimits) -> None:
-        """Take over an engine; in the loop that will use it."""
+    def __init__(self, engine: Engine, limits: HttpLimits, line: Line | None = None) -> None:
+        """Take over an engine, and a line to a promoter if there is one; in the loop to be used."""
         self.engine = engine
         self.limits = limits
         self.stalls = Stalls(limits.idle_seconds)
@@ -57,8 +58,9 @@ class Bridge:
         self._writers = ThreadPoolExecutor(limits.write_threads, "liftlock-write")
         most = limits.together_max
         self._brief: Together[Callable[[], Any], Any] = Together(_each, "liftlock-brief", most)
+        promote = engine.promote_each if line is None else partial(line.promote_each, engine)
         self._promoting: Together[PromotionCall, Promotion] = Together(
-            engine.promote_each, "liftlock-promote", most
+            promote, "liftlock-promote", most
         )
         self._finishing: Together[LastChunk, BlobContent] = Together(
             engine.finish_uploads, "liftlock-finish", most

@@ -23,6 +23,7 @@ import liftlock
 from liftlock.config import Limits
 from liftlock.http import app
 from liftlock.http.limits import MOST, HttpLimits
+from liftlock.http.promoter import promote
 from liftlock.http.settings import HttpSettings
 from liftlock.http.supervisor import Supervisor
 from liftlock.http.worker import work
@@ -98,9 +99,12 @@ def serve(
     address, port = listening[0].getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
     application = app.create(root, engine_limits=engine_limits, limits=limits, settings=settings)
-    Supervisor(partial(work, application, limits, os.getpid()), listening, limits).serve(
-        on_started=partial(_announce, f"liftlock serves {root} on {url}", address, port)
-    )
+    Supervisor(
+        partial(work, application, limits, os.getpid()),
+        partial(promote, root, engine_limits),
+        listening,
+        limits,
+    ).serve(on_started=partial(_announce, f"liftlock serves {root} on {url}", address, port))
     return 0
 
 

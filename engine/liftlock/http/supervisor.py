@@ -1,11 +1,12 @@
 """The parent of the workers: it starts them, replaces who is lost, and stops them all.
 
+Beside them it has one promoter (`liftlock.http.promoter`), to which it gives every worker a line.
+If that is lost, another is started, and the workers, which do without one meanwhile, are replaced.
+
 It opens the sockets at which they listen, one for each place, and keeps them: who connects while a
 worker is lost or replaced waits there for the next one. One thread waits for everything at once:
 for a pipe that the signal handlers write to, and for the workers' ends.
 
-A worker is forked with these signals blocked and lets them in when it has handlers of its own
-(`worker.work`). Until then it has its parent's, which would swallow a SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,41 +16,31 @@ import os
 import signal
 import socket
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from itertools import chain
-from multiprocessing import get_context
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
+from liftlock.http.forking import end_of, started
 from liftlock.http.limits import HttpLimits
-from liftlock.http.worker import STOP_SIGNALS
+from liftlock.http.losses import Losses
+from liftlock.http.promoter import Line
 
 log = logging.getLogger("liftlock.http")
 
 _NEVER: Final = float("inf")
-_FORK: Final = get_context("fork")
+_PROMOTER: Final = -1
+"""Its place among those whose losses are counted."""
 
 
-class Losses:
-    """When each worker was lost lately, and whether that is too often."""
+class _Promoter(NamedTuple):
+    """The promoter's process, and the end through which it is given lines."""
 
-    def __init__(self, most: int, seconds: float) -> None:
-        """Take up to `most` losses of one worker within `seconds` for bad luck."""
-        self.most = most
-        self.seconds = seconds
-        self._when: dict[int, deque[float]] = {}
-
-    def are_too_many(self, worker: int, now: float) -> bool:
-        """Note that `worker` was lost at `now` (in seconds); tell whether to give up."""
-        when = self._when.setdefault(worker, deque())
-        when.append(now)
-        while when[0] <= now - self.seconds:
-            when.popleft()
-        return len(when) > self.most
+    process: BaseProcess
+    end: socket.socket
 
 
 class Supervisor:
@@ -57,18 +48,21 @@ class Supervisor:
 
     def __init__(
         self,
-        work: Callable[[socket.socket], None],
+        work: Callable[[socket.socket, Line], None],
+        promote: Callable[[socket.socket], None],
         listening: Sequence[socket.socket],
         limits: HttpLimits,
     ) -> None:
         """Prepare; nothing is started.
 
         Args:
-            work: what a worker does, in a process of its own.
+            work: what a worker does, in a process of its own, with a line to the promoter.
+            promote: what the promoter does, in a process of its own.
             listening: a socket for each worker.
             limits: how long is waited, and how many losses are borne.
         """
         self._work = work
+        self._promote = promote
         self._listening = listening
         self._limits = limits
         self._losses = Losses(limits.worker_losses_max, limits.worker_losses_seconds)
@@ -91,6 +85,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._replace)
+        self._promoter = self._start_promoter()
         self._running += map(self._start, range(len(self._listening)))
         # After the workers are forked: a fork beside a running thread may deadlock.
         threading.Thread(target=on_started, name="liftlock-announce", daemon=True).start()
@@ -108,24 +103,36 @@ class Supervisor:
         self._wake_up()
 
     def _start(self, place: int) -> BaseProcess:
-        process = _FORK.Process(target=self._be_worker, args=(place,), name=f"worker-{place + 1}")
-        with _signals_blocked():
-            process.start()
-        return process
+        with closing(Line.through(self._promoter.end)) as line:
+            return started(self._be_worker, place, line, name=f"lift-worker-{place + 1}")
 
-    def _be_worker(self, place: int) -> None:
+    def _be_worker(self, place: int, line: Line) -> None:
+        # What is kept open would go on to exist without those whom it belongs to.
+        self._promoter.end.close()
         for other, listening in enumerate(self._listening):
-            if other != place:  # else it would go on to exist without its own worker
+            if other != place:
                 listening.close()
-        self._work(self._listening[place])
+        self._work(self._listening[place], line)
+
+    def _start_promoter(self) -> _Promoter:
+        near, far = socket.socketpair()
+        with far:
+            return _Promoter(started(self._be_promoter, near, far, name="lift-promoter"), near)
+
+    def _be_promoter(self, near: socket.socket, far: socket.socket) -> None:
+        for other in (near, *self._listening):
+            other.close()
+        self._promote(far)
 
     def _watch(self) -> None:
         while not self._shall_stop:
-            self._wait_for_something()
+            self._wait_for_something((*self._running, self._promoter.process))
             self._see_off()
             for place, worker in enumerate(self._running):
                 if not self._shall_stop and not worker.is_alive():
                     self._replace_lost(place, worker)
+            if not self._shall_stop and not self._promoter.process.is_alive():
+                self._mourn_promoter()
             if self._has_given_up:
                 return
             if self._shall_replace:
@@ -138,31 +145,44 @@ class Supervisor:
         for worker in self._running:
             self._dismiss(worker)
         self._running.clear()
+        self._dismiss_promoter(self._promoter)
         while self._leaving:
             self._wait_for_something()
             self._see_off()
 
     def _replace_lost(self, place: int, worker: BaseProcess) -> None:
         """Start another worker in the place of one that ended by itself; or give up."""
-        log.error("worker %d (process %s) %s", place + 1, worker.pid, _end_of(worker))
+        self._note_loss(place, f"worker {place + 1}", worker)
+        if not self._has_given_up:
+            self._running[place] = self._start(place)
+
+    def _mourn_promoter(self) -> None:
+        """Have all replaced after the promoter ended by itself; or give up."""
+        self._note_loss(_PROMOTER, "the promoter", self._promoter.process)
+        self._shall_replace = True
+
+    def _note_loss(self, place: int, name: str, process: BaseProcess) -> None:
+        log.error("%s (process %s) %s", name, process.pid, end_of(process))
         losses = self._losses
         if losses.are_too_many(place, monotonic()):
             log.error(
-                "worker %d was lost more than %d times within %g s: the server gives up",
-                place + 1,
+                "%s was lost more than %d times within %g s: the server gives up",
+                name,
                 losses.most,
                 losses.seconds,
             )
             self._has_given_up = True
-        else:
-            self._running[place] = self._start(place)
 
     def _replace_all(self) -> None:
         """Replace each worker by a new one, which gets some time to start before the old stops.
 
-        Meanwhile both take connections from the same socket.
+        Meanwhile both take connections from the same socket. The new ones have a new promoter; the
+        old one goes when the old ones have gone.
         """
         self._shall_replace = False
+        before = self._promoter
+        before.end.close()
+        self._promoter = self._start_promoter()
         for place, old in enumerate(self._running):
             self._running[place] = self._start(place)
             started_at = monotonic() + self._limits.handover_seconds
@@ -170,10 +190,19 @@ class Supervisor:
                 self._wait_for([], started_at)
             self._dismiss(old)
             if self._shall_stop:
-                return
+                break
+        self._dismiss_promoter(before)
+
+    def _dismiss_promoter(self, promoter: _Promoter) -> None:
+        """Let go of a promoter: it leaves with the last worker that has a line to it."""
+        promoter.end.close()
+        self._leave(promoter.process)
 
     def _dismiss(self, worker: BaseProcess) -> None:
         worker.terminate()
+        self._leave(worker)
+
+    def _leave(self, worker: BaseProcess) -> None:
         self._leaving.append((worker, monotonic() + self._limits.stop_seconds))
 
     def _see_off(self) -> None:
@@ -185,11 +214,11 @@ class Supervisor:
                 worker.join()
         self._leaving = [each for each in self._leaving if each[0].is_alive()]
 
-    def _wait_for_something(self) -> None:
-        """Return when a signal has come, a worker has ended, or a deadline is over."""
-        leaving = [worker for worker, _ in self._leaving]
+    def _wait_for_something(self, running: Iterable[BaseProcess] = ()) -> None:
+        """Return when a signal has come, a process has ended, or a deadline is over."""
+        leaving = [process for process, _ in self._leaving]
         deadline = min((deadline for _, deadline in self._leaving), default=_NEVER)
-        self._wait_for([worker.sentinel for worker in chain(self._running, leaving)], deadline)
+        self._wait_for([process.sentinel for process in chain(running, leaving)], deadline)
 
     def _wait_for(self, ends: list[int], deadline: float) -> None:
         seconds = None if deadline == _NEVER else max(0.0, deadline - monotonic())
@@ -199,19 +228,3 @@ class Supervisor:
     def _wake_up(self) -> None:
         with suppress(BlockingIOError):  # it is full of wake-ups
             os.write(self._wake, b"\0")
-
-
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_of(worker: BaseProcess) -> str:
-    code = worker.exitcode or 0
-    if code < 0:
-        return f"was ended by signal {-code} ({signal.strsignal(-code)})"
-    return f"ended with exit code {code}"

@@ -24,23 +24,26 @@ import uvloop
 
 from liftlock.http.app import App
 from liftlock.http.connections import close_excess_connections
+from liftlock.http.forking import STOP_SIGNALS
 from liftlock.http.limits import HttpLimits
 from liftlock.http.listener import Listener
+from liftlock.http.promoter import Line
 from liftlock.http.protocol import Connection, Surroundings
 from liftlock.http.sending import FileThreads
 
 log = logging.getLogger("liftlock.http")
-
-STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""What the supervisor blocks while it makes a worker."""
 
 _DESCRIPTORS_OF_A_CONNECTION: Final = 3
 """Its own; and while a file is sent, another of it and one of the file."""
 _OTHER_DESCRIPTORS: Final = 512
 
 
-def work(app: App, limits: HttpLimits, supervisor: int, listening: socket.socket) -> None:
+def work(
+    app: App, limits: HttpLimits, supervisor: int, listening: socket.socket, line: Line
+) -> None:
     """Answer requests that come in at a socket, until SIGTERM; in a process of its own.
+
+    Small promotions go through `line`.
 
     Raises:
         SystemExit: the application could not start. The log says why.
@@ -50,6 +53,7 @@ def work(app: App, limits: HttpLimits, supervisor: int, listening: socket.socket
         # supervisor's, which tells its workers.
         signal.signal(number, signal.SIG_IGN)
     limits = _within_descriptors(limits)
+    app.promote_through(line)
     config = uvicorn.Config(
         app,
         interface="asgi3",
