@@ -4,9 +4,10 @@ A worker that computes them itself has its event loop and that thread take the i
 each other; and workers that each commit by themselves take the writer's turn from each other. Here
 promotions of all workers share commits, while the workers speak HTTP (docs/decisions/0026).
 
-A worker has a line to it, with one question at a time: promotions in, outcomes out, pickled, as
-both ends are the same program. It lives as long as anybody might ask: until the supervisor has let
-go of it and every worker that has a line is gone. A worker that loses it promotes by itself.
+A worker has a line to it, with one question at a time: promotions in, outcomes out. Some of it is
+pickled: both ends are one program, and nobody else has either. The promoter lives as long as
+anybody might ask: until the supervisor has let go of it and every worker that has a line is gone. A
+worker that loses it promotes by itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Final, Self
 
+import msgspec
+
 import liftlock
 from liftlock.config import Limits
 from liftlock.engine import Engine, PromotionCall
@@ -33,6 +36,8 @@ log = logging.getLogger("liftlock.http")
 
 Outcomes = list[Promotion | Exception]
 
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(list[Promotion | bytes])
 _STALLED_SECONDS: Final = 10
 """A worker that does not take its outcomes for so long is hung up on."""
 
@@ -82,13 +87,13 @@ class Promoter:
 
     def _outcomes(self, calls: Sequence[PromotionCall]) -> Outcomes:
         try:
-            return [_tellable(outcome) for outcome in self._engine.promote_each(calls)]
+            return self._engine.promote_each(calls)
         except Exception as error:  # noqa: BLE001 - theirs; the next ones may fare better
-            return [_tellable(error)] * len(calls)
+            return [error] * len(calls)
 
     def _answer(self, line: Connection, outcomes: Outcomes) -> None:
         try:
-            line.send_bytes(pickle.dumps(outcomes, pickle.HIGHEST_PROTOCOL))
+            line.send_bytes(_encoder.encode([_packed(outcome) for outcome in outcomes]))
         except OSError:
             self._hang_up(line)
 
@@ -127,12 +132,12 @@ class Line:
         if self._connection is not None:
             try:
                 self._connection.send_bytes(pickle.dumps(calls, pickle.HIGHEST_PROTOCOL))
-                outcomes: Outcomes = pickle.loads(self._connection.recv_bytes())  # noqa: S301 - from the promoter
+                received = self._connection.recv_bytes()
             except (EOFError, OSError):
                 log.warning("the promoter is gone: until it is replaced, this worker does without")
                 self.close()
             else:
-                return outcomes
+                return [_unpacked(outcome) for outcome in _decoder.decode(received)]
         return engine.promote_each(calls)
 
     def close(self) -> None:
@@ -166,9 +171,18 @@ def promote(root: Path, limits: Limits, end: socket.socket) -> None:
         Promoter(engine, end).serve()
 
 
-def _tellable(outcome: Promotion | Exception) -> Promotion | Exception:
-    """Return what can be pickled; what went wrong unforeseen is logged here, with its traceback."""
-    if not isinstance(outcome, Exception) or isinstance(outcome, LiftlockError):
+def _packed(outcome: Promotion | Exception) -> Promotion | bytes:
+    """Return what goes over a line. An error that nobody foresaw is logged, with its traceback."""
+    if isinstance(outcome, Promotion):
         return outcome
-    log.error("a promotion failed", exc_info=outcome)
-    return RuntimeError(f"{type(outcome).__name__}: {outcome}")
+    if not isinstance(outcome, LiftlockError):
+        log.error("a promotion failed", exc_info=outcome)
+        outcome = RuntimeError(f"{type(outcome).__name__}: {outcome}")
+    return pickle.dumps(outcome)
+
+
+def _unpacked(outcome: Promotion | bytes) -> Promotion | Exception:
+    if isinstance(outcome, Promotion):
+        return outcome
+    error: Exception = pickle.loads(outcome)  # noqa: S301 - from the promoter
+    return error
