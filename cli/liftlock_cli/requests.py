@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 import click
@@ -80,8 +79,7 @@ def overridden(
     mode = Mode.MOVE if move else request.mode
     if purge and mode is not Mode.MOVE:
         raise click.UsageError("--purge needs --move: a copy leaves its source as it is.")
-    changed = replace(
-        request,
+    changed = request._replace(
         mode=mode,
         purge=purge or request.purge,
         allow_sparse=allow_sparse or request.allow_sparse,

@@ -91,8 +91,7 @@ class Reference:
         return f"{self.name}{tag}{digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """What a promotion takes: an image, a repository, or all repositories below a path."""
 
     registry: str
@@ -138,8 +137,7 @@ class Selection:
         return f"{path}{deep}{tag}{digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where a promotion goes; what is left out is the source's."""
 
     registry: str

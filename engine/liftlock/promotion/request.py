@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from liftlock.errors import LiftlockError
 from liftlock.model import ANYTHING, Expected, Mode, Side
@@ -12,8 +11,7 @@ from liftlock.oci.reference import Selection, Target
 _SMALL_ITEMS_MAX: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class RequestItem:
+class RequestItem(NamedTuple):
     """One source, one target."""
 
     source: Selection
@@ -31,8 +29,7 @@ class RequestItem:
     """Where the target's tag was seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class PromotionRequest:
+class PromotionRequest(NamedTuple):
     """A set of items, judged against one snapshot and promoted in one transaction."""
 
     items: tuple[RequestItem, ...]
