@@ -32,7 +32,7 @@ import flushes
 import registry_client
 import servers
 from anonymous_memory import Sampler
-from load_generator import LoadGenerator, Request, Unit, rate
+from load_generator import LoadGenerator, Request, Result, Unit, rate
 from outcome import Measured, Outcome, at_least, memory_claim, shown
 from sample_images import Image, image, tag_of
 from servers import HOST, Server
@@ -92,8 +92,10 @@ def measure(folder: Path, sizes: Sizes) -> Outcome:
         "compared with": f"{_version('docker-registry')}; {_version('skopeo')}",
         "promotions a run": f"{sizes.ours:,} by Liftlock, {sizes.mounted} by mounting, "
         f"{sizes.copied} by skopeo",
-        "Liftlock's latency at the last run": f"median {run.latency['p50']:.1f} ms, "
-        f"99 % {run.latency['p99']:.1f} ms",
+        "Liftlock's latency at the last run": "; ".join(
+            f"{count} connections: median {latency['p50']:.1f} ms, 99 % {latency['p99']:.1f} ms"
+            for count, latency in sorted(run.latency.items())
+        ),
     }
     return outcome
 
@@ -114,7 +116,8 @@ class _Runs:
         self._registry = registry
         self._images = images
         self._sizes = sizes
-        self.latency: dict[str, float] = {}
+        self.latency: dict[int, dict[str, float]] = {}
+        """Of Liftlock's last run with so many connections, in ms."""
 
     def contestants(self) -> dict[str, Callable[[int], float]]:
         remembering, asking = registry_client.promote_remembering, registry_client.promote_asking
@@ -155,7 +158,9 @@ class _Runs:
         count = self._sizes.ours if connections > 1 else self._sizes.ours // _ALONE_PART
         self._prepare_ours(target)
         units = (promotion(number, target) for number in range(count))
-        return self._send(self._ours, connections, name, units)
+        result = self._sent(self._ours, connections, name, units)
+        self.latency[connections] = result["latency_ms"]
+        return rate(result)
 
     def _mounted(
         self,
@@ -178,9 +183,10 @@ class _Runs:
         self._send(self._registry, 1, "first", [unit])
 
     def _send(self, server: Server, connections: int, name: str, units: Iterable[Unit]) -> float:
-        result = self._generator.once(server.port, connections, self._generator.write(name, units))
-        self.latency = result["latency_ms"]
-        return rate(result)
+        return rate(self._sent(server, connections, name, units))
+
+    def _sent(self, server: Server, connections: int, name: str, units: Iterable[Unit]) -> Result:
+        return self._generator.once(server.port, connections, self._generator.write(name, units))
 
     def _copied(self, name: str, together: int, round_number: int) -> float:
         target = f"prod/{REPOSITORY}-skopeo-{name}-{round_number}"
