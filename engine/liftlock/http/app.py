@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,8 +29,8 @@ from liftlock.http.dispatch import find_handler, is_api
 from liftlock.http.errors import error_answer, weight_of
 from liftlock.http.head import Head
 from liftlock.http.limits import HttpLimits
+from liftlock.http.line import Line
 from liftlock.http.problems import problem_answer
-from liftlock.http.promoter import Line
 from liftlock.http.request import Request
 from liftlock.http.settings import HttpSettings
 
@@ -57,13 +58,13 @@ class App:
         self._settings = settings
         self._clients = Clients(limits)
         self._bridge: Bridge | None = None
-        self._line: Line | None = None
+        self._promoter: socket.socket | None = None
         self._upkeep: list[asyncio.Task[None]] = []
         self._ids: Iterator[str] = iter(())
 
-    def promote_through(self, line: Line) -> None:
-        """Have small promotions done at the far end of `line`; before `open`."""
-        self._line = line
+    def promote_through(self, promoter: socket.socket) -> None:
+        """Have small promotions done at the far end of a connection; before the worker starts."""
+        self._promoter = promoter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the worker's life."""
@@ -116,7 +117,7 @@ class App:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            self._open()
+            await self._open()
         except (LiftlockError, OSError) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
@@ -125,12 +126,13 @@ class App:
         await self._close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _open(self) -> None:
+    async def _open(self) -> None:
         sys.setswitchinterval(_SWITCH_SECONDS)
         # What the engine reads at a time is what is sent at a time, so that no piece is cut.
         limits = replace(self._engine_limits, copy_bytes=self._limits.range_piece_bytes)
         engine = liftlock.open(self._root, create=True, limits=limits)
-        self._bridge = Bridge(engine, self._limits, self._line)
+        line = None if self._promoter is None else await Line.over(self._promoter)
+        self._bridge = Bridge(engine, self._limits, line)
         self._ids = map(f"{secrets.token_hex(4)}-{{:x}}".format, count(1))
         self._upkeep.append(asyncio.ensure_future(_sweep_regularly(self._bridge)))
 

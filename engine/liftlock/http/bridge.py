@@ -16,13 +16,13 @@ import concurrent.futures
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from liftlock.engine import Engine, LastChunk, PromotionCall
 from liftlock.http.limits import HttpLimits
-from liftlock.http.promoter import Line
+from liftlock.http.line import Line, LineLost
 from liftlock.http.stalls import Stalls
 from liftlock.http.together import Together
 from liftlock.model import BlobContent, Promotion
@@ -58,9 +58,9 @@ class Bridge:
         self._writers = ThreadPoolExecutor(limits.write_threads, "liftlock-write")
         most = limits.together_max
         self._brief: Together[Callable[[], Any], Any] = Together(_each, "liftlock-brief", most)
-        promote = engine.promote_each if line is None else partial(line.promote_each, engine)
+        self._line = line
         self._promoting: Together[PromotionCall, Promotion] = Together(
-            promote, "liftlock-promote", most
+            engine.promote_each, "liftlock-promote", most
         )
         self._finishing: Together[LastChunk, BlobContent] = Together(
             engine.finish_uploads, "liftlock-finish", most
@@ -103,6 +103,9 @@ class Bridge:
 
     async def promote(self, call: PromotionCall) -> Promotion:
         """Do a small promotion; on return it is durable. See `Engine.promote_each`."""
+        if self._line is not None and self._line.is_open:
+            with suppress(LineLost):
+                return await self._line.promote(call)
         return await self._promoting.ask(call)
 
     def give_way(self) -> None:
@@ -144,6 +147,8 @@ class Bridge:
 
     def close(self) -> None:
         """Wait for what runs, then close the engine. The loop must have no request any more."""
+        if self._line is not None:
+            self._line.close()
         for thread in (self._brief, self._promoting, self._finishing):
             thread.close()
         for pool in (self._readers, self._writers):

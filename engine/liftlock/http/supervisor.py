@@ -17,7 +17,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import chain
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -26,8 +26,8 @@ from typing import Final, NamedTuple
 
 from liftlock.http.forking import end_of, started
 from liftlock.http.limits import HttpLimits
+from liftlock.http.line import connected_with
 from liftlock.http.losses import Losses
-from liftlock.http.promoter import Line
 
 log = logging.getLogger("liftlock.http")
 
@@ -48,7 +48,7 @@ class Supervisor:
 
     def __init__(
         self,
-        work: Callable[[socket.socket, Line], None],
+        work: Callable[[socket.socket, socket.socket], None],
         promote: Callable[[socket.socket], None],
         listening: Sequence[socket.socket],
         limits: HttpLimits,
@@ -56,7 +56,7 @@ class Supervisor:
         """Prepare; nothing is started.
 
         Args:
-            work: what a worker does, in a process of its own, with a line to the promoter.
+            work: what a worker does, in a process of its own, with a connection to the promoter.
             promote: what the promoter does, in a process of its own.
             listening: a socket for each worker.
             limits: how long is waited, and how many losses are borne.
@@ -103,10 +103,10 @@ class Supervisor:
         self._wake_up()
 
     def _start(self, place: int) -> BaseProcess:
-        with closing(Line.through(self._promoter.end)) as line:
+        with connected_with(self._promoter.end) as line:
             return started(self._be_worker, place, line, name=f"lift-worker-{place + 1}")
 
-    def _be_worker(self, place: int, line: Line) -> None:
+    def _be_worker(self, place: int, line: socket.socket) -> None:
         # What is kept open would go on to exist without those whom it belongs to.
         self._promoter.end.close()
         for other, listening in enumerate(self._listening):

@@ -27,7 +27,6 @@ from liftlock.http.connections import close_excess_connections
 from liftlock.http.forking import STOP_SIGNALS
 from liftlock.http.limits import HttpLimits
 from liftlock.http.listener import Listener
-from liftlock.http.promoter import Line
 from liftlock.http.protocol import Connection, Surroundings
 from liftlock.http.sending import FileThreads
 
@@ -39,11 +38,11 @@ _OTHER_DESCRIPTORS: Final = 512
 
 
 def work(
-    app: App, limits: HttpLimits, supervisor: int, listening: socket.socket, line: Line
+    app: App, limits: HttpLimits, supervisor: int, listening: socket.socket, promoter: socket.socket
 ) -> None:
     """Answer requests that come in at a socket, until SIGTERM; in a process of its own.
 
-    Small promotions go through `line`.
+    Small promotions are left to the promoter at the far end of a connection.
 
     Raises:
         SystemExit: the application could not start. The log says why.
@@ -53,7 +52,7 @@ def work(
         # supervisor's, which tells its workers.
         signal.signal(number, signal.SIG_IGN)
     limits = _within_descriptors(limits)
-    app.promote_through(line)
+    app.promote_through(promoter)
     config = uvicorn.Config(
         app,
         interface="asgi3",
