@@ -90,10 +90,10 @@ class HttpLimits:
     sweep_seconds: int = 3600
     """From one sweep of expired upload sessions and orphan files to the next."""
     worker_losses_max: int = 3
-    """How often one worker may be lost within `worker_losses_seconds` and be replaced; at the next
-    loss the server ends, since what starts it may be able to mend it."""
+    """How often one worker, or the promoter, may be lost within `worker_losses_seconds` and be
+    replaced; at the next loss the server ends, since what starts it may be able to mend it."""
     worker_losses_seconds: float = 300.0
-    """How long the loss of a worker counts."""
+    """How long a loss counts."""
 
     def piece_bytes(self, sharing: int) -> int:
         """Return how much of a body is a piece, where so many share half of `bodies_bytes`."""

@@ -81,7 +81,7 @@ def serve(
 
     Raises:
         LiftlockError: the store cannot be opened; nothing was served.
-        SystemExit: a worker was lost too often (`HttpLimits.worker_losses_max`).
+        SystemExit: a worker, or the promoter, was lost too often (`HttpLimits.worker_losses_max`).
     """
     engine_limits = engine_limits or Limits()
     limits = limits or HttpLimits()
