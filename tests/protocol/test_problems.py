@@ -56,6 +56,7 @@ EXAMPLES = {
     errors.TagTaken: (("prod/a:1", "sha256:0", "sha256:1"), 409, "prod/a:1"),
     errors.ExportExists: (("a.tar", "is there"), 409, None),
     errors.StoreBusy: (("it is",), 503, None),
+    errors.OutcomeUnknown: ((), 503, None),
     errors.StoreFull: (("a test",), 507, None),
 }
 SILENT = {

@@ -122,3 +122,13 @@ def test_what_is_queued_has_keys_too(sets: Engine) -> None:
     assert len({answer.id for answer in answers}) == 1
     assert all(answer.changed for answer in answers)
     assert len(sets.list_promotions().entries) == 1
+
+
+def test_what_is_kept_of_a_request_does_not_change_with_the_code(
+    sets: Engine, sets_store: MetadataStore
+) -> None:
+    """Else a key that was used before an update of the server would be taken for another's."""
+    promote(sets, item("dev/app:1", "prod/other:2"), key="k", comment="release")
+    ((_, kept),) = rows(sets_store)[Table.IDEMPOTENCY]
+    hashed = "9501b459213918a18c967bb6da476ef928b32eb6afd4024bb224a7e5bb6a01d7"
+    assert kept[8:40].hex() == hashed

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -16,13 +16,11 @@ from hypothesis import strategies as st
 
 import liftlock
 from liftlock import Engine, PromotionRequest, Reference, RequestItem, Selection, Target
+from liftlock.config import Limits
 from liftlock.engine import PromotionCall
-from liftlock.errors import RegistryUnknown
-from liftlock.http import promoter
-from liftlock.http.bridge import Bridge
-from liftlock.http.frames import Frames, frame_of_calls
-from liftlock.http.limits import HttpLimits
-from liftlock.http.line import Line, LineLost, connected_with
+from liftlock.errors import OutcomeUnknown, RegistryUnknown, StoreBusy
+from liftlock.http.frames import Frames, frame_of_calls, outcomes_in
+from liftlock.http.line import Line, Mailbox, found_line, put_line
 from liftlock.http.promoter import Promoter
 from liftlock.model import Promotion
 from liftlock.testing import images
@@ -42,21 +40,28 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         yield engine
 
 
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with closing(Mailbox.made()) as made:
+        yield made
+
+
 @contextmanager
-def serving(engine: Engine) -> Iterator[tuple[socket.socket, Future[None]]]:
-    """Run a promoter; yield the supervisor's end, and what is done when it has left."""
-    near, far = socket.socketpair()
-    with ThreadPoolExecutor(1) as thread, near:
-        done = thread.submit(Promoter(engine, far).serve)
-        yield near, done
-        near.close()
-        done.result(WAIT_SECONDS)
+def serving(engine: Engine, mailbox: Mailbox) -> Iterator[Future[None]]:
+    """Run a promoter; yield what is done when it has left."""
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(Promoter(engine, mailbox.promoter.dup()).serve)
+        try:
+            yield done
+        finally:
+            mailbox.close()
+            done.result(WAIT_SECONDS)
 
 
 @asynccontextmanager
-async def line_through(end: socket.socket) -> AsyncIterator[Line]:
+async def line_to(mailbox: Mailbox) -> AsyncIterator[Line]:
     async with asyncio.timeout(WAIT_SECONDS):
-        with closing(await Line.over(connected_with(end))) as line:
+        with closing(Line(mailbox.workers.dup())) as line:
             yield line
 
 
@@ -69,9 +74,9 @@ def targets(promotions: list[Promotion]) -> list[str]:
     return [promotion.items[0].target for promotion in promotions]
 
 
-def test_every_line_gets_its_own_outcomes_in_their_order(engine: Engine) -> None:
+def test_every_line_gets_its_own_outcomes_in_their_order(engine: Engine, mailbox: Mailbox) -> None:
     async def ask() -> None:
-        async with line_through(end) as one, line_through(end) as other:
+        async with line_to(mailbox) as one, line_to(mailbox) as other:
             asked = [[f"prod/{name}:{tag}" for tag in range(5)] for name in ("one", "other")]
             calls = [
                 line.promote(call(target))
@@ -81,13 +86,13 @@ def test_every_line_gets_its_own_outcomes_in_their_order(engine: Engine) -> None
             answered = await asyncio.gather(*calls)
             assert targets(answered) == [*asked[0], *asked[1]]
 
-    with serving(engine) as (end, _):
+    with serving(engine, mailbox):
         asyncio.run(ask())
 
 
-def test_a_refusal_is_the_one_that_it_was(engine: Engine) -> None:
+def test_a_refusal_is_the_one_that_it_was(engine: Engine, mailbox: Mailbox) -> None:
     async def ask() -> None:
-        async with line_through(end) as line:
+        async with line_to(mailbox) as line:
             fine, refused = await asyncio.gather(
                 line.promote(call("prod/app:1")),
                 line.promote(call("none/app:1")),
@@ -96,108 +101,175 @@ def test_a_refusal_is_the_one_that_it_was(engine: Engine) -> None:
             assert isinstance(fine, Promotion)
             assert isinstance(refused, RegistryUnknown)
 
-    with serving(engine) as (end, _):
+    with serving(engine, mailbox):
         asyncio.run(ask())
 
 
-def test_who_stops_waiting_takes_nobodys_outcome_along(engine: Engine) -> None:
+def test_who_stops_waiting_takes_nobodys_outcome_along(engine: Engine, mailbox: Mailbox) -> None:
     async def ask() -> None:
-        async with line_through(end) as line:
+        async with line_to(mailbox) as line:
+            await line.promote(call("prod/app:0"))
             impatient = asyncio.ensure_future(line.promote(call("prod/app:1")))
             patient = asyncio.ensure_future(line.promote(call("prod/app:2")))
             await turn()
             impatient.cancel()
             assert targets([await patient]) == ["prod/app:2"]
-        assert len(engine.list_tags(images.repository("prod/app")).entries) == 2, "nor is it undone"
+        assert len(engine.list_tags(images.repository("prod/app")).entries) == 3, "nor is it undone"
 
-    with serving(engine) as (end, _):
+    with serving(engine, mailbox):
         asyncio.run(ask())
 
 
-def test_a_promoter_stays_for_who_has_a_line(engine: Engine) -> None:
+def test_a_promoter_stays_for_who_has_a_line(engine: Engine, mailbox: Mailbox) -> None:
     async def ask() -> None:
-        async with line_through(end) as line:
+        async with line_to(mailbox) as line:
             assert targets([await line.promote(call("prod/app:1"))]) == ["prod/app:1"]
-            end.close()
+            mailbox.close()
             assert targets([await line.promote(call("prod/app:2"))]) == ["prod/app:2"]
             assert not done.done()
 
-    with serving(engine) as (end, done):
+    with serving(engine, mailbox) as done:
         asyncio.run(ask())
 
 
 def test_what_goes_wrong_unforeseen_is_said_and_logged(
-    engine: Engine, caplog: pytest.LogCaptureFixture
+    engine: Engine, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken: Any = PromotionCall(None, "me")  # type: ignore[arg-type]
 
     async def ask() -> None:
-        async with line_through(end) as line:
+        async with line_to(mailbox) as line:
             with pytest.raises(RuntimeError, match="AttributeError"):
                 await line.promote(broken)
             assert targets([await line.promote(call("prod/app:1"))]) == ["prod/app:1"]
 
-    with serving(engine) as (end, _):
+    with serving(engine, mailbox):
         asyncio.run(ask())
     assert "Traceback" in caplog.text
 
 
-def test_who_waits_for_a_promoter_that_is_lost_hears_of_it_at_once(engine: Engine) -> None:
+class Failing:
+    """An engine that cannot do anything."""
+
+    limits = Limits()
+
+    def promote_each(self, calls: object) -> list[Promotion | Exception]:
+        raise OSError("nothing can be done")
+
+
+def test_a_batch_that_fails_as_a_whole_is_said_to_all_of_it(mailbox: Mailbox) -> None:
     async def ask() -> None:
-        near, far = socket.socketpair()
-        with near:
-            async with line_through(near) as line:
-                waiting = asyncio.ensure_future(line.promote(call("prod/app:1")))
-                await turn()
-                far.close()  # and the far end of the line, which waits there, with it
-                with pytest.raises(LineLost):
+        async with line_to(mailbox) as line:
+            asked = [line.promote(call("prod/app:1")) for _ in range(2)]
+            said = await asyncio.gather(*asked, return_exceptions=True)
+            assert list(map(str, said)) == ["OSError: nothing can be done"] * 2
+
+    with serving(Failing(), mailbox):  # type: ignore[arg-type]
+        asyncio.run(ask())
+
+
+def test_what_cannot_be_handed_over_is_said_at_once(engine: Engine, mailbox: Mailbox) -> None:
+    async def ask() -> None:
+        async with line_to(mailbox) as line:
+            with pytest.raises(TypeError, match="pickle"):
+                await line.promote(PromotionCall((_ for _ in ()), "me"))  # type: ignore[arg-type]
+            assert targets([await line.promote(call("prod/app:1"))]) == ["prod/app:1"]
+
+    with serving(engine, mailbox):
+        asyncio.run(ask())
+
+
+async def handed_over(promoter: socket.socket, *calls: Coroutine[Any, Any, Promotion]) -> Handed:
+    """Let calls go over a new line to a promoter that does nothing."""
+    asked = [asyncio.ensure_future(each) for each in calls]
+    far = await asyncio.to_thread(found_line, promoter)
+    assert far is not None
+    far.settimeout(WAIT_SECONDS)
+    assert await asyncio.to_thread(far.recv, 1)
+    return Handed(asked, far)
+
+
+class Handed(NamedTuple):
+    asked: list[asyncio.Future[Promotion]]
+    far: socket.socket
+
+
+def test_who_waits_for_a_promoter_that_is_lost_is_told_that_nobody_knows(
+    engine: Engine, mailbox: Mailbox
+) -> None:
+    """Done again by itself, it might undo what somebody else has done since."""
+
+    async def ask() -> None:
+        async with line_to(mailbox) as line:
+            impatient, *asked = [call(f"prod/app:{tag}") for tag in "123"]
+            handed = await handed_over(mailbox.promoter, *map(line.promote, (impatient, *asked)))
+            handed.asked[0].cancel()
+            handed.far.close()
+            for waiting in handed.asked[1:]:
+                with pytest.raises(OutcomeUnknown):
                     await waiting
-                assert not line.is_open
-                with pytest.raises(LineLost):
-                    await line.promote(call("prod/app:1"))
+            stack.enter_context(serving(engine, mailbox))
+            assert targets([await line.promote(call("prod/app:4"))]) == ["prod/app:4"]
 
-    asyncio.run(ask())
+    with ExitStack() as stack:
+        asyncio.run(ask())
 
 
-def test_a_worker_without_a_promoter_promotes_by_itself(
-    tmp_path: Path, engine: Engine, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_who_has_a_key_is_answered_by_the_next_promoter(engine: Engine, mailbox: Mailbox) -> None:
     async def ask() -> None:
-        near, far = socket.socketpair()
-        with near:
-            line = await Line.over(connected_with(near))
-            bridge = Bridge(engine, HttpLimits(), line)
-            waiting = [
-                asyncio.ensure_future(bridge.promote(call(f"prod/app:{tag}"))) for tag in "123"
-            ]
-            await turn()
-            far.close()
-            async with asyncio.timeout(WAIT_SECONDS):
-                assert targets(await asyncio.gather(*waiting)) == [f"prod/app:{n}" for n in "123"]
-                assert targets([await bridge.promote(call("prod/app:4"))]) == ["prod/app:4"]
-            bridge.close()
+        async with line_to(mailbox) as line:
+            keyed = call("prod/app:1")._replace(key="k")
+            handed = await handed_over(mailbox.promoter, line.promote(keyed))
+            (done,) = engine.promote_each([keyed])
+            handed.far.close()
+            stack.enter_context(serving(engine, mailbox))
+            assert await handed.asked[0] == done
+
+    with ExitStack() as stack:
+        asyncio.run(ask())
+
+
+def test_a_key_is_not_tried_for_ever(mailbox: Mailbox) -> None:
+    """It may be what the promoter is lost by."""
+
+    async def ask() -> None:
+        async with line_to(mailbox) as line:
+            keyed = call("prod/app:1")._replace(key="k")
+            handed = await handed_over(mailbox.promoter, line.promote(keyed))
+            handed.far.close()
+            again = await handed_over(mailbox.promoter)
+            again.far.close()
+            with pytest.raises(OutcomeUnknown):
+                await handed.asked[0]
 
     asyncio.run(ask())
-    assert caplog.text.count("does without") == 1
 
 
-def test_who_takes_no_outcomes_holds_nobody_up(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(promoter, "_STALLED_SECONDS", 0.5)
+def test_a_worker_for_whom_no_promoter_will_come_says_so(mailbox: Mailbox) -> None:
+    async def ask() -> None:
+        async with line_to(mailbox) as line:
+            mailbox.close()
+            with pytest.raises(StoreBusy, match="about to end"):
+                await line.promote(call("prod/app:1"))
 
-    async def ask(end: socket.socket) -> None:
-        async with line_through(end) as line:
+    asyncio.run(ask())
+
+
+def test_who_takes_no_outcomes_holds_nobody_up(engine: Engine, mailbox: Mailbox) -> None:
+    async def ask() -> None:
+        async with line_to(mailbox) as line:
             assert targets([await line.promote(call("prod/other:1"))]) == ["prod/other:1"]
 
-    with serving(engine) as (end, _), connected_with(end) as stalled:
+    with serving(engine, mailbox), put_line(mailbox.workers) as stalled:
         stalled.sendall(frame_of_calls([call(f"prod/app:{number}") for number in range(MANY)]))
-        asyncio.run(ask(end))
+        asyncio.run(ask())
+        # It is not forgotten either.
         stalled.settimeout(WAIT_SECONDS)
-        frames, received = Frames(), b"x"
-        while received:
-            received = stalled.recv(1 << 20)
-            assert not list(frames.fed(received)), "hung up on before all was said"
+        frames, told = Frames(), 0
+        while told < MANY:
+            for frame in frames.fed(stalled.recv(1 << 20)):
+                told += len(outcomes_in(frame))
+        assert told == MANY
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=3)), st.data())

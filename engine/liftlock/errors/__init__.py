@@ -59,6 +59,7 @@ from liftlock.errors.missing import (
 from liftlock.errors.stores import (
     Corruption,
     FormatUnknown,
+    OutcomeUnknown,
     RecordCorrupt,
     StoreBusy,
     StoreDamaged,
@@ -99,6 +100,7 @@ __all__ = [
     "NameTaken",
     "NotFound",
     "NothingSelected",
+    "OutcomeUnknown",
     "PageInvalid",
     "ParameterInvalid",
     "PlanOutdated",

@@ -17,6 +17,16 @@ class StoreBusy(Unavailable):
         self.reason = reason
 
 
+class OutcomeUnknown(Unavailable):
+    """A promotion may be done or not: the process that was to do it is gone, and did not say."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It may be done or not: the process that promotes was lost before it said so. The "
+            "history of the target tells."
+        )
+
+
 class StoreFull(Unavailable):
     """There is no room; nothing of the request was kept."""
 

@@ -58,13 +58,16 @@ class App:
         self._settings = settings
         self._clients = Clients(limits)
         self._bridge: Bridge | None = None
-        self._promoter: socket.socket | None = None
+        self._mailbox: socket.socket | None = None
         self._upkeep: list[asyncio.Task[None]] = []
         self._ids: Iterator[str] = iter(())
 
-    def promote_through(self, promoter: socket.socket) -> None:
-        """Have small promotions done at the far end of a connection; before the worker starts."""
-        self._promoter = promoter
+    def promote_through(self, mailbox: socket.socket) -> None:
+        """Leave small promotions to who has the other end of a mailbox; before the worker starts.
+
+        Without one, they are done here.
+        """
+        self._mailbox = mailbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through the worker's life."""
@@ -117,7 +120,7 @@ class App:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            await self._open()
+            self._open()
         except (LiftlockError, OSError) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
@@ -126,12 +129,12 @@ class App:
         await self._close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _open(self) -> None:
+    def _open(self) -> None:
         sys.setswitchinterval(_SWITCH_SECONDS)
         # What the engine reads at a time is what is sent at a time, so that no piece is cut.
         limits = replace(self._engine_limits, copy_bytes=self._limits.range_piece_bytes)
         engine = liftlock.open(self._root, create=True, limits=limits)
-        line = None if self._promoter is None else await Line.over(self._promoter)
+        line = None if self._mailbox is None else Line(self._mailbox)
         self._bridge = Bridge(engine, self._limits, line)
         self._ids = map(f"{secrets.token_hex(4)}-{{:x}}".format, count(1))
         self._upkeep.append(asyncio.ensure_future(_sweep_regularly(self._bridge)))

@@ -3,7 +3,8 @@
 The engine is synchronous. A read of a few records takes microseconds and is done in the loop
 itself, by calling the engine; whatever may block (hashing, files, waiting for a commit, long
 lists) crosses here into one of three bounded pools: for reads, for writes, and for small writes
-that are done many at a time. So a stalled disk under the writers does not stop downloads.
+that are done many at a time. So a stalled disk under the writers does not stop downloads. Small
+promotions go to the promoter, where there is one.
 
 A pool's queue needs no limit of its own: a connection has one request at a time and a request
 one call, so that `HttpLimits.connections_max` bounds it.
@@ -16,13 +17,13 @@ import concurrent.futures
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from liftlock.engine import Engine, LastChunk, PromotionCall
 from liftlock.http.limits import HttpLimits
-from liftlock.http.line import Line, LineLost
+from liftlock.http.line import Line
 from liftlock.http.stalls import Stalls
 from liftlock.http.together import Together
 from liftlock.model import BlobContent, Promotion
@@ -103,9 +104,8 @@ class Bridge:
 
     async def promote(self, call: PromotionCall) -> Promotion:
         """Do a small promotion; on return it is durable. See `Engine.promote_each`."""
-        if self._line is not None and self._line.is_open:
-            with suppress(LineLost):
-                return await self._line.promote(call)
+        if self._line is not None:
+            return await self._line.promote(call)
         return await self._promoting.ask(call)
 
     def give_way(self) -> None:

@@ -76,6 +76,7 @@ TABLE: Final[Mapping[type[LiftlockError], Said]] = {
     errors.TagTaken: Said(409, "DENIED"),
     errors.ExportExists: Said(409, "DENIED"),
     errors.StoreBusy: Said(503, "UNAVAILABLE"),
+    errors.OutcomeUnknown: Said(503, "UNAVAILABLE"),
     errors.StoreFull: Said(507, "UNAVAILABLE"),
     errors.RecordCorrupt: Said(500, "UNKNOWN"),
     errors.BlobCorrupt: Said(500, "UNKNOWN"),

@@ -1,21 +1,21 @@
 """How the supervisor forks its processes, what they are called, and what became of them.
 
-They are forked with the signals that stop a server blocked, and let them in when they have handlers
-of their own. Until then they have their parent's, which would swallow them.
+They are forked with the supervisor's signals blocked, and let them in when they have handlers of
+their own. Until then they have their parent's, which would swallow them.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
-STOP_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""What is blocked while a process is forked."""
+SUPERVISORS_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+"""What is the supervisor's to act upon; blocked while a process is forked."""
 
 _OWN_NAME: Final = Path("/proc/self/comm")
 _NAME_BYTES_MAX: Final = 15
@@ -23,7 +23,7 @@ _FORK: Final = get_context("fork")
 
 
 def started(be: Callable[..., None], *args: object, name: str) -> BaseProcess:
-    """Return a new process that calls `be`, with `STOP_SIGNALS` blocked.
+    """Return a new process that calls `be`, with `SUPERVISORS_SIGNALS` blocked.
 
     The kernel is told its name as well, for whoever looks at `top`.
     """
@@ -34,13 +34,14 @@ def started(be: Callable[..., None], *args: object, name: str) -> BaseProcess:
 
 
 def _be(be: Callable[..., None], name: str, *args: object) -> None:
-    _OWN_NAME.write_text(name[:_NAME_BYTES_MAX])
+    with suppress(OSError):  # a sandbox may not let it, and can be done without
+        _OWN_NAME.write_text(name[:_NAME_BYTES_MAX])
     be(*args)
 
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISORS_SIGNALS)
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from liftlock.engine import PromotionCall
-from liftlock.errors import LiftlockError
+from liftlock.errors import Corruption, LiftlockError
 from liftlock.model import Promotion
 
 log = logging.getLogger("liftlock.http")
@@ -56,7 +56,7 @@ def calls_in(frame: bytes) -> Sequence[PromotionCall]:
 
 
 def frame_of_outcomes(outcomes: Sequence[Promotion | Exception]) -> bytes:
-    """Return the frame with some outcomes. What nobody foresaw is logged, with its traceback."""
+    """Return the frame with some outcomes. Our failures are logged: no traceback goes along."""
     return _frame(_encoder.encode([_packed(outcome) for outcome in outcomes]))
 
 
@@ -72,8 +72,10 @@ def _frame(content: bytes) -> bytes:
 def _packed(outcome: Promotion | Exception) -> Promotion | bytes:
     if isinstance(outcome, Promotion):
         return outcome
-    if not isinstance(outcome, LiftlockError):
+    is_ours = isinstance(outcome, LiftlockError)
+    if isinstance(outcome, Corruption) or not is_ours:
         log.error("a promotion failed", exc_info=outcome)
+    if not is_ours:
         outcome = RuntimeError(f"{type(outcome).__name__}: {outcome}")
     return pickle.dumps(outcome)
 

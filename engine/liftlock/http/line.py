@@ -3,6 +3,9 @@
 It is first in, first out, so nothing needs a number. What comes up in one turn of the event loop
 goes over in one frame, whether or not the promoter has answered what was before: it takes all that
 has come up since it looked last.
+
+Workers leave the far ends of their lines in a mailbox, where the promoter finds them. So a worker
+whose promoter is lost makes a new line at once, and what it asks waits there for the next promoter.
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ import asyncio
 import logging
 import socket
 from collections import deque
-from contextlib import suppress
-from typing import Final, Self
+from collections.abc import Callable
+from typing import Final, NamedTuple, Self
 
 from liftlock.engine import PromotionCall
+from liftlock.errors import OutcomeUnknown, StoreBusy
 from liftlock.http.frames import Frames, frame_of_calls, outcomes_in
 from liftlock.model import Promotion
 
@@ -24,98 +28,182 @@ _ONE: Final = b"\0"
 """What a descriptor is sent with: there must be something."""
 
 
-class LineLost(Exception):
-    """The promoter is gone; what it was asked for may be done or not."""
+class Mailbox(NamedTuple):
+    """Where workers leave their lines for the promoter, whoever that is at the time."""
 
-
-class Line(asyncio.Protocol):
-    """A worker's end. Belongs to one event loop."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
-        self._frames = Frames()
-        self._coming_up: list[PromotionCall] = []
-        self._waiting: deque[asyncio.Future[Promotion]] = deque()
+    workers: socket.socket
+    """The end into which lines are put."""
+    promoter: socket.socket
+    """The end at which they are found; at its end, when no worker is left that could put one in."""
 
     @classmethod
-    async def over(cls, connection: socket.socket) -> Self:
-        """Make a line of a connection that `connected_with` has made."""
-        loop = asyncio.get_running_loop()
-        _, line = await loop.create_unix_connection(cls, sock=connection)
-        return line
+    def made(cls) -> Self:
+        """Make one."""
+        return cls(*socket.socketpair())
 
-    @property
-    def is_open(self) -> bool:
-        """Whether somebody is there to be asked, as far as is known."""
-        return self._transport is not None
+    def close(self) -> None:
+        """Let go of both ends; others may have them still."""
+        self.workers.close()
+        self.promoter.close()
+
+
+def put_line(workers: socket.socket) -> socket.socket:
+    """Put a new line into a mailbox, and return its near end.
+
+    Raises:
+        OSError: nobody is left who could find it.
+    """
+    near, far = socket.socketpair()
+    try:
+        with far:
+            socket.send_fds(workers, [_ONE], [far.fileno()])
+    except BaseException:
+        near.close()
+        raise
+    return near
+
+
+def found_line(promoter: socket.socket) -> socket.socket | None:
+    """Take the next line out of a mailbox, waiting for one; None if there will be no more."""
+    _, descriptors, _, _ = socket.recv_fds(promoter, len(_ONE), 1)
+    return socket.socket(fileno=descriptors[0]) if descriptors else None
+
+
+class Line:
+    """A worker's line, for as long as it lives. Belongs to one event loop."""
+
+    def __init__(self, mailbox: socket.socket) -> None:
+        """Take over the workers' end of a mailbox."""
+        self._mailbox = mailbox
+        self._connecting: asyncio.Task[_Wire] | None = None
+        self._wire: _Wire | None = None
 
     async def promote(self, call: PromotionCall) -> Promotion:
         """Do a small promotion; on return it is durable. See `Engine.promote_each`.
 
-        Who stops waiting does not withdraw it.
+        Who stops waiting does not withdraw what was handed over. A call with an idempotency key
+        survives the loss of a promoter: the next one is asked for its answer.
 
         Raises:
-            LineLost: the promoter is gone. To do it again, by other means, is right: done twice, a
-                promotion changes nothing the second time.
-            LiftlockError: as `Engine.promote_all`.
+            OutcomeUnknown: the promoter was lost before it said what became of it.
+            StoreBusy: no promoter will come any more.
+            LiftlockError, RuntimeError: what became of it.
         """
-        if self._transport is None:
-            raise LineLost
+        again = call.key is not None
+        while True:
+            wire = self._wire or await self._connected()
+            try:
+                return await wire.promote(call)
+            except _Lost as lost:
+                if lost.has_it and not again:
+                    raise OutcomeUnknown from lost
+                # Not for ever: it may be what the promoter was lost by.
+                again = again and not lost.has_it
+
+    def close(self) -> None:
+        """Hang up, and put no more lines into the mailbox. Nobody may be waiting."""
+        self._mailbox.close()
+        if self._wire is not None:
+            self._wire.close()
+
+    async def _connected(self) -> _Wire:
+        """Make a connection, unless somebody does already; none waits for another's patience."""
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._connect())
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> _Wire:
+        try:
+            loop = asyncio.get_running_loop()
+            try:
+                near = put_line(self._mailbox)
+            except OSError as error:
+                raise StoreBusy("this server promotes no more, and is about to end") from error
+            _, wire = await loop.create_unix_connection(lambda: _Wire(self._lose), sock=near)
+            self._wire = wire
+            return wire
+        finally:
+            self._connecting = None
+
+    def _lose(self) -> None:
+        log.warning("the promoter is gone; what comes up now waits for the next one")
+        self._wire = None
+
+
+class _Lost(Exception):
+    """The promoter is gone."""
+
+    def __init__(self, *, has_it: bool) -> None:
+        super().__init__()
+        self.has_it = has_it
+        """Whether the call was handed over: then it may be done or not."""
+
+
+class _Wire(asyncio.Protocol):
+    """One connection to one promoter."""
+
+    def __init__(self, lost: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lost: Callable[[], None] | None = lost
+        self._frames = Frames()
+        self._coming_up: list[tuple[PromotionCall, asyncio.Future[Promotion]]] = []
+        self._waiting: deque[asyncio.Future[Promotion]] = deque()
+
+    async def promote(self, call: PromotionCall) -> Promotion:
+        if self._lost is None:
+            raise _Lost(has_it=False)
         if not self._coming_up:
             # After this turn of the loop, which may bring more.
             self._loop.call_soon(self._hand_over)
-        self._coming_up.append(call)
         outcome: asyncio.Future[Promotion] = self._loop.create_future()
-        self._waiting.append(outcome)
+        self._coming_up.append((call, outcome))
         return await outcome
 
     def close(self) -> None:
-        """Hang up; harmless when repeated. Nobody may be waiting."""
-        if self._transport is not None:
-            transport, self._transport = self._transport, None
-            transport.close()
+        self._lost = None
+        self._transport.close()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin; asyncio calls it."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Take in outcomes; asyncio calls it."""
         for frame in self._frames.fed(data):
             for outcome in outcomes_in(frame):
-                waiting = self._waiting.popleft()
-                if waiting.cancelled():
-                    continue
-                if isinstance(outcome, Exception):
-                    waiting.set_exception(outcome)
-                else:
-                    waiting.set_result(outcome)
+                _settle(self._waiting.popleft(), outcome)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits that nobody answers any more; asyncio calls it."""
         del exc
-        if self._transport is not None:
-            log.warning("the promoter is gone: until it is replaced, this worker does without")
-        self._transport = None
-        self._coming_up.clear()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost()
+        self._drop_coming_up()
         while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.cancelled():
-                waiting.set_exception(LineLost())
+            _settle(self._waiting.popleft(), _Lost(has_it=True))
+
+    def _drop_coming_up(self) -> None:
+        coming_up, self._coming_up = self._coming_up, []
+        for _, outcome in coming_up:
+            _settle(outcome, _Lost(has_it=False))
 
     def _hand_over(self) -> None:
-        calls, self._coming_up = self._coming_up, []
-        if self._transport is not None:
-            self._transport.write(frame_of_calls(calls))
+        if self._lost is None:
+            self._drop_coming_up()
+            return
+        coming_up, self._coming_up = self._coming_up, []
+        try:
+            frame = frame_of_calls([call for call, _ in coming_up])
+        except Exception as error:  # noqa: BLE001 - theirs who wait
+            for _, outcome in coming_up:
+                _settle(outcome, error)
+            return
+        self._waiting += [outcome for _, outcome in coming_up]
+        self._transport.write(frame)
 
 
-def connected_with(end: socket.socket) -> socket.socket:
-    """Return a connection to the promoter that has the far end of `end`.
-
-    If that is gone, nobody will be found at the connection's far end.
-    """
-    near, far = socket.socketpair()
-    with far, suppress(OSError):
-        socket.send_fds(end, [_ONE], [far.fileno()])
-    return near
+def _settle(waiting: asyncio.Future[Promotion], outcome: Promotion | Exception) -> None:
+    if waiting.cancelled():
+        return
+    if isinstance(outcome, Exception):
+        waiting.set_exception(outcome)
+    else:
+        waiting.set_result(outcome)

@@ -4,8 +4,8 @@ A worker that computes them itself has its event loop and that thread take the i
 each other; and workers that each commit by themselves take the writer's turn from each other. Here
 promotions of all workers share commits, while the workers speak HTTP (docs/decisions/0026).
 
-A worker has a line to it (`http/line.py`). The promoter lives as long as anybody might ask: until
-the supervisor has let go of it and every worker that has a line is gone.
+It finds their lines (`http/line.py`) in a mailbox, and stays until no worker is left that has a
+line or could put one in.
 """
 
 from __future__ import annotations
@@ -13,92 +13,119 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from selectors import EVENT_READ, DefaultSelector
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from typing import Final
 
 import liftlock
 from liftlock.config import Limits
 from liftlock.engine import Engine, PromotionCall
 from liftlock.errors import LiftlockError
-from liftlock.http.forking import STOP_SIGNALS
+from liftlock.http.forking import SUPERVISORS_SIGNALS
 from liftlock.http.frames import Frames, calls_in, frame_of_outcomes
+from liftlock.http.line import found_line
 from liftlock.model import Promotion
 
 log = logging.getLogger("liftlock.http")
 
-_RECEIVED_BYTES: Final = 256 * 1024
-_STALLED_SECONDS: Final = 10
-"""A worker that does not take its outcomes for so long is hung up on."""
+_PIECE_BYTES: Final = 256 * 1024
+"""Received from a line at a time."""
 
 
-class _Worker:
-    """Whoever has the far end of a line."""
+class _Asker:
+    """Whoever has the near end of a line."""
 
     def __init__(self, line: socket.socket) -> None:
         self.line = line
-        self.line.settimeout(_STALLED_SECONDS)
+        self.line.setblocking(False)  # noqa: FBT003
         self._frames = Frames()
+        self._unsent = bytearray()
 
-    def calls(self) -> list[PromotionCall] | None:
-        """Return what has come up; None if nobody is there any more."""
-        try:
-            received = self.line.recv(_RECEIVED_BYTES)
-        except OSError:
-            return None
+    @property
+    def is_there(self) -> bool:
+        """Whether nobody has hung up yet."""
+        return self.line.fileno() >= 0
+
+    def calls(self) -> list[PromotionCall]:
+        """Return what has come up.
+
+        Raises:
+            OSError: nobody is there any more.
+        """
+        received = self.line.recv(_PIECE_BYTES)
         if not received:
-            return None
+            raise ConnectionResetError
         return [call for frame in self._frames.fed(received) for call in calls_in(frame)]
 
-    def tell(self, outcomes: Sequence[Promotion | Exception]) -> bool:
-        """Say what became of calls, in their order; False if nobody takes it."""
+    def tell(self, outcomes: Sequence[Promotion | Exception]) -> None:
+        """Say what became of calls, in their order, as soon as the line takes it."""
+        self._unsent += frame_of_outcomes(outcomes)
+
+    def send(self) -> bool:
+        """Send what the line takes; return whether that was all.
+
+        Raises:
+            OSError: nobody is there any more.
+        """
         try:
-            self.line.sendall(frame_of_outcomes(outcomes))
-        except OSError:
+            del self._unsent[: self.line.send(self._unsent)]
+        except BlockingIOError:
             return False
-        return True
+        return not self._unsent
 
 
 class Promoter:
-    """Answers whoever has a line: all that has come up, in one call."""
+    """Answers whoever has a line, and waits for nobody in particular."""
 
-    def __init__(self, engine: Engine, supervisor: socket.socket) -> None:
-        """Prepare to answer; `supervisor` is where new lines come from."""
+    def __init__(self, engine: Engine, mailbox: socket.socket) -> None:
+        """Prepare to answer; `mailbox` is the promoter's end of one."""
         self._engine = engine
-        self._supervisor = supervisor
+        self._mailbox = mailbox
         self._selector = DefaultSelector()
-        self._selector.register(supervisor, EVENT_READ)
+        self._selector.register(mailbox, EVENT_READ)
 
     def serve(self) -> None:
         """Answer until nobody is left who could ask."""
         while self._selector.get_map():
-            asking = self._asking()
-            outcomes = iter(self._outcomes([call for _, calls in asking for call in calls]))
-            for worker, calls in asking:
-                if not worker.tell([next(outcomes) for _ in calls]):
-                    self._forget(worker.line)
+            asked = iter(self._asked())
+            while some := list(islice(asked, self._engine.limits.batch_operations_max)):
+                self._answer(some)
 
-    def _asking(self) -> list[tuple[_Worker, list[PromotionCall]]]:
-        """Wait until somebody asks or comes; return who asks, and for what."""
-        asking = []
-        for key, _ in self._selector.select():
-            worker: _Worker | None = key.data
-            if worker is None:
+    def _asked(self) -> list[tuple[_Asker, PromotionCall]]:
+        """Wait until something comes up; return it."""
+        asked = []
+        for key, events in self._selector.select():
+            asker: _Asker | None = key.data
+            if asker is None:
                 self._let_in()
-            elif (calls := worker.calls()) is None:
-                self._forget(worker.line)
-            elif calls:
-                asking.append((worker, calls))
-        return asking
+                continue
+            if events & EVENT_WRITE:
+                self._send(asker)
+            if events & EVENT_READ and asker.is_there:
+                try:
+                    asked += [(asker, call) for call in asker.calls()]
+                except OSError:
+                    self._forget(asker.line)
+        return asked
 
     def _let_in(self) -> None:
-        _, descriptors, _, _ = socket.recv_fds(self._supervisor, 1, 1)
-        if not descriptors:
-            self._forget(self._supervisor)
-            return
-        line = socket.socket(fileno=descriptors[0])
-        self._selector.register(line, EVENT_READ, _Worker(line))
+        line = found_line(self._mailbox)
+        if line is None:
+            self._forget(self._mailbox)
+        else:
+            self._selector.register(line, EVENT_READ, _Asker(line))
+
+    def _answer(self, asked: Sequence[tuple[_Asker, PromotionCall]]) -> None:
+        outcomes = self._outcomes([call for _, call in asked])
+        theirs: defaultdict[_Asker, list[Promotion | Exception]] = defaultdict(list)
+        for (asker, _), outcome in zip(asked, outcomes, strict=True):
+            theirs[asker].append(outcome)
+        for asker, own in theirs.items():
+            asker.tell(own)
+            self._send(asker)
 
     def _outcomes(self, calls: Sequence[PromotionCall]) -> Sequence[Promotion | Exception]:
         try:
@@ -106,30 +133,42 @@ class Promoter:
         except Exception as error:  # noqa: BLE001 - theirs; the next ones may fare better
             return [error] * len(calls)
 
+    def _send(self, asker: _Asker) -> None:
+        if not asker.is_there:  # it has gone since it asked
+            return
+        try:
+            is_all = asker.send()
+        except OSError:
+            self._forget(asker.line)
+            return
+        events = EVENT_READ if is_all else EVENT_READ | EVENT_WRITE
+        if self._selector.get_key(asker.line).events != events:
+            self._selector.modify(asker.line, events, asker)
+
     def _forget(self, end: socket.socket) -> None:
         self._selector.unregister(end)
         end.close()
 
 
-def promote(root: Path, limits: Limits, end: socket.socket) -> None:
+def run(root: Path, limits: Limits, mailbox: socket.socket) -> None:
     """Be the promoter of a server, until nobody is left who could ask; in a process of its own.
 
     Args:
         root: the store.
         limits: the engine's.
-        end: where new lines come from.
+        mailbox: the promoter's end of the workers' mailbox.
 
     Raises:
         SystemExit: the store cannot be opened. The log says why.
     """
-    for number in STOP_SIGNALS:
+    for number in SUPERVISORS_SIGNALS:
         # To stop is up to the workers: the promoter leaves when they have left.
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISORS_SIGNALS)
     try:
         engine = liftlock.open(root, limits=limits)
     except (LiftlockError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence says it
         raise SystemExit(1) from error
     with engine:
-        Promoter(engine, end).serve()
+        Promoter(engine, mailbox).serve()

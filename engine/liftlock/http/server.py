@@ -21,9 +21,8 @@ from typing import Any, Final
 
 import liftlock
 from liftlock.config import Limits
-from liftlock.http import app
+from liftlock.http import app, promoter
 from liftlock.http.limits import MOST, HttpLimits
-from liftlock.http.promoter import promote
 from liftlock.http.settings import HttpSettings
 from liftlock.http.supervisor import Supervisor
 from liftlock.http.worker import work
@@ -101,7 +100,7 @@ def serve(
     application = app.create(root, engine_limits=engine_limits, limits=limits, settings=settings)
     Supervisor(
         partial(work, application, limits, os.getpid()),
-        partial(promote, root, engine_limits),
+        partial(promoter.run, root, engine_limits),
         listening,
         limits,
     ).serve(on_started=partial(_announce, f"liftlock serves {root} on {url}", address, port))

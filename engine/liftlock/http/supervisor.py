@@ -1,11 +1,11 @@
 """The parent of the workers: it starts them, replaces who is lost, and stops them all.
 
-Beside them it has one promoter (`liftlock.http.promoter`), to which it gives every worker a line.
-If that is lost, another is started, and the workers, which do without one meanwhile, are replaced.
+Beside them it has one promoter (`liftlock.http.promoter`). It keeps the mailbox in which workers
+leave lines for that: if the promoter is lost, the next one finds there what came up meanwhile.
 
 It opens the sockets at which they listen, one for each place, and keeps them: who connects while a
 worker is lost or replaced waits there for the next one. One thread waits for everything at once:
-for a pipe that the signal handlers write to, and for the workers' ends.
+for a pipe that the signal handlers write to, and for the ends of its processes.
 
 """
 
@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 
 from liftlock.http.forking import end_of, started
 from liftlock.http.limits import HttpLimits
-from liftlock.http.line import connected_with
+from liftlock.http.line import Mailbox
 from liftlock.http.losses import Losses
 
 log = logging.getLogger("liftlock.http")
@@ -37,10 +37,10 @@ _PROMOTER: Final = -1
 
 
 class _Promoter(NamedTuple):
-    """The promoter's process, and the end through which it is given lines."""
+    """A promoter's process, and the mailbox in which it finds the lines of its workers."""
 
     process: BaseProcess
-    end: socket.socket
+    mailbox: Mailbox
 
 
 class Supervisor:
@@ -56,8 +56,9 @@ class Supervisor:
         """Prepare; nothing is started.
 
         Args:
-            work: what a worker does, in a process of its own, with a connection to the promoter.
-            promote: what the promoter does, in a process of its own.
+            work: what a worker does, in a process of its own: gets its socket and the workers' end
+                of the mailbox.
+            promote: what the promoter does, likewise: gets the promoter's end.
             listening: a socket for each worker.
             limits: how long is waited, and how many losses are borne.
         """
@@ -78,14 +79,14 @@ class Supervisor:
         `on_started` is called in a thread of its own once the first workers are started.
 
         Raises:
-            SystemExit: a worker was lost too often.
+            SystemExit: a worker or a promoter was lost too often.
         """
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._replace)
-        self._promoter = self._start_promoter()
+        self._promoter = self._start_promoter(Mailbox.made())
         self._running += map(self._start, range(len(self._listening)))
         # After the workers are forked: a fork beside a running thread may deadlock.
         threading.Thread(target=on_started, name="liftlock-announce", daemon=True).start()
@@ -103,26 +104,23 @@ class Supervisor:
         self._wake_up()
 
     def _start(self, place: int) -> BaseProcess:
-        with connected_with(self._promoter.end) as line:
-            return started(self._be_worker, place, line, name=f"lift-worker-{place + 1}")
+        return started(self._be_worker, place, name=f"lift-worker-{place + 1}")
 
-    def _be_worker(self, place: int, line: socket.socket) -> None:
+    def _be_worker(self, place: int) -> None:
         # What is kept open would go on to exist without those whom it belongs to.
-        self._promoter.end.close()
+        self._promoter.mailbox.promoter.close()
         for other, listening in enumerate(self._listening):
             if other != place:
                 listening.close()
-        self._work(self._listening[place], line)
+        self._work(self._listening[place], self._promoter.mailbox.workers)
 
-    def _start_promoter(self) -> _Promoter:
-        near, far = socket.socketpair()
-        with far:
-            return _Promoter(started(self._be_promoter, near, far, name="lift-promoter"), near)
+    def _start_promoter(self, mailbox: Mailbox) -> _Promoter:
+        return _Promoter(started(self._be_promoter, mailbox, name="lift-promoter"), mailbox)
 
-    def _be_promoter(self, near: socket.socket, far: socket.socket) -> None:
-        for other in (near, *self._listening):
+    def _be_promoter(self, mailbox: Mailbox) -> None:
+        for other in (mailbox.workers, *self._listening):
             other.close()
-        self._promote(far)
+        self._promote(mailbox.promoter)
 
     def _watch(self) -> None:
         while not self._shall_stop:
@@ -132,7 +130,7 @@ class Supervisor:
                 if not self._shall_stop and not worker.is_alive():
                     self._replace_lost(place, worker)
             if not self._shall_stop and not self._promoter.process.is_alive():
-                self._mourn_promoter()
+                self._replace_promoter()
             if self._has_given_up:
                 return
             if self._shall_replace:
@@ -156,10 +154,11 @@ class Supervisor:
         if not self._has_given_up:
             self._running[place] = self._start(place)
 
-    def _mourn_promoter(self) -> None:
-        """Have all replaced after the promoter ended by itself; or give up."""
+    def _replace_promoter(self) -> None:
+        """Start another promoter after one that ended by itself; or give up."""
         self._note_loss(_PROMOTER, "the promoter", self._promoter.process)
-        self._shall_replace = True
+        if not self._has_given_up:
+            self._promoter = self._start_promoter(self._promoter.mailbox)
 
     def _note_loss(self, place: int, name: str, process: BaseProcess) -> None:
         log.error("%s (process %s) %s", name, process.pid, end_of(process))
@@ -181,8 +180,8 @@ class Supervisor:
         """
         self._shall_replace = False
         before = self._promoter
-        before.end.close()
-        self._promoter = self._start_promoter()
+        before.mailbox.close()
+        self._promoter = self._start_promoter(Mailbox.made())
         for place, old in enumerate(self._running):
             self._running[place] = self._start(place)
             started_at = monotonic() + self._limits.handover_seconds
@@ -195,7 +194,7 @@ class Supervisor:
 
     def _dismiss_promoter(self, promoter: _Promoter) -> None:
         """Let go of a promoter: it leaves with the last worker that has a line to it."""
-        promoter.end.close()
+        promoter.mailbox.close()
         self._leave(promoter.process)
 
     def _dismiss(self, worker: BaseProcess) -> None:

@@ -24,7 +24,7 @@ import uvloop
 
 from liftlock.http.app import App
 from liftlock.http.connections import close_excess_connections
-from liftlock.http.forking import STOP_SIGNALS
+from liftlock.http.forking import SUPERVISORS_SIGNALS
 from liftlock.http.limits import HttpLimits
 from liftlock.http.listener import Listener
 from liftlock.http.protocol import Connection, Surroundings
@@ -38,11 +38,11 @@ _OTHER_DESCRIPTORS: Final = 512
 
 
 def work(
-    app: App, limits: HttpLimits, supervisor: int, listening: socket.socket, promoter: socket.socket
+    app: App, limits: HttpLimits, supervisor: int, listening: socket.socket, mailbox: socket.socket
 ) -> None:
     """Answer requests that come in at a socket, until SIGTERM; in a process of its own.
 
-    Small promotions are left to the promoter at the far end of a connection.
+    Small promotions are left to the promoter that has the other end of the mailbox.
 
     Raises:
         SystemExit: the application could not start. The log says why.
@@ -52,7 +52,7 @@ def work(
         # supervisor's, which tells its workers.
         signal.signal(number, signal.SIG_IGN)
     limits = _within_descriptors(limits)
-    app.promote_through(promoter)
+    app.promote_through(mailbox)
     config = uvicorn.Config(
         app,
         interface="asgi3",
@@ -105,7 +105,7 @@ class _Worker(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Stop at SIGTERM, which the supervisor has blocked until now."""
         signal.signal(signal.SIGTERM, self.handle_exit)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISORS_SIGNALS)
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
