@@ -22,7 +22,7 @@ grants = st.sampled_from([keys.GRANTS, keys.NAMES_ONLY])
 holders = (
     st.just(keys.BY_HOLD)
     | tags.map(lambda tag: keys.BY_TAG + tag.encode())
-    | digests.map(lambda digest: keys.BY_PARENT + digest)
+    | st.builds(keys.by_parent, ids, digests)
     | digests.map(lambda digest: keys.BY_SUBJECT + digest)
 )
 hashes = st.binary(min_size=16, max_size=16)
@@ -48,6 +48,15 @@ def test_a_holder_goes_round(
     assert key.startswith(keys.granting_prefix(number, kind, digest)) is (grant == keys.GRANTS)
     assert keys.holder_keys(number, kind, [digest], grant, holder) == [key]
     assert keys.held_prefixes(number, kind, [digest]) == [keys.held_prefix(number, kind, digest)]
+
+
+@given(ids, digests, ids, digests)
+def test_parents_sort_by_the_event_of_their_links(
+    event: int, digest: bytes, later: int, other: bytes
+) -> None:
+    one, two = keys.by_parent(event, digest), keys.by_parent(later, other)
+    assert keys.split_parent(one) == (event, digest)
+    assert (one < two) is ((event, digest) < (later, other))
 
 
 @given(ids, kinds, st.sets(digests, min_size=1), grants, holders)

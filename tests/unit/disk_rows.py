@@ -188,9 +188,9 @@ def content(v: Values) -> Iterator[Drawn]:
     )  # fmt: skip
     held_blob = (SOURCE, keys.BLOB, blob, keys.GRANTS)
     yield drawn(
-        Table.HOLDERS, keys.holder_key(*held_blob, keys.BY_PARENT + manifest),
+        Table.HOLDERS, keys.holder_key(*held_blob, keys.by_parent(EVENT, manifest)),
         BareRecord().encode(),
-        (id8(SOURCE), b"b", blob, b"\0", b"p", manifest), (),
+        (id8(SOURCE), b"b", blob, b"\0", b"p", id8(EVENT), manifest), (),
     )  # fmt: skip
     held_manifest = (SOURCE, keys.MANIFEST, manifest, keys.GRANTS)
     yield drawn(

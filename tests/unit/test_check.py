@@ -26,6 +26,7 @@ from liftlock.metadata.records import (
     IdRecord,
     ItemRecord,
     Kind,
+    LinkRecord,
     ManifestRecord,
     Naming,
     NamingRecord,
@@ -103,6 +104,12 @@ class Damage:
 
     def holder(self, kind: bytes, digest: Digest, holder: bytes, grant: bytes = b"\0") -> bytes:
         return keys.holder_key(self.dev, kind, digest.key, grant, holder)
+
+    def parent(self, digest: Digest) -> bytes:
+        """A manifest that dev/app has linked, as a holder."""
+        key = keys.link_key(self.dev, digest.key)
+        link = decoded(LinkRecord.decode, Table.LINKS, key, self.get(Table.LINKS, key))
+        return keys.by_parent(link.event, digest.key)
 
     def delete_registry(self, name: str) -> None:
         with self.sealed():
@@ -304,7 +311,16 @@ def test_parent_holds_its_children_and_blobs(damage: Damage, number: int) -> Non
         (damage.app, keys.BLOB, damage.app.blobs[0]),
     )[number]
     damage.put(Table.HOLDERS, damage.holder(kind, named, keys.BY_HOLD), bytes(8))
-    damage.delete(Table.HOLDERS, damage.holder(kind, named, keys.BY_PARENT + parent.digest.key))
+    damage.delete(Table.HOLDERS, damage.holder(kind, named, damage.parent(parent.digest)))
+    assert rules(damage) == {"holder-is-there"}
+
+
+def test_a_parents_row_has_the_event_of_its_link(damage: Damage) -> None:
+    """As many rows as there should be, of which one has another event."""
+    blob, parent = damage.app.blobs[0], damage.parent(damage.app.digest)
+    event, digest = keys.split_parent(parent)
+    damage.delete(Table.HOLDERS, damage.holder(keys.BLOB, blob, parent))
+    damage.put(Table.HOLDERS, damage.holder(keys.BLOB, blob, keys.by_parent(event + 1, digest)))
     assert rules(damage) == {"holder-is-there"}
 
 
@@ -315,7 +331,7 @@ def test_subject_holds_its_referrer(damage: Damage) -> None:
 
 
 @pytest.mark.parametrize(
-    "holder", [keys.BY_TAG + b"none", keys.BY_PARENT + bytes(33), keys.BY_SUBJECT + bytes(33)]
+    "holder", [keys.BY_TAG + b"none", keys.by_parent(1, bytes(33)), keys.BY_SUBJECT + bytes(33)]
 )
 def test_holder_has_reason(damage: Damage, holder: bytes) -> None:
     damage.put(Table.HOLDERS, damage.holder(keys.MANIFEST, damage.app.digest, holder))
@@ -336,7 +352,7 @@ def test_grants_agree_with_links(damage: Damage) -> None:
     kind, digest = keys.MANIFEST, damage.multi.children[0].digest
     for row, _ in damage.rows(Table.HOLDERS, keys.held_prefix(damage.dev, kind, digest.key)):
         damage.delete(Table.HOLDERS, row)
-    holder = keys.BY_PARENT + damage.multi.digest.key
+    holder = damage.parent(damage.multi.digest)
     damage.put(Table.HOLDERS, damage.holder(kind, digest, holder, keys.NAMES_ONLY))
     assert rules(damage) == {"grants-agree", "holder-is-there"}
 
@@ -406,7 +422,7 @@ def test_an_absent_blob_is_listed(damage: Damage) -> None:
     listed = keys.sparse_key(damage.dev, keys.BLOB, absent.key, app.digest.key)
     damage.delete(Table.SPARSE, listed)
     assert rules(damage) == {"absence-is-listed"}
-    holder = keys.BY_PARENT + app.digest.key
+    holder = damage.parent(app.digest)
     damage.delete(Table.HOLDERS, damage.holder(keys.BLOB, absent, holder, keys.NAMES_ONLY))
     assert rules(damage) == {"holder-is-there"}  # neither granted nor listed
     damage.put(Table.SPARSE, listed)
@@ -434,7 +450,7 @@ def test_a_blob_that_is_listed_as_absent_is_absent(damage: Damage) -> None:
 
 def test_an_absent_child_is_named_only(damage: Damage) -> None:
     multi, absent = damage.push_sparse()
-    holder = keys.BY_PARENT + multi.digest.key
+    holder = damage.parent(multi.digest)
     damage.delete(
         Table.HOLDERS, damage.holder(keys.MANIFEST, absent.digest, holder, keys.NAMES_ONLY)
     )

@@ -40,11 +40,14 @@ DEV, PROD = RepositoryName("dev", "app"), RepositoryName("prod", "app")
 
 
 def holders(store: MemoryMetadataStore, digest: Digest) -> set[tuple[bool, bytes]]:
-    """Whether each row of a digest grants, and its holder, in whatever repository."""
+    """Whether each row of a digest grants, and its holder (of a parent without the event of its
+    link), in whatever repository."""
     found = set()
     for key, _ in store.read(lambda txn: list(txn.scan(Table.HOLDERS))):
         _, _, named, grant, holder = keys.split_holder(key)
         if named == digest.key:
+            if holder[:1] == keys.BY_PARENT:
+                holder = keys.BY_PARENT + keys.split_parent(holder)[1]
             found.add((grant == keys.GRANTS, holder))
     return found
 
@@ -227,6 +230,14 @@ def test_a_digest_that_an_index_needs_is_not_deleted(
     assert get(engine, DEV, child.digest) == child.body
     engine.delete_manifest(DEV, multi.digest, by="me")
     engine.delete_manifest(DEV, child.digest, by="me")
+
+
+def test_a_refusal_names_the_parents_that_were_linked_first(engine: Engine) -> None:
+    """E22: three of them, in that order."""
+    images = [image(engine, DEV, n, seed=n, contents=[b"base"]) for n in "12345"]
+    shown = ", ".join(str(each.digest) for each in images[:3])
+    with pytest.raises(Unsupported, match=f"needed by manifest {shown}. "):
+        engine.delete_blob(DEV, Digest.of(b"base"), by="me")
 
 
 def test_a_hold_alone_does_not_hinder_a_delete(engine: Engine) -> None:

@@ -741,8 +741,9 @@ LONGEST = {
     "granting_prefix": keys.granting_prefix(LONG, keys.BLOB, DIGEST),
     "held_prefixes": max(keys.held_prefixes(LONG, keys.BLOB, [DIGEST])),
     "holder_keys": max(
-        keys.holder_keys(LONG, keys.BLOB, [DIGEST], keys.GRANTS, keys.BY_PARENT + DIGEST)
+        keys.holder_keys(LONG, keys.BLOB, [DIGEST], keys.GRANTS, keys.by_parent(LONG, DIGEST))
     ),
+    "by_parent": keys.by_parent(LONG, DIGEST),
     "holder_key": keys.holder_key(
         LONG, keys.MANIFEST, DIGEST, keys.GRANTS, keys.BY_TAG + TAG.encode()
     ),

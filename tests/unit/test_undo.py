@@ -10,12 +10,14 @@ from liftlock.errors import BlobUnknown, ManifestUnknown, PromotionUnknown, Undo
 from liftlock.metadata.contract import Table
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import Outcome, Promotion
+from liftlock.oci.mediatype import OCI_MANIFEST
 from liftlock.testing.images import (
     Built,
     attachment,
     image,
     index,
     platforms,
+    push,
     read,
     referrer,
     upload,
@@ -509,6 +511,23 @@ def test_undoing_leaves_what_was_pushed_by_its_digest_since(engine: Engine) -> N
     engine.undo(1, by="me")
     assert tags(engine, PROD) == {}
     assert is_linked(engine, PROD, app)
+
+
+@pytest.mark.parametrize("tag", [None, "1"])
+def test_undoing_leaves_what_was_pushed_as_another_media_type_since(
+    engine: Engine, tag: str | None
+) -> None:
+    """Its link bears the promotion's event still, since the rows that hold its blobs do."""
+    body = image(engine, DEV).body.replace(b'"mediaType": "%s", ' % OCI_MANIFEST.encode(), b"", 1)
+    app = push(engine, DEV, "1", body)
+    promote(engine)
+    push(engine, PROD, tag, body, media_type="application/vnd.custom+json")
+    engine.undo(1, by="me")
+    assert tags(engine, PROD) == {}
+    assert is_linked(engine, PROD, app)
+    assert list(engine.check()) == []
+    engine.delete_manifest(PROD, app.digest, by="me")
+    assert list(engine.check()) == []
 
 
 def test_an_extension_that_was_promoted_anew_is_not_undone_by_its_old_number(

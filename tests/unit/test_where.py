@@ -73,11 +73,10 @@ def test_a_referrer_is_there_for_its_subject(engine: Engine) -> None:
 
 
 def test_a_blob_is_there_for_the_manifests_that_name_it(engine: Engine) -> None:
-    first = image(engine, DEV, "1", seed="1", contents=[b"base"])
-    second = image(engine, DEV, "2", seed="2", contents=[b"base"])
+    images = [image(engine, DEV, n, seed=n, contents=[b"base"]) for n in "12345"]
     (found,) = engine.where(Digest.of(b"base")).entries
     assert found.kind is Kind.BLOB
-    assert sorted(found.parents) == sorted([first.digest, second.digest])
+    assert found.parents == tuple(each.digest for each in images), "in the order of their links"
 
 
 def test_a_blob_that_was_only_uploaded_is_held(engine: Engine, clock: FakeClock) -> None:

@@ -5,12 +5,12 @@ Every row that must exist is looked up; that there are no others follows from co
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 
 from liftlock import links
+from liftlock.check.holders import Holders
 from liftlock.check.scan import BATCH_ROWS, Tell, damaged, error, readable, repository_ids
 from liftlock.errors import LiftlockError, RecordCorrupt
 from liftlock.metadata import keys
@@ -19,7 +19,6 @@ from liftlock.metadata.counts import NO_COUNTS, Counts
 from liftlock.metadata.records import (
     BareRecord,
     DeadRecord,
-    HoldRecord,
     LinkRecord,
     RepositoryRecord,
     TagRecord,
@@ -49,8 +48,7 @@ class _Repository:
         self.txn = txn
         self.number = number
         self.findings: list[Finding] = []
-        self.expected: Counter[bytes] = Counter()
-        """Holder rows that must be there, by kind of holder."""
+        self.holders = Holders(txn, number, self.findings, self.fault)
         self.absent = 0
         """What manifests name and is not there, foreign layers aside, as often as it is named."""
 
@@ -64,7 +62,7 @@ class _Repository:
         self.name = record.name
         tags = self.check_tags()
         manifests_, referrers = self.check_links()
-        blobs, size = self.check_holders()
+        blobs, size = self.holders.check()
         self.check_referrers(referrers)
         self.check_sparse()
         # One that was swept has nothing, and does not even count itself.
@@ -98,7 +96,7 @@ class _Repository:
             tag = keys.behind_id(row[0]).decode()
             if self.txn.get(Table.LINKS, keys.link_key(self.number, record.digest)) is None:
                 self.fault("tag-has-manifest", f"tag {tag} is at {Digest(record.digest)}")
-            self.require_holder(keys.MANIFEST, record.digest, keys.BY_TAG + tag.encode())
+            self.holders.require(keys.MANIFEST, record.digest, keys.BY_TAG + tag.encode())
         return count
 
     def check_links(self) -> tuple[int, int]:
@@ -109,10 +107,11 @@ class _Repository:
             count += len(batch)
             for row in batch:
                 digest = keys.behind_id(row[0])
-                readable(LinkRecord.decode, Table.LINKS, row, self.findings)
+                link = readable(LinkRecord.decode, Table.LINKS, row, self.findings)
                 edges = self.edges_of(digest)
                 if edges is not None:
-                    self.check_edges(digest, edges)
+                    holder = keys.by_parent(link.event, digest) if link is not None else None
+                    self.check_edges(digest, edges, holder)
                     referrers += edges.subject is not None
         return count, referrers
 
@@ -128,13 +127,19 @@ class _Repository:
             self.fault("link-has-record", f"manifest {Digest(digest)}: {unreadable}")
         return None
 
-    def check_edges(self, digest: bytes, edges: Edges) -> None:
-        holder = keys.BY_PARENT + digest
+    def check_edges(self, digest: bytes, edges: Edges, holder: bytes | None) -> None:
+        """Check the rows of a manifest that is linked.
+
+        Args:
+            digest: which.
+            edges: whom it names.
+            holder: what it is as a parent; None: its link is damaged, and nobody knows.
+        """
         for child in edges.children:
             linked = self.txn.get(Table.LINKS, keys.link_key(self.number, child)) is not None
             # Whatever the registry allows by now: it may have allowed more then.
             grant = keys.GRANTS if linked else keys.NAMES_ONLY
-            self.require_holder(keys.MANIFEST, child, holder, grant)
+            self.holders.require_parent(keys.MANIFEST, child, holder, grant)
             if not linked:
                 self.require_listed(keys.MANIFEST, child, digest)
         blobs = (*edges.blobs, *edges.foreign)
@@ -147,10 +152,10 @@ class _Repository:
             if is_absent:
                 self.require_listed(keys.BLOB, blob, digest)
             grant = keys.NAMES_ONLY if is_absent else keys.GRANTS
-            self.require_holder(keys.BLOB, blob, holder, grant)
+            self.holders.require_parent(keys.BLOB, blob, holder, grant)
         for blob in edges.foreign:
             grant = keys.GRANTS if blob in granted else keys.NAMES_ONLY
-            self.require_holder(keys.BLOB, blob, holder, grant)
+            self.holders.require_parent(keys.BLOB, blob, holder, grant)
         if edges.subject is None:
             return
         row = keys.referrer_key(
@@ -159,7 +164,7 @@ class _Repository:
         if self.txn.get(Table.REFERRERS, row) is None:
             self.fault("referrer-is-listed", f"{Digest(digest)} is not under its subject")
         if self.txn.get(Table.LINKS, keys.link_key(self.number, edges.subject)) is not None:
-            self.require_holder(keys.MANIFEST, digest, keys.BY_SUBJECT + edges.subject)
+            self.holders.require(keys.MANIFEST, digest, keys.BY_SUBJECT + edges.subject)
 
     def require_listed(self, kind: bytes, digest: bytes, parent: bytes) -> None:
         self.absent += 1
@@ -170,60 +175,6 @@ class _Repository:
         """Tell whether something is listed as absent."""
         row = keys.sparse_key(self.number, kind, digest, parent)
         return self.txn.get(Table.SPARSE, row) is not None
-
-    def require_holder(
-        self, kind: bytes, digest: bytes, holder: bytes, grant: bytes = keys.GRANTS
-    ) -> None:
-        self.expected[holder[:1]] += 1
-        key = keys.holder_key(self.number, kind, digest, grant, holder)
-        if self.txn.get(Table.HOLDERS, key) is None:
-            self.fault("holder-is-there", f"row {key.hex()} of {Digest(digest)} is missing")
-
-    def check_holders(self) -> tuple[int, int]:
-        """Holders agree with each other and with what they are about; count the blobs granted."""
-        found: Counter[bytes] = Counter()
-        blobs = size = 0
-        digest_before, grant_before = b"", b""
-        for row in self.rows(Table.HOLDERS):
-            _, kind, digest, grant, holder = keys.split_holder(row[0])
-            by = holder[:1]
-            found[by] += 1
-            decode = HoldRecord.decode if by == keys.BY_HOLD else BareRecord.decode
-            readable(decode, Table.HOLDERS, row, self.findings)
-            if kind + digest != digest_before:
-                if grant == keys.GRANTS:
-                    granted, added = self.check_granted(kind, digest)
-                    blobs += granted
-                    size += added
-                elif self.has(kind, digest):
-                    self.fault("grants-agree", f"{Digest(digest)} is there, but only named")
-            elif grant != grant_before:
-                self.fault("grants-agree", f"{Digest(digest)} is both granted and only named")
-            digest_before, grant_before = kind + digest, grant
-        for by in (keys.BY_TAG, keys.BY_PARENT, keys.BY_SUBJECT):
-            if found[by] > self.expected[by]:
-                surplus = found[by] - self.expected[by]
-                self.fault("holder-has-reason", f"{surplus} rows by {by!r} without their holder")
-        return blobs, size
-
-    def has(self, kind: bytes, digest: bytes) -> bool:
-        if kind == keys.MANIFEST:
-            return self.txn.get(Table.LINKS, keys.link_key(self.number, digest)) is not None
-        return False
-
-    def check_granted(self, kind: bytes, digest: bytes) -> tuple[int, int]:
-        """What is granted exists. Return count and bytes, if it is a blob."""
-        if kind == keys.MANIFEST:
-            if not self.has(kind, digest):
-                self.fault("grant-has-record", f"manifest {Digest(digest)} is held, not linked")
-            return 0, 0
-        try:
-            (record,) = links.find_blobs(self.txn, (digest,))
-        except RecordCorrupt:  # found where the records are checked
-            return 1, 0
-        if record is None:
-            self.fault("grant-has-record", f"blob {Digest(digest)} has no record")
-        return 1, record.size if record else 0
 
     def check_referrers(self, expected: int) -> None:
         surplus = self.count_bare(Table.REFERRERS) - expected

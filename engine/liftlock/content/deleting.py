@@ -13,7 +13,7 @@ from liftlock.history import Act, Change
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, WriteTxn
 from liftlock.metadata.draft import Draft
-from liftlock.metadata.records import Action, FoundRepository, Kind
+from liftlock.metadata.records import Action, FoundRepository, Kind, LinkRecord
 from liftlock.model import ANYTHING, Condition
 from liftlock.oci import manifest as manifests
 from liftlock.oci.digest import Digest
@@ -73,7 +73,7 @@ def delete_manifest(
         Unsupported: an index of the repository needs it, or the registry does not allow deleting.
         TagMoved: it is expected not to be there.
     """
-    repository, tags = judge_manifest(txn, name, digest, expected)
+    repository, link, tags = judge_manifest(txn, name, digest, expected)
     (body,) = links.get_bodies(txn, (digest.key,))
     edges = manifests.decode_edges(body)
     draft, event = Draft(), history.next_event(txn)
@@ -84,7 +84,7 @@ def delete_manifest(
         repository,
         digest.key,
         edges,
-        links.parent_rows(txn, repository.id, ((digest.key, edges),))[0],
+        links.parent_rows(txn, repository.id, ((digest.key, link.event, edges),))[0],
         links.referrers_of(txn, repository.id, (digest.key,))[0],
     )
     for kind, named in lost:
@@ -96,16 +96,17 @@ def delete_manifest(
 
 def judge_manifest(
     txn: ReadTxn, name: RepositoryName, digest: Digest, expected: Condition = ANYTHING
-) -> tuple[FoundRepository, Sequence[str]]:
-    """Return the tags of a manifest, if it may be deleted; raises as `delete_manifest`."""
+) -> tuple[FoundRepository, LinkRecord, Sequence[str]]:
+    """Return a manifest's link and tags, if it may be deleted; raises as `delete_manifest`."""
     registries.require_deletes(txn, name.registry)
     repository = names.get_repository(txn, name)
-    if links.find_link(txn, repository.id, digest.key) is None:
+    link = links.find_link(txn, repository.id, digest.key)
+    if link is None:
         raise ManifestUnknown(str(name), str(digest))
     _refuse_if_needed(txn, name, repository.id, keys.MANIFEST, digest)
     require_expected(expected, Reference(name, None, digest), digest.key)
     (tags,) = links.tags_of(txn, repository.id, (digest.key,))
-    return repository, tags
+    return repository, link, tags
 
 
 def delete_blob(txn: WriteTxn, name: RepositoryName, digest: Digest) -> None:

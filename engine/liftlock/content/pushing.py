@@ -76,7 +76,7 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
         links.link_manifest(draft, repository, digest.key, edges, record, absent)
         _join_others(txn, draft, repository, digest.key, edges)
     elif is_new_here:
-        links.retype(draft, repository, digest.key, LinkRecord(event, manifest.media_type))
+        links.retype(draft, repository, digest.key, link, manifest.media_type, txn.at)
     for tag in moving:
         links.put_tag(draft, repository, tag, digest.key, there[tag], event, txn.at)
     if not tags:
@@ -134,7 +134,8 @@ def _join_others(
     txn: ReadTxn, draft: Draft, repository: FoundRepository, digest: bytes, edges: Edges
 ) -> None:
     """Draft what a newly linked manifest completes: indexes that wait for it, subject holders."""
-    links.fill_in(draft, repository.id, links.awaited(txn, repository.id, (digest,)))
+    awaited = links.awaited(txn, repository.id, (digest,))
+    links.bring_in(txn, draft, repository.id, keys.MANIFEST, awaited)
     if edges.subject is not None and links.find_link(txn, repository.id, edges.subject):
         links.join_subject(draft, repository.id, edges.subject, digest)
     for referrer in links.referrers_of(txn, repository.id, (digest,))[0]:

@@ -45,7 +45,10 @@ class WhereaboutsDocument(msgspec.Struct, kw_only=True):
     repository: RepositoryText
     kind: Literal["manifest", "blob"]
     tags: list[TagText]
-    parents: Annotated[list[DigestText], Meta(description="Manifests there that name it.")]
+    parents: Annotated[
+        list[DigestText],
+        Meta(description="Manifests there that name it, those first that were linked first."),
+    ]
     subject: Annotated[DigestText | None, Meta(description="The manifest there it refers to.")]
     held_since: Annotated[
         Instant | None,

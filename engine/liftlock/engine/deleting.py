@@ -73,5 +73,5 @@ class DeletingEngine(Opened):
                 content.judge_tag(txn, of.name, of.tag, of.digest)
             return Deletion(of, digest, (of.tag,), None, kept_until)
         assert of.digest is not None
-        _, tags = content.judge_manifest(txn, of.name, of.digest, expect)
+        _, _, tags = content.judge_manifest(txn, of.name, of.digest, expect)
         return Deletion(of, of.digest, tuple(tags), None, kept_until)

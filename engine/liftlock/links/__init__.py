@@ -10,9 +10,11 @@ Invariants (docs/format.md):
   exactly if its manifest link is.
 - For one digest in one repository either all holder rows grant or none does. Rows that only name
   are of content that a manifest mentions and the repository lacks; whatever brings it in makes
-  them grant, in the same transaction (`bring_in` of blobs, `fill_in` of manifests).
+  them grant, in the same transaction (`bring_in`).
 - `sparse` has exactly what holder rows only name, but for foreign layers.
 - Whatever loses a granting holder gets a hold in the same transaction.
+- A link keeps the event that it was put with as long as it is there: it stands in the rows by which
+  the manifest holds what it names.
 - A subject holder is there exactly while subject and referrer are both linked.
 """
 
@@ -21,8 +23,6 @@ from __future__ import annotations
 from liftlock.links.across import Reasons, granted_in, linked_in, reasons_in
 from liftlock.links.attachments import attachment_tags, is_attachment
 from liftlock.links.blobs import (
-    bring_in,
-    complete,
     count_blobs,
     discount_blobs,
     gain_blob,
@@ -64,7 +64,7 @@ from liftlock.links.reading import (
     without_other_holder,
 )
 from liftlock.links.resolving import find_manifest
-from liftlock.links.sparse import awaited, fill_in, iter_absent, sparse_among
+from liftlock.links.sparse import awaited, bring_in, complete, iter_absent, sparse_among
 from liftlock.links.stored import (
     find_blobs,
     find_bodies,
@@ -91,7 +91,6 @@ __all__ = [
     "count_blobs",
     "discount_blobs",
     "drop_hold",
-    "fill_in",
     "find_blobs",
     "find_bodies",
     "find_link",

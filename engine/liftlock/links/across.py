@@ -36,7 +36,10 @@ def granted_in(txn: ReadTxn, repositories: Sequence[int], digest: bytes) -> list
 def reasons_in(
     txn: ReadTxn, repositories: Sequence[int], kind: bytes, digest: bytes, *, limit: int
 ) -> list[Reasons]:
-    """Return why repositories have a digest: of each up to `limit` tags, and as many parents."""
+    """Return why repositories have a digest: of each up to `limit` tags, and as many parents.
+
+    Those parents come first that were linked first; of one event, by digest.
+    """
     granting = [keys.granting_prefix(each, kind, digest) for each in repositories]
 
     def holders(by: bytes, most: int) -> list[list[bytes]]:
@@ -44,16 +47,16 @@ def reasons_in(
         found = txn.scan_many(Table.HOLDERS, prefixes, limit=most)
         return [
             [key[len(prefix) :] for key, _ in rows]
-            for prefix, rows in zip(prefixes, found, strict=True)
+            for prefix, rows in zip(granting, found, strict=True)
         ]
 
     holds = [prefix + keys.BY_HOLD for prefix in granting]
     held = decoded_all(HoldRecord.decode, Table.HOLDERS, holds, txn.get_many(Table.HOLDERS, holds))
     return [
         Reasons(
-            [tag.decode() for tag in tags],
-            parents,
-            subject[0] if subject else None,
+            [tag[1:].decode() for tag in tags],
+            [keys.split_parent(parent)[1] for parent in parents],
+            subject[0][1:] if subject else None,
             hold.at if hold is not None else None,
         )
         for tags, parents, subject, hold in zip(

@@ -1,48 +1,21 @@
-"""Blobs that a repository gains or loses, and rows that named them before they came."""
+"""Blobs that the store or a repository gains or loses."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from liftlock import history, names
 from liftlock.history import Act
-from liftlock.links.holders import put_hold, put_holder
+from liftlock.links.holders import put_hold
 from liftlock.links.reading import presence
-from liftlock.links.sparse import forget_absent
+from liftlock.links.sparse import bring_in
 from liftlock.metadata import keys
-from liftlock.metadata.contract import ReadTxn, Table, WriteTxn
+from liftlock.metadata.contract import Table, WriteTxn
 from liftlock.metadata.counts import Counts
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import AS_A_ROW, BlobRecord, FoundRepository, Kind, SmallRecord
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
-
-
-def bring_in(
-    txn: ReadTxn,
-    draft: Draft,
-    repository: FoundRepository,
-    waiting: Collection[bytes],
-) -> None:
-    """Make the rows that name `waiting` blobs grant, now that these come in."""
-    # Bounded: as many rows as there are manifests in the repository that name absent blobs.
-    # Whether they do as of a foreign layer, and so do not list it, their row does not say.
-    prefixes = [
-        prefix + keys.NAMES_ONLY
-        for prefix in keys.held_prefixes(repository.id, keys.BLOB, sorted(waiting))
-    ]
-    for key in (key for rows in txn.scan_many(Table.HOLDERS, prefixes) for key, _ in rows):
-        _, _, named, _, holder = keys.split_holder(key)
-        complete(draft, repository.id, named, holder[1:])
-
-
-def complete(draft: Draft, repository: int, blob: bytes, parent: bytes) -> None:
-    """Make the row grant by which a manifest has named a blob that was absent then.
-
-    The row may be written, or in this draft, for a blob that it took for absent.
-    """
-    forget_absent(draft, repository, keys.BLOB, blob, parent)
-    put_holder(draft, repository, keys.BLOB, blob, keys.BY_PARENT + parent)
 
 
 def put_blob(
@@ -92,7 +65,7 @@ def gain_blobs(
     """Draft that a repository has some blobs, of which these are the sizes, from now on, held."""
     found = presence(txn, repository.id, keys.BLOB, [*sizes])
     if found.waiting:
-        bring_in(txn, draft, repository, found.waiting)
+        bring_in(txn, draft, repository.id, keys.BLOB, found.waiting)
     new = [size for digest, size in sizes.items() if digest not in found.granted]
     count_blobs(draft, repository, new)
     for digest in sizes:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
-from liftlock.links.holders import drop_holder, put_holder
+from liftlock.links.holders import drop_holder, put_hold, put_holder
 from liftlock.links.sparse import forget_absent, name_absent
 from liftlock.metadata import codec, keys
 from liftlock.metadata.contract import ReadTxn, Row, Table
@@ -57,22 +57,35 @@ def link_manifest(
         link: media type and event.
         absent: what is absent, of those it names among others.
     """
-    number = repository.id
+    number, holder = repository.id, keys.by_parent(link.event, digest)
     draft.put(Table.LINKS, keys.link_key(number, digest), link.encode())
     if edges.children:
-        _hold(draft, number, keys.MANIFEST, edges.children, absent.children, digest)
+        _hold(draft, number, keys.MANIFEST, edges.children, absent.children, holder)
     if edges.blobs:
-        _hold(draft, number, keys.BLOB, edges.blobs, absent.blobs, digest)
+        _hold(draft, number, keys.BLOB, edges.blobs, absent.blobs, holder)
     if edges.foreign:
-        _hold(draft, number, keys.BLOB, edges.foreign, absent.blobs, digest, is_foreign=True)
+        _hold(draft, number, keys.BLOB, edges.foreign, absent.blobs, holder, is_foreign=True)
     if edges.subject is not None:
         draft.put(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
     draft.touch(repository.id, repository.record, ONE_MANIFEST)
 
 
-def retype(draft: Draft, repository: FoundRepository, digest: bytes, link: LinkRecord) -> None:
-    """Change the media type under which a linked manifest was pushed."""
-    draft.put(Table.LINKS, keys.link_key(repository.id, digest), link.encode())
+def retype(
+    draft: Draft,
+    repository: FoundRepository,
+    digest: bytes,
+    link: LinkRecord,
+    media_type: str,
+    at: int,
+) -> None:
+    """Change the media type of a manifest that is linked and was pushed as another one.
+
+    The event of its link stays, since rows that it holds others by have it. That somebody pushed
+    it after that event, an undo is told by a hold.
+    """
+    changed = LinkRecord(link.event, media_type)
+    draft.put(Table.LINKS, keys.link_key(repository.id, digest), changed.encode())
+    put_hold(draft, repository.id, keys.MANIFEST, digest, at)
     draft.touch(repository.id, repository.record)
 
 
@@ -127,7 +140,7 @@ def unlink_manifest(
             lost.append((kind, named))
             continue
         if named not in edges.foreign:
-            forget_absent(draft, repository.id, kind, named, digest)
+            forget_absent(draft, repository.id, kind, named, holder)
         # An undo may bring in what was absent, and so has made this row grant in the same draft.
         granting = keys.holder_key(repository.id, kind, named, keys.GRANTS, holder)
         if draft.is_put(Table.HOLDERS, granting):
@@ -145,13 +158,16 @@ def unlink_manifest(
 
 
 def parent_rows(
-    txn: ReadTxn, repository: int, parents: Sequence[tuple[bytes, Edges]]
+    txn: ReadTxn, repository: int, parents: Sequence[tuple[bytes, int, Edges]]
 ) -> list[list[Row]]:
-    """Return, for each manifest, the rows by which it holds what it names: one look-up for all."""
+    """Return the rows by which manifests hold what they name: one look-up for all.
+
+    Of each manifest are given its digest, the event of its link there, and whom it names.
+    """
     wanted: list[bytes] = []
     owners: list[int] = []
-    for owner, (digest, edges) in enumerate(parents):
-        holder = keys.BY_PARENT + digest
+    for owner, (digest, event, edges) in enumerate(parents):
+        holder = keys.by_parent(event, digest)
         for kind, named in _named(edges):
             for grant in (keys.GRANTS, keys.NAMES_ONLY):
                 wanted.append(keys.holder_key(repository, kind, named, grant, holder))
@@ -170,19 +186,18 @@ def _hold(
     kind: bytes,
     named: Collection[bytes],
     absent: Collection[bytes],
-    parent: bytes,
+    holder: bytes,
     *,
     is_foreign: bool = False,
 ) -> None:
-    """Make a manifest hold what it names and is there, and only name what is absent."""
-    holder = keys.BY_PARENT + parent
+    """Make a manifest, the holder, hold what is there of what it names; it only names the rest."""
     if absent:
         not_there = [digest for digest in named if digest in absent]
         if is_foreign:
             rows = keys.holder_keys(repository, kind, not_there, keys.NAMES_ONLY, holder)
             draft.put_bare(Table.HOLDERS, rows)
         else:
-            name_absent(draft, repository, kind, not_there, parent)
+            name_absent(draft, repository, kind, not_there, holder)
         named = [digest for digest in named if digest not in absent]
     rows = keys.holder_keys(repository, kind, named, keys.GRANTS, holder)
     draft.put_bare(Table.HOLDERS, rows)

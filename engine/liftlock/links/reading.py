@@ -148,8 +148,12 @@ def referrers_of(
 def parents_of(
     txn: ReadTxn, repository: int, kind: bytes, digests: Sequence[bytes], *, limit: int
 ) -> list[list[bytes]]:
-    """Return, for each digest, up to `limit` of the parents that hold it with a grant."""
-    return _holders(txn, repository, kind, digests, keys.BY_PARENT, limit)
+    """Return, for each digest, up to `limit` of the parents that hold it with a grant.
+
+    Those that were linked first come first; of one event, by digest.
+    """
+    found = _holders(txn, repository, kind, digests, keys.BY_PARENT, limit)
+    return [[keys.split_parent(parent)[1] for parent in parents] for parents in found]
 
 
 def tags_of(
@@ -157,7 +161,7 @@ def tags_of(
 ) -> list[list[str]]:
     """Return, for each manifest, its tags (at most `limit`)."""
     found = _holders(txn, repository, keys.MANIFEST, digests, keys.BY_TAG, limit)
-    return [[tag.decode() for tag in tags] for tags in found]
+    return [[tag[1:].decode() for tag in tags] for tags in found]
 
 
 def held_at(
@@ -172,7 +176,8 @@ def held_at(
 
 def subjects_of(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[list[bytes]]:
     """Return, for each manifest, its subject, if both are linked."""
-    return _holders(txn, repository, keys.MANIFEST, digests, keys.BY_SUBJECT, 1)
+    found = _holders(txn, repository, keys.MANIFEST, digests, keys.BY_SUBJECT, 1)
+    return [[subject[1:] for subject in subjects] for subjects in found]
 
 
 def without_other_holder(
@@ -193,12 +198,12 @@ def _holders(
     repository: int,
     kind: bytes,
     digests: Sequence[bytes],
-    holder: bytes,
+    by: bytes,
     limit: int | None,
 ) -> list[list[bytes]]:
-    prefixes = [keys.granting_prefix(repository, kind, digest) + holder for digest in digests]
-    found = txn.scan_many(Table.HOLDERS, prefixes, limit=limit)
+    granting = [keys.granting_prefix(repository, kind, digest) for digest in digests]
+    found = txn.scan_many(Table.HOLDERS, [prefix + by for prefix in granting], limit=limit)
     return [
         [key[len(prefix) :] for key, _ in rows]
-        for prefix, rows in zip(prefixes, found, strict=True)
+        for prefix, rows in zip(granting, found, strict=True)
     ]

@@ -7,7 +7,7 @@ repository lacks is one short range, however much it has. A foreign layer is nev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from liftlock.links.holders import put_holder
 from liftlock.metadata import keys
@@ -16,19 +16,45 @@ from liftlock.metadata.draft import Draft
 
 
 def name_absent(
-    draft: Draft, repository: int, kind: bytes, digests: Collection[bytes], parent: bytes
+    draft: Draft, repository: int, kind: bytes, digests: Collection[bytes], holder: bytes
 ) -> None:
-    """Draft that a manifest names content that its repository lacks."""
-    rows = keys.holder_keys(repository, kind, digests, keys.NAMES_ONLY, keys.BY_PARENT + parent)
+    """Draft that a manifest, the holder, names content that its repository lacks."""
+    rows = keys.holder_keys(repository, kind, digests, keys.NAMES_ONLY, holder)
     draft.put_bare(Table.HOLDERS, rows)
+    _, parent = keys.split_parent(holder)
     listed = [keys.sparse_key(repository, kind, digest, parent) for digest in digests]
     draft.put_bare(Table.SPARSE, listed)
 
 
-def forget_absent(draft: Draft, repository: int, kind: bytes, digest: bytes, parent: bytes) -> None:
+def bring_in(
+    txn: ReadTxn, draft: Draft, repository: int, kind: bytes, waiting: Collection[bytes]
+) -> None:
+    """Make the rows that name `waiting` content grant, now that it comes in."""
+    if not waiting:
+        return
+    # Bounded: as many rows as there are manifests in the repository that name what is absent.
+    # Whether they do as of a foreign layer, and so do not list it, their row does not say.
+    prefixes = [
+        prefix + keys.NAMES_ONLY for prefix in keys.held_prefixes(repository, kind, sorted(waiting))
+    ]
+    for key in (key for rows in txn.scan_many(Table.HOLDERS, prefixes) for key, _ in rows):
+        _, _, named, _, holder = keys.split_holder(key)
+        complete(draft, repository, kind, named, holder)
+
+
+def complete(draft: Draft, repository: int, kind: bytes, digest: bytes, holder: bytes) -> None:
+    """Make the row grant by which a manifest has named content that was absent then.
+
+    The row may be written, or in this draft, for content that it took for absent.
+    """
+    forget_absent(draft, repository, kind, digest, holder)
+    put_holder(draft, repository, kind, digest, holder)
+
+
+def forget_absent(draft: Draft, repository: int, kind: bytes, digest: bytes, holder: bytes) -> None:
     """Draft that a manifest names something absent no more: the manifest goes, or that came."""
-    holder = keys.BY_PARENT + parent
     draft.delete(Table.HOLDERS, keys.holder_key(repository, kind, digest, keys.NAMES_ONLY, holder))
+    _, parent = keys.split_parent(holder)
     draft.delete(Table.SPARSE, keys.sparse_key(repository, kind, digest, parent))
 
 
@@ -52,20 +78,6 @@ def awaited(
         for manifest, rows in found
         if rows
     }
-
-
-def fill_in(draft: Draft, repository: int, parents: Mapping[bytes, Collection[bytes]]) -> None:
-    """Make the rows that name manifests grant, now that these come in.
-
-    Args:
-        draft: gets the rows.
-        repository: where.
-        parents: of each manifest, the indexes that named it while it was absent.
-    """
-    for child, naming in parents.items():
-        for parent in naming:
-            forget_absent(draft, repository, keys.MANIFEST, child, parent)
-            put_holder(draft, repository, keys.MANIFEST, child, keys.BY_PARENT + parent)
 
 
 def iter_absent(txn: ReadTxn, repository: int) -> Iterator[tuple[bytes, bytes]]:

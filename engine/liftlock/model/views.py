@@ -52,7 +52,7 @@ class Whereabouts:
     tags: tuple[str, ...]
     """The tags of a manifest, up to `Limits.reasons_listed_max`."""
     parents: tuple[Digest, ...]
-    """Manifests there that name it, up to the same number."""
+    """Manifests there that name it, up to the same number; those first that were linked first."""
     subject: Digest | None
     """The manifest there that it refers to."""
     held_since: int | None

@@ -96,11 +96,14 @@ def draft_bringing(
     for subject, referrer in bringing.joins:
         links.join_subject(draft, target.id, subject, referrer)
     if gaps.filled:
-        links.fill_in(draft, target.id, gaps.filled)
+        links.bring_in(txn, draft, target.id, keys.MANIFEST, gaps.filled)
     if bringing.waiting:
-        links.bring_in(txn, draft, target, bringing.waiting)
+        links.bring_in(txn, draft, target.id, keys.BLOB, bringing.waiting)
+    for child, parent in gaps.completed:
+        holder = keys.by_parent(event, parent)
+        links.complete(draft, target.id, keys.MANIFEST, child, holder)
     for blob, parent in bringing.completed:
-        links.complete(draft, target.id, blob, parent)
+        links.complete(draft, target.id, keys.BLOB, blob, keys.by_parent(event, parent))
     for blob in bringing.loose:
         links.put_hold(draft, target.id, keys.BLOB, blob, at)
     links.count_blobs(draft, target, bringing.arriving_sizes)

@@ -149,8 +149,8 @@ class _Linked:
                 links.join_subject(draft, repository.id, subject, digest)
             elif digest not in self._led and digest not in self._tagged:
                 links.put_hold(draft, repository.id, keys.MANIFEST, digest, self._txn.at)
-        awaited = {digest: self._awaited[digest] for digest in digests if digest in self._awaited}
-        links.fill_in(draft, repository.id, awaited)
+        awaited = [digest for digest in digests if digest in self._awaited]
+        links.bring_in(self._txn, draft, repository.id, keys.MANIFEST, awaited)
 
     def brought(self, repository: int) -> Iterator[Change]:
         """Yield what came for another's sake and has no tag."""

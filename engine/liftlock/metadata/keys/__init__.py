@@ -28,6 +28,7 @@ from liftlock.metadata.keys.holding import (
     GRANTS,
     MANIFEST,
     NAMES_ONLY,
+    by_parent,
     granting_prefix,
     held_prefix,
     held_prefixes,
@@ -36,6 +37,7 @@ from liftlock.metadata.keys.holding import (
     sparse_key,
     sparse_prefix,
     split_holder,
+    split_parent,
     split_sparse,
 )
 from liftlock.metadata.keys.naming import (
@@ -75,6 +77,7 @@ __all__ = [
     "NAMES_ONLY",
     "NO_REGISTRY",
     "behind_id",
+    "by_parent",
     "first_id",
     "granting_prefix",
     "held_prefix",
@@ -99,6 +102,7 @@ __all__ = [
     "split_holder",
     "split_item",
     "split_name",
+    "split_parent",
     "split_referrer",
     "split_small",
     "split_sparse",

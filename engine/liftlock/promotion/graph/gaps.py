@@ -29,6 +29,8 @@ class Gaps(NamedTuple):
     filled: Naming = NOBODY_NAMES
     """Manifests to be linked that indexes have named so far while absent, also earlier in the same
     promotion; and these indexes."""
+    completed: tuple[tuple[bytes, bytes], ...] = ()
+    """Such a manifest and index: those that the same promotion links."""
 
 
 NO_GAPS: Final = Gaps()
@@ -61,16 +63,19 @@ def gaps_of(
     children = strangers(new, members)
     if children:
         children = [c for c in children if not any(c in linked for linked in there)]
-    filled = {}
+    filled: dict[bytes, list[bytes]] = {}
+    completed: list[tuple[bytes, bytes]] = []
     if awaited or named:
         for member in new:
-            parents = {*awaited.get(member.digest, ()), *named.pop(member.digest, ())}
+            coming = named.pop(member.digest, ())
+            completed += [(member.digest, parent) for parent in coming]
+            parents = {*awaited.get(member.digest, ()), *coming}
             if parents:
                 filled[member.digest] = sorted(parents)
     blobs = needed(new, absent_blobs)
     if not (children or blobs or filled):
         return NO_GAPS
-    return Gaps(frozenset(children), blobs, filled)
+    return Gaps(frozenset(children), blobs, filled, tuple(completed))
 
 
 def needed(members: Iterable[Member], absent: Collection[bytes]) -> Collection[bytes]:

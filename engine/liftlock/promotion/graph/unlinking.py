@@ -69,7 +69,7 @@ def draft_unlinking(
     """
     own = {member.digest for member in members}
     rows = links.parent_rows(
-        txn, repository.id, [(member.digest, member.edges) for member in members]
+        txn, repository.id, [(member.digest, member.event, member.edges) for member in members]
     )
     lost: dict[tuple[bytes, bytes], None] = {}
     referrers = links.referrers_of(txn, repository.id, [member.digest for member in members])
