@@ -229,9 +229,11 @@ class _AsItIs(NamedTuple):
 
 def _holder_parts(key: bytes) -> Parts:
     """Take a `holders` key, or the beginning of one, apart."""
-    end = keys.ID_BYTES + 1 + key_length(key[keys.ID_BYTES + 1])
-    grant = end + 1
-    return int.from_bytes(key[:8], "big"), (key[8:9], key[9:end], key[end:grant], key[grant:])
+    kind = keys.ID_BYTES + 1
+    number = kind if key[8:9] == b"m" else kind + 8
+    end = number + key_length(key[number]) if number < len(key) else number
+    parts = key[8:kind], key[kind:number], key[number:end], key[end : end + 1], key[end + 1 :]
+    return int.from_bytes(key[:8], "big"), parts
 
 
 def _joined(parts: Parts) -> bytes:

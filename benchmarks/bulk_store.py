@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import IO, Final, NamedTuple, TypeVar
 
 from blake3 import blake3
 from sample_images import SHARED_BLOBS, Blob, Image, image
@@ -30,7 +30,8 @@ from liftlock.blobs.contract import locator_of
 from liftlock.engine import system_clock
 from liftlock.folder import METADATA
 from liftlock.history import Act, Change
-from liftlock.metadata.contract import WriteTxn
+from liftlock.metadata import keys
+from liftlock.metadata.contract import Numbered, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.lmdb import LmdbMetadataStore
 from liftlock.metadata.records import Action, BlobRecord, Kind, LinkRecord
@@ -46,6 +47,13 @@ _ROWS_TOGETHER: Final = 5000
 _UNIQUE: Final = "bulk"
 
 
+class NumberedBlob(NamedTuple):
+    """A blob, and what rows know it by."""
+
+    blob: Blob
+    number: int
+
+
 def build(root: Path, repositories: Sequence[str], tags: int, *, files: bool = False) -> None:
     """Make a store at `root` with `tags` tags (`v0` …) in each of the repositories of `dev`."""
     with liftlock.open(root, create=True) as engine:
@@ -58,17 +66,17 @@ def build(root: Path, repositories: Sequence[str], tags: int, *, files: bool = F
         ExitStack() as all_,
     ):
         manifests, blobs = (_Spool(Path(folder) / kind, all_) for kind in ("manifests", "blobs"))
-        for blob in SHARED_BLOBS:
-            _spool_blob(blobs, blob, root if files else None)
+        shared = store.write(partial(_numbered, SHARED_BLOBS))
+        _spool_blobs(blobs, shared, root if files else None)
         for repository in repositories:
             for start in range(0, tags, _TAGS_TOGETHER):
                 numbers = range(start, min(start + _TAGS_TOGETHER, tags))
                 images = [image(repository, number) for number in numbers]
-                store.write(partial(_link, RepositoryName("dev", repository), images))
+                name = RepositoryName("dev", repository)
+                own = store.write(partial(_link, name, images, shared))
                 for each in images:
                     manifests.add(each.digest.key, each.body)
-                    for blob in each.own:
-                        _spool_blob(blobs, blob, root if files else None)
+                _spool_blobs(blobs, own, root if files else None)
         for rows in manifests.sorted_runs():
             store.write(partial(_put_manifests, rows))
         for rows in blobs.sorted_runs():
@@ -81,22 +89,35 @@ def names_of(count: int) -> list[str]:
     return [f"team{number % 40}/app{number}" for number in range(count)]
 
 
-def _link(name: RepositoryName, images: Sequence[Image], txn: WriteTxn) -> None:
+def _numbered(blobs: Iterable[Blob], txn: WriteTxn) -> list[NumberedBlob]:
+    return [NumberedBlob(blob, txn.next_id(Numbered.BLOB)) for blob in blobs]
+
+
+def _link(
+    name: RepositoryName, images: Sequence[Image], shared: Sequence[NumberedBlob], txn: WriteTxn
+) -> list[NumberedBlob]:
+    """Link images and tag them; return their own blobs."""
     draft, event = Draft(), history.next_event(txn)
     found = names.find_repository(txn, name)
     repository = found or names.new_repository(txn, draft, name, event)
-    gained = [blob for each in images for blob in each.own]
-    gained += SHARED_BLOBS if found is None else ()
+    own = _numbered([blob for each in images for blob in each.own], txn)
+    held = {blob.digest.key: _held(blob, number) for blob, number in (*shared, *own)}
+    gained = [*own, *(shared if found is None else ())]
     changes = []
     for each in images:
         key = each.digest.key
         link = LinkRecord(event, OCI_MANIFEST)
-        links.link_manifest(draft, repository, key, each.edges, link, links.NOTHING_ABSENT)
+        links.link_manifest(draft, repository, key, each.edges, link, links.NOTHING_ABSENT, held)
         links.put_tag(draft, repository, each.tag, key, None, event, txn.at)
         changes.append(Change(repository.id, each.tag, Action.CREATED, None, key))
-    links.count_blobs(draft, repository, [len(blob.content) for blob in gained])
+    links.count_blobs(draft, repository, [len(blob.content) for blob, _ in gained])
     history.append(draft, event, Kind.PUSH, Act(BY), txn.at, changes)
     draft.write(txn)
+    return own
+
+
+def _held(blob: Blob, number: int) -> bytes:
+    return keys.held_blob(keys.id_key(number), blob.digest.key)
 
 
 def _put_manifests(rows: Sequence[tuple[bytes, bytes]], txn: WriteTxn) -> None:
@@ -113,12 +134,13 @@ def _put_blobs(rows: Sequence[tuple[bytes, bytes]], txn: WriteTxn) -> None:
     draft.write(txn)
 
 
-def _spool_blob(spool: _Spool, blob: Blob, root: Path | None) -> None:
-    locator = locator_of(blob.digest, _UNIQUE)
-    size, strong = len(blob.content), blake3(blob.content).digest()
-    spool.add(blob.digest.key, BlobRecord(0, 0, size, strong, locator).encode())
-    if root is not None:
-        (root / "blobs" / locator).write_bytes(blob.content)
+def _spool_blobs(spool: _Spool, blobs: Iterable[NumberedBlob], root: Path | None) -> None:
+    for blob, number in blobs:
+        locator = locator_of(blob.digest, _UNIQUE)
+        size, strong = len(blob.content), blake3(blob.content).digest()
+        spool.add(blob.digest.key, BlobRecord(0, number, 0, size, strong, locator).encode())
+        if root is not None:
+            (root / "blobs" / locator).write_bytes(blob.content)
 
 
 class _Spool:

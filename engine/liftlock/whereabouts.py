@@ -7,9 +7,9 @@ cursor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from liftlock import links, names
 from liftlock.config import Limits
@@ -19,8 +19,6 @@ from liftlock.metadata.contract import ReadTxn
 from liftlock.model import Found, Kind, Whereabouts
 from liftlock.oci.digest import Digest
 from liftlock.oci.reference import RepositoryName
-
-_KINDS: Final = {Kind.MANIFEST: keys.MANIFEST, Kind.BLOB: keys.BLOB}
 
 
 class _Place(NamedTuple):
@@ -48,12 +46,16 @@ def where(
     walk = _walk(txn, after)
     asked = list(islice(walk, limits.where_repositories_max))
     is_last = next(walk, None) is None
-    found = _found(txn, [place for place in asked if place.id is not None], digest)
+    held = {Kind.MANIFEST: keys.held_manifest(digest.key)}
+    blob = links.find_held(txn, (digest.key,)).get(digest.key)
+    if blob is not None:
+        held[Kind.BLOB] = blob
+    found = _found(txn, [place for place in asked if place.id is not None], held)
     shown = found[:limit]
     cursor = None if is_last else asked[-1].cursor
     if len(found) > limit:
         cursor = shown[-1].place.cursor
-    return Found(tuple(_told(txn, shown, digest, limits.reasons_listed_max)), cursor)
+    return Found(tuple(_told(txn, shown, held, limits.reasons_listed_max)), cursor)
 
 
 def _walk(txn: ReadTxn, after: str) -> Iterator[_Place]:
@@ -78,10 +80,11 @@ class _Having(NamedTuple):
     kinds: tuple[Kind, ...]
 
 
-def _found(txn: ReadTxn, places: Sequence[_Place], digest: Digest) -> list[_Having]:
+def _found(txn: ReadTxn, places: Sequence[_Place], held: Mapping[Kind, bytes]) -> list[_Having]:
     numbers = [place.id for place in places if place.id is not None]
-    linked = set(links.linked_in(txn, numbers, digest.key))
-    granted = set(links.granted_in(txn, numbers, digest.key))
+    linked = set(links.linked_in(txn, numbers, keys.held_digest(held[Kind.MANIFEST])))
+    blob = held.get(Kind.BLOB)
+    granted = set(links.granted_in(txn, numbers, blob) if blob is not None else ())
     having = [
         (
             place,
@@ -94,13 +97,13 @@ def _found(txn: ReadTxn, places: Sequence[_Place], digest: Digest) -> list[_Havi
 
 
 def _told(
-    txn: ReadTxn, having: Sequence[_Having], digest: Digest, most: int
+    txn: ReadTxn, having: Sequence[_Having], held: Mapping[Kind, bytes], most: int
 ) -> Iterator[Whereabouts]:
     """Tell of each what it has and why."""
     why: dict[tuple[int | None, Kind], Reasons] = {}
-    for kind, letter in _KINDS.items():
+    for kind, what in held.items():
         some = [place.id for place, kinds in having if kind in kinds and place.id is not None]
-        reasons = links.reasons_in(txn, some, letter, digest.key, limit=most + 1)
+        reasons = links.reasons_in(txn, some, what, limit=most + 1)
         why.update(zip(((number, kind) for number in some), reasons, strict=True))
     for place, kinds in having:
         for kind in kinds:

@@ -18,7 +18,9 @@ digests = st.builds(Digest.of, st.binary(max_size=1), st.sampled_from(ALGORITHMS
     lambda digest: digest.key
 )
 kinds = st.sampled_from([keys.MANIFEST, keys.BLOB])
-grants = st.sampled_from([keys.GRANTS, keys.NAMES_ONLY])
+held = digests.map(keys.held_manifest) | st.builds(
+    keys.held_blob, st.integers(1, 2**64 - 1).map(keys.id_key), digests
+)
 holders = (
     st.just(keys.BY_HOLD)
     | tags.map(lambda tag: keys.BY_TAG + tag.encode())
@@ -38,16 +40,45 @@ def test_ids_sort_as_numbers(numbers: list[int]) -> None:
     assert [keys.first_id(keys.id_key(number)) for number in numbers] == numbers
 
 
-@given(ids, kinds, digests, grants, holders)
-def test_a_holder_goes_round(
-    number: int, kind: bytes, digest: bytes, grant: bytes, holder: bytes
+@given(ids, held, holders)
+def test_a_holder_goes_round(repository: int, held: bytes, holder: bytes) -> None:
+    key = keys.holder_key(repository, held, holder)
+    assert keys.split_holder(key) == (held, keys.GRANTS, holder)
+    assert keys.first_id(key) == repository
+    assert key.startswith(keys.granting_prefix(repository, held))
+    assert keys.holder_keys(repository, [held], holder) == [key]
+    prefix = keys.granting_prefix(repository, held)
+    assert keys.granting_prefixes(repository, [held]) == [prefix]
+
+
+@given(digests, ids)
+def test_what_is_held_says_what_it_is(digest: bytes, number: int) -> None:
+    blob, manifest = keys.held_blob(keys.id_key(number), digest), keys.held_manifest(digest)
+    assert [keys.held_kind(each) for each in (blob, manifest)] == [keys.BLOB, keys.MANIFEST]
+    assert [keys.held_digest(each) for each in (blob, manifest)] == [digest, digest]
+
+
+@given(ids, kinds, digests, holders)
+def test_a_row_that_only_names_goes_round(
+    repository: int, kind: bytes, digest: bytes, holder: bytes
 ) -> None:
-    key = keys.holder_key(number, kind, digest, grant, holder)
-    assert keys.split_holder(key) == (number, kind, digest, grant, holder)
-    assert key.startswith(keys.held_prefix(number, kind, digest) + grant)
-    assert key.startswith(keys.granting_prefix(number, kind, digest)) is (grant == keys.GRANTS)
-    assert keys.holder_keys(number, kind, [digest], grant, holder) == [key]
-    assert keys.held_prefixes(number, kind, [digest]) == [keys.held_prefix(number, kind, digest)]
+    key = keys.naming_key(repository, kind, digest, holder)
+    row = keys.split_holder(key)
+    assert (row.kind, row.digest, row.grant, row.holder) == (kind, digest, keys.NAMES_ONLY, holder)
+    assert row.number == (keys.NO_NUMBER if kind == keys.BLOB else b"")
+    assert key.startswith(keys.naming_prefix(repository, kind, digest))
+    assert key.startswith(keys.named_blobs_prefix(repository)) is (kind == keys.BLOB)
+
+
+@given(ids, held, held, holders)
+def test_what_only_names_grants_nothing(
+    repository: int, one: bytes, other: bytes, holder: bytes
+) -> None:
+    """Nor does what grants one blob or manifest grant another."""
+    named = keys.naming_key(repository, keys.held_kind(one), keys.held_digest(one), holder)
+    prefix = keys.granting_prefix(repository, other)
+    assert not named.startswith(prefix)
+    assert keys.holder_key(repository, one, holder).startswith(prefix) is (one == other)
 
 
 @given(ids, digests, ids, digests)
@@ -57,16 +88,6 @@ def test_parents_sort_by_the_event_of_their_links(
     one, two = keys.by_parent(event, digest), keys.by_parent(later, other)
     assert keys.split_parent(one) == (event, digest)
     assert (one < two) is ((event, digest) < (later, other))
-
-
-@given(ids, kinds, st.sets(digests, min_size=1), grants, holders)
-def test_a_prefix_takes_the_holders_of_one_digest_alone(
-    number: int, kind: bytes, some: set[bytes], grant: bytes, holder: bytes
-) -> None:
-    rows = {digest: keys.holder_key(number, kind, digest, grant, holder) for digest in some}
-    for digest in some:
-        prefix = keys.held_prefix(number, kind, digest)
-        assert [d for d, key in rows.items() if key.startswith(prefix)] == [digest]
 
 
 @given(ids, digests, hashes, digests)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftlock.errors import RecordCorrupt
-from liftlock.metadata import codec, records
+from liftlock.metadata import codec, keys, records
 from liftlock.metadata.checksum import SCOPED
 from liftlock.metadata.contract import Table
 from liftlock.metadata.counts import Counts
@@ -85,8 +85,12 @@ CASES = [
         records.BlobRecord,
         (Table.BLOBS,),
         st.one_of(
-            st.builds(records.BlobRecord, st.just(AS_A_FILE), ids, ids, hashes, texts, st.just(0)),
-            st.builds(records.BlobRecord, st.just(AS_A_ROW), ids, ids, hashes, st.just(""), ids),
+            st.builds(
+                records.BlobRecord, st.just(AS_A_FILE), ids, ids, ids, hashes, texts, st.just(0)
+            ),
+            st.builds(
+                records.BlobRecord, st.just(AS_A_ROW), ids, ids, ids, hashes, st.just(""), ids
+            ),
         ),
     ),
     Case(
@@ -264,6 +268,22 @@ def test_content_goes_round_and_does_not_grow(content: bytes) -> None:
     encoding, packed = codec.pack(content)
     assert codec.unpack(encoding, packed, len(content)) == content
     assert len(packed) <= len(content)
+
+
+@given(ids, digests, st.builds(records.BlobRecord, st.just(AS_A_FILE), ids, ids, ids, hashes))
+def test_the_number_of_a_blob_is_taken_from_its_row(
+    number: int, digest: bytes, record: records.BlobRecord
+) -> None:
+    _, row = protect(Table.BLOBS, digest, record._replace(number=number).encode())
+    said = keys.held_blobs({digest: row}, records.BLOB_NUMBER)
+    assert said == {digest: keys.held_blob(keys.id_key(number), digest)}
+
+
+@given(digests, st.binary(max_size=20))
+def test_a_key_has_its_form_whatever_became_of_a_row(digest: bytes, row: bytes) -> None:
+    held = keys.held_blobs({digest: row}, records.BLOB_NUMBER)[digest]
+    assert keys.split_holder(keys.holder_key(1, held, keys.BY_HOLD)) == (held, keys.GRANTS, b"h")
+    assert keys.held_digest(held) == digest
 
 
 @given(contents, st.integers(0, 400))

@@ -48,7 +48,7 @@ from liftlock.model import Tally
 from liftlock.oci import Digest
 
 CHECKSUM = 4
-DEV, PROD, SOURCE, TARGET, EVENT = 1, 2, 3, 4, 9
+DEV, PROD, SOURCE, TARGET, EVENT, BLOB = 1, 2, 3, 4, 9, 5
 AT = 1_750_000_000_000
 ZEROS = bytes(32)
 
@@ -169,10 +169,15 @@ def names_and_counts(v: Values) -> Iterator[Drawn]:
     yield drawn(
         Table.SECRETS, b"uploads", SecretRecord(ZEROS).encode(), (b"uploads",), (ZEROS,),
     )  # fmt: skip
-    numbers = {Numbered.OBJECT: TARGET, Numbered.EVENT: EVENT, Numbered.PROMOTION: 2}
+    numbers = {
+        Numbered.OBJECT: TARGET,
+        Numbered.EVENT: EVENT,
+        Numbered.PROMOTION: 2,
+        Numbered.BLOB: BLOB,
+    }
     yield Drawn(
         Table.META, state_row(AT, numbers),
-        (STATE_KEY,), (id8(AT), id8(TARGET), id8(EVENT), id8(2)),
+        (STATE_KEY,), (id8(AT), id8(TARGET), id8(EVENT), id8(2), id8(BLOB)),
     )  # fmt: skip
 
 
@@ -186,13 +191,18 @@ def content(v: Values) -> Iterator[Drawn]:
         Table.LINKS, keys.link_key(SOURCE, manifest), LinkRecord(EVENT, v.media_type).encode(),
         (id8(SOURCE), manifest), (id8(EVENT), text(v.media_type)),
     )  # fmt: skip
-    held_blob = (SOURCE, keys.BLOB, blob, keys.GRANTS)
+    held_blob = SOURCE, keys.held_blob(id8(BLOB), blob)
     yield drawn(
         Table.HOLDERS, keys.holder_key(*held_blob, keys.by_parent(EVENT, manifest)),
         BareRecord().encode(),
-        (id8(SOURCE), b"b", blob, b"\0", b"p", id8(EVENT), manifest), (),
+        (id8(SOURCE), b"b", id8(BLOB), blob, b"\0", b"p", id8(EVENT), manifest), (),
     )  # fmt: skip
-    held_manifest = (SOURCE, keys.MANIFEST, manifest, keys.GRANTS)
+    yield drawn(
+        Table.HOLDERS, keys.naming_key(SOURCE, keys.BLOB, blob, keys.by_parent(EVENT, manifest)),
+        BareRecord().encode(),
+        (id8(SOURCE), b"b", id8(0), blob, b"\1", b"p", id8(EVENT), manifest), (),
+    )  # fmt: skip
+    held_manifest = SOURCE, keys.held_manifest(manifest)
     yield drawn(
         Table.HOLDERS, keys.holder_key(*held_manifest, keys.BY_TAG + v.tag.encode()),
         BareRecord().encode(),
@@ -200,7 +210,7 @@ def content(v: Values) -> Iterator[Drawn]:
     )  # fmt: skip
     yield drawn(
         Table.HOLDERS, keys.holder_key(*held_blob, keys.BY_HOLD), HoldRecord(AT).encode(),
-        (id8(SOURCE), b"b", blob, b"\0", b"h"), (id8(AT),),
+        (id8(SOURCE), b"b", id8(BLOB), blob, b"\0", b"h"), (id8(AT),),
     )  # fmt: skip
     kind = blake3(b"application/spdx+json").digest(16)
     yield drawn(
@@ -222,12 +232,12 @@ def content(v: Values) -> Iterator[Drawn]:
     )  # fmt: skip
     locator = f"{v.blob.algorithm}/{v.blob.hex[:2]}/{v.blob.hex}.{'5f' * 16}"
     yield drawn(
-        Table.BLOBS, blob, BlobRecord(0, 0, 0, fast, locator).encode(),
-        (blob,), (b"\0", id8(0), id8(0), fast, text(locator)),
+        Table.BLOBS, blob, BlobRecord(0, BLOB, 0, 0, fast, locator).encode(),
+        (blob,), (b"\0", id8(BLOB), id8(0), id8(0), fast, text(locator)),
     )  # fmt: skip
     yield drawn(
-        Table.BLOBS, blob, BlobRecord(1, 0, len(v.packed), fast, put_at=AT).encode(),
-        (blob,), (b"\1", id8(0), id8(len(v.packed)), fast, id8(AT)),
+        Table.BLOBS, blob, BlobRecord(1, BLOB, 0, len(v.packed), fast, put_at=AT).encode(),
+        (blob,), (b"\1", id8(BLOB), id8(0), id8(len(v.packed)), fast, id8(AT)),
     )  # fmt: skip
 
 

@@ -102,8 +102,17 @@ class Damage:
         record = decoded(decode, table, key, self.get(table, key))
         self.put(table, key, record._replace(**fields).encode())
 
-    def holder(self, kind: bytes, digest: Digest, holder: bytes, grant: bytes = b"\0") -> bytes:
-        return keys.holder_key(self.dev, kind, digest.key, grant, holder)
+    def held(self, kind: bytes, digest: Digest) -> bytes:
+        """What keys say of some content."""
+        if kind == keys.MANIFEST:
+            return keys.held_manifest(digest.key)
+        return keys.held_blob(keys.id_key(self.record(digest).number), digest.key)
+
+    def holder(self, kind: bytes, digest: Digest, holder: bytes) -> bytes:
+        return keys.holder_key(self.dev, self.held(kind, digest), holder)
+
+    def naming(self, kind: bytes, digest: Digest, holder: bytes) -> bytes:
+        return keys.naming_key(self.dev, kind, digest.key, holder)
 
     def parent(self, digest: Digest) -> bytes:
         """A manifest that dev/app has linked, as a holder."""
@@ -341,7 +350,7 @@ def test_holder_has_reason(damage: Damage, holder: bytes) -> None:
 def test_grants_agree(damage: Damage) -> None:
     """A row that only names beside rows that grant."""
     key = damage.holder(keys.BLOB, damage.lonely, keys.BY_HOLD)
-    named = damage.holder(keys.BLOB, damage.lonely, keys.BY_HOLD, keys.NAMES_ONLY)
+    named = damage.naming(keys.BLOB, damage.lonely, keys.BY_HOLD)
     assert damage.get(Table.HOLDERS, key)
     damage.put(Table.HOLDERS, named, bytes(8))
     assert rules(damage) == {"grants-agree"}
@@ -350,10 +359,11 @@ def test_grants_agree(damage: Damage) -> None:
 def test_grants_agree_with_links(damage: Damage) -> None:
     """A linked manifest of which all rows only name."""
     kind, digest = keys.MANIFEST, damage.multi.children[0].digest
-    for row, _ in damage.rows(Table.HOLDERS, keys.held_prefix(damage.dev, kind, digest.key)):
+    prefix = keys.granting_prefix(damage.dev, damage.held(kind, digest))
+    for row, _ in damage.rows(Table.HOLDERS, prefix):
         damage.delete(Table.HOLDERS, row)
     holder = damage.parent(damage.multi.digest)
-    damage.put(Table.HOLDERS, damage.holder(kind, digest, holder, keys.NAMES_ONLY))
+    damage.put(Table.HOLDERS, damage.naming(kind, digest, holder))
     assert rules(damage) == {"grants-agree", "holder-is-there"}
 
 
@@ -363,6 +373,26 @@ def test_grant_has_record_of_a_blob(damage: Damage) -> None:
     errors = {f.rule for f in found if f.severity is Severity.ERROR}
     assert errors == {"grant-has-record", "counts-add-up"}
     assert {f.rule for f in found if f.severity is Severity.REMARK} == {"file-has-record"}
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 1000])
+def test_grant_has_the_number_in_the_record(damage: Damage, wrong: int) -> None:
+    """0 stands for what is only named; 1 is another blob's."""
+    record = damage.record(damage.lonely)
+    assert record.number > 1
+    damage.delete(Table.HOLDERS, damage.holder(keys.BLOB, damage.lonely, keys.BY_HOLD))
+    held = keys.held_blob(keys.id_key(wrong), damage.lonely.key)
+    damage.put(Table.HOLDERS, keys.holder_key(damage.dev, held, keys.BY_HOLD), bytes(8))
+    assert rules(damage) == {"grant-has-record"}
+
+
+def test_a_blob_that_is_only_named_has_no_number(damage: Damage) -> None:
+    app, absent = damage.push_sparse_image()
+    holder = damage.parent(app.digest)
+    damage.delete(Table.HOLDERS, damage.naming(keys.BLOB, absent, holder))
+    numbered = keys.id_key(damage.dev) + keys.held_blob(keys.id_key(1), absent.key)
+    damage.put(Table.HOLDERS, numbered + keys.NAMES_ONLY + holder)
+    assert rules(damage) == {"grants-agree", "holder-is-there"}
 
 
 def test_grant_has_link_of_a_manifest(damage: Damage) -> None:
@@ -423,7 +453,7 @@ def test_an_absent_blob_is_listed(damage: Damage) -> None:
     damage.delete(Table.SPARSE, listed)
     assert rules(damage) == {"absence-is-listed"}
     holder = damage.parent(app.digest)
-    damage.delete(Table.HOLDERS, damage.holder(keys.BLOB, absent, holder, keys.NAMES_ONLY))
+    damage.delete(Table.HOLDERS, damage.naming(keys.BLOB, absent, holder))
     assert rules(damage) == {"holder-is-there"}  # neither granted nor listed
     damage.put(Table.SPARSE, listed)
     assert rules(damage) == {"holder-is-there"}
@@ -451,9 +481,7 @@ def test_a_blob_that_is_listed_as_absent_is_absent(damage: Damage) -> None:
 def test_an_absent_child_is_named_only(damage: Damage) -> None:
     multi, absent = damage.push_sparse()
     holder = damage.parent(multi.digest)
-    damage.delete(
-        Table.HOLDERS, damage.holder(keys.MANIFEST, absent.digest, holder, keys.NAMES_ONLY)
-    )
+    damage.delete(Table.HOLDERS, damage.naming(keys.MANIFEST, absent.digest, holder))
     assert rules(damage) == {"holder-is-there"}
     damage.put(Table.HOLDERS, damage.holder(keys.MANIFEST, absent.digest, holder))
     assert rules(damage) == {"holder-is-there", "grant-has-record"}

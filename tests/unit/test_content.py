@@ -44,8 +44,9 @@ def holders(store: MemoryMetadataStore, digest: Digest) -> set[tuple[bool, bytes
     link), in whatever repository."""
     found = set()
     for key, _ in store.read(lambda txn: list(txn.scan(Table.HOLDERS))):
-        _, _, named, grant, holder = keys.split_holder(key)
-        if named == digest.key:
+        row = keys.split_holder(key)
+        grant, holder = row.grant, row.holder
+        if row.digest == digest.key:
             if holder[:1] == keys.BY_PARENT:
                 holder = keys.BY_PARENT + keys.split_parent(holder)[1]
             found.add((grant == keys.GRANTS, holder))
@@ -58,7 +59,7 @@ def hold(store: MemoryMetadataStore, digest: Digest) -> int | None:
     times = [
         decoded(HoldRecord.decode, Table.HOLDERS, key, value).at
         for key, value in rows
-        if keys.split_holder(key)[2] == digest.key and key.endswith(keys.GRANTS + keys.BY_HOLD)
+        if keys.split_holder(key).digest == digest.key and key.endswith(keys.GRANTS + keys.BY_HOLD)
     ]
     assert len(times) <= 1
     return times[0] if times else None

@@ -143,8 +143,9 @@ def test_bounds_of_keys_are_as_told() -> None:
     repository = NAME_CHARACTERS_MAX - len("r/")
     lengths = {
         Table.NAMES_LOG: len(keys.names_log_key(1, "n" * repository, 1)),
-        Table.HOLDERS: len(
-            keys.holder_key(1, keys.MANIFEST, digest, b"\0", b"t" + b"t" * TAG_CHARACTERS_MAX)
+        Table.HOLDERS: max(
+            len(keys.holder_key(1, keys.held_manifest(digest), b"t" + b"t" * TAG_CHARACTERS_MAX)),
+            len(keys.holder_key(1, keys.held_blob(bytes(8), digest), keys.by_parent(1, digest))),
         ),
         Table.ITEMS: len(keys.item_key(1, 1, "t" * TAG_CHARACTERS_MAX, b"")),
         Table.REFERRERS: len(keys.referrer_key(1, digest, bytes(16), digest)),

@@ -319,7 +319,7 @@ def test_an_image_without_a_tag_is_held_and_told(engine, packed):
 
 def held_in(txn: ReadTxn, name: str, digest: Digest) -> int | None:
     repository = names.get_repository(txn, RepositoryName.parse(name))
-    return links.held_at(txn, repository.id, keys.MANIFEST, (digest.key,))[0]
+    return links.held_at(txn, repository.id, (keys.held_manifest(digest.key),))[0]
 
 
 def test_a_referrer_alone_comes_for_its_own_sake(engine, packed):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import FunctionType
 
 import lmdb
 import pytest
@@ -731,22 +732,26 @@ def test_no_memory_of_the_store_leaves_a_transaction(store: LmdbMetadataStore) -
 
 LONG = 2**64 - 1
 DIGEST = Digest.of(b"", SHA512).key
+HELD = keys.held_blob(keys.id_key(LONG), DIGEST)
 NAME, TAG = "n" * 253, "t" * 128
 LONGEST = {
     "id_key": keys.id_key(LONG),
     "name_key": keys.name_key(LONG, NAME),
     "tag_key": keys.tag_key(LONG, TAG),
     "link_key": keys.link_key(LONG, DIGEST),
-    "held_prefix": keys.held_prefix(LONG, keys.BLOB, DIGEST),
-    "granting_prefix": keys.granting_prefix(LONG, keys.BLOB, DIGEST),
-    "held_prefixes": max(keys.held_prefixes(LONG, keys.BLOB, [DIGEST])),
-    "holder_keys": max(
-        keys.holder_keys(LONG, keys.BLOB, [DIGEST], keys.GRANTS, keys.by_parent(LONG, DIGEST))
-    ),
+    "held_manifest": keys.held_manifest(DIGEST),
+    "held_blob": keys.held_blob(keys.id_key(LONG), DIGEST),
+    "held_blobs": keys.held_blobs({DIGEST: bytes(20)}, slice(1, 9))[DIGEST],
+    "held_kind": keys.held_kind(HELD),
+    "held_digest": keys.held_digest(HELD),
+    "granting_prefix": keys.granting_prefix(LONG, HELD),
+    "granting_prefixes": max(keys.granting_prefixes(LONG, [HELD])),
+    "naming_prefix": keys.naming_prefix(LONG, keys.BLOB, DIGEST),
+    "named_blobs_prefix": keys.named_blobs_prefix(LONG),
     "by_parent": keys.by_parent(LONG, DIGEST),
-    "holder_key": keys.holder_key(
-        LONG, keys.MANIFEST, DIGEST, keys.GRANTS, keys.BY_TAG + TAG.encode()
-    ),
+    "holder_keys": max(keys.holder_keys(LONG, [HELD], keys.by_parent(LONG, DIGEST))),
+    "holder_key": keys.holder_key(LONG, keys.held_manifest(DIGEST), keys.BY_TAG + TAG.encode()),
+    "naming_key": keys.naming_key(LONG, keys.BLOB, DIGEST, keys.by_parent(LONG, DIGEST)),
     "referrer_key": keys.referrer_key(LONG, DIGEST, bytes(16), DIGEST),
     "small_key": keys.small_key(LONG, DIGEST),
     "sparse_key": keys.sparse_key(LONG, keys.BLOB, DIGEST, DIGEST),
@@ -769,7 +774,7 @@ def test_every_key_builder_is_among_those_that_are_measured() -> None:
     builders = {
         name
         for name, function in vars(keys).items()
-        if callable(function)
+        if isinstance(function, FunctionType)
         and getattr(function, "__module__", "").startswith(keys.__name__)
         and not name.startswith(("split_", "last_", "first_", "behind_", "_"))
     }

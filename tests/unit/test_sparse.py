@@ -47,9 +47,9 @@ def parents(store: MetadataStore, digest: Digest) -> list[bytes]:
     """What the rows say by which indexes name a manifest anywhere but in `ELSEWHERE`."""
     found = [keys.split_holder(key) for key, _ in rows(store)[Table.HOLDERS]]
     return [
-        grant
-        for _, kind, named, grant, holder in found
-        if (kind, named, holder[:1]) == (keys.MANIFEST, digest.key, keys.BY_PARENT)
+        each.grant
+        for each in found
+        if (each.kind, each.digest, each.holder[:1]) == (keys.MANIFEST, digest.key, keys.BY_PARENT)
     ]
 
 

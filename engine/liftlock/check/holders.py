@@ -13,6 +13,7 @@ from liftlock.check.scan import readable
 from liftlock.errors import RecordCorrupt
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
+from liftlock.metadata.keys import HolderKey
 from liftlock.metadata.records import BareRecord, HoldRecord
 from liftlock.model import Finding
 from liftlock.oci.digest import Digest
@@ -34,66 +35,85 @@ class Holders:
         self.expected: Counter[bytes] = Counter()
         """Rows that must be there, by kind of holder."""
 
-    def require_parent(
-        self, kind: bytes, digest: bytes, holder: bytes | None, grant: bytes
-    ) -> None:
+    def require(self, held: bytes, holder: bytes) -> None:
+        """Require a row that grants something."""
+        self._require(keys.holder_key(self.number, held, holder), held, holder)
+
+    def require_parent(self, held: bytes, holder: bytes | None, *, grants: bool) -> None:
         """Require the row of a parent; of one that is None it can only be counted."""
         if holder is None:
             self.expected[keys.BY_PARENT] += 1
+        elif grants:
+            self.require(held, holder)
         else:
-            self.require(kind, digest, holder, grant)
-
-    def require(
-        self, kind: bytes, digest: bytes, holder: bytes, grant: bytes = keys.GRANTS
-    ) -> None:
-        """Require a row."""
-        self.expected[holder[:1]] += 1
-        key = keys.holder_key(self.number, kind, digest, grant, holder)
-        if self.txn.get(Table.HOLDERS, key) is None:
-            self.fault("holder-is-there", f"row {key.hex()} of {Digest(digest)} is missing")
+            kind, digest = keys.held_kind(held), keys.held_digest(held)
+            self._require(keys.naming_key(self.number, kind, digest, holder), held, holder)
 
     def check(self) -> tuple[int, int]:
-        """Holders agree with each other and with what they are about; count the blobs granted."""
+        """Check that rows agree with each other, and with what they are about.
+
+        Returns:
+            How many blobs are granted, and their bytes.
+        """
         found: Counter[bytes] = Counter()
         blobs = size = 0
-        digest_before, grant_before = b"", b""
+        before: tuple[bytes, bytes] | None = None
         for row in self.txn.scan(Table.HOLDERS, keys.id_key(self.number)):
-            _, kind, digest, grant, holder = keys.split_holder(row[0])
-            by = holder[:1]
+            key = keys.split_holder(row[0])
+            by = key.holder[:1]
             found[by] += 1
             decode = HoldRecord.decode if by == keys.BY_HOLD else BareRecord.decode
             readable(decode, Table.HOLDERS, row, self.findings)
-            if kind + digest != digest_before:
-                if grant == keys.GRANTS:
-                    granted, added = self._check_granted(kind, digest)
-                    blobs += granted
-                    size += added
-                elif self._has(kind, digest):
-                    self.fault("grants-agree", f"{Digest(digest)} is there, but only named")
-            elif grant != grant_before:
-                self.fault("grants-agree", f"{Digest(digest)} is both granted and only named")
-            digest_before, grant_before = kind + digest, grant
+            if (key.held, key.grant) == before:
+                continue
+            before = key.held, key.grant
+            if key.grant != keys.GRANTS:
+                self._check_named(key)
+            elif key.kind == keys.BLOB:
+                blobs += 1
+                size += self._check_blob(key)
+            elif not self._is_linked(key.digest):
+                self.fault("grant-has-record", f"manifest {Digest(key.digest)} is held, not linked")
         for by in (keys.BY_TAG, keys.BY_PARENT, keys.BY_SUBJECT):
             if found[by] > self.expected[by]:
                 surplus = found[by] - self.expected[by]
                 self.fault("holder-has-reason", f"{surplus} rows by {by!r} without their holder")
         return blobs, size
 
-    def _has(self, kind: bytes, digest: bytes) -> bool:
-        if kind == keys.MANIFEST:
-            return self.txn.get(Table.LINKS, keys.link_key(self.number, digest)) is not None
-        return False
+    def _require(self, key: bytes, held: bytes, holder: bytes) -> None:
+        self.expected[holder[:1]] += 1
+        if self.txn.get(Table.HOLDERS, key) is None:
+            named = Digest(keys.held_digest(held))
+            self.fault("holder-is-there", f"row {key.hex()} of {named} is missing")
 
-    def _check_granted(self, kind: bytes, digest: bytes) -> tuple[int, int]:
-        """What is granted exists. Return count and bytes, if it is a blob."""
-        if kind == keys.MANIFEST:
-            if not self._has(kind, digest):
-                self.fault("grant-has-record", f"manifest {Digest(digest)} is held, not linked")
-            return 0, 0
+    def _check_blob(self, key: HolderKey) -> int:
+        """Check that a blob that is granted exists under its number; return its bytes."""
+        digest = Digest(key.digest)
         try:
-            (record,) = links.find_blobs(self.txn, (digest,))
+            (record,) = links.find_blobs(self.txn, (key.digest,))
         except RecordCorrupt:  # found where the records are checked
-            return 1, 0
+            return 0
         if record is None:
-            self.fault("grant-has-record", f"blob {Digest(digest)} has no record")
-        return 1, record.size if record else 0
+            self.fault("grant-has-record", f"blob {digest} has no record")
+            return 0
+        number = int.from_bytes(key.number, "big")
+        if record.number != number:
+            detail = f"blob {digest} is held as number {number}, and its record has {record.number}"
+            self.fault("grant-has-record", detail)
+        return record.size
+
+    def _check_named(self, key: HolderKey) -> None:
+        """Check that what is only named is not there, and has no number."""
+        digest = Digest(key.digest)
+        if key.kind == keys.MANIFEST:
+            held: bytes | None = key.held
+        else:
+            held = links.find_held(self.txn, (key.digest,)).get(key.digest)
+            if any(key.number):
+                self.fault("grants-agree", f"{digest} is only named, and has a number")
+        is_linked = key.kind == keys.MANIFEST and self._is_linked(key.digest)
+        if is_linked or (held and links.granted_in(self.txn, (self.number,), held)):
+            self.fault("grants-agree", f"{digest} is there, and only named")
+
+    def _is_linked(self, digest: bytes) -> bool:
+        return self.txn.get(Table.LINKS, keys.link_key(self.number, digest)) is not None

@@ -96,7 +96,7 @@ class _Repository:
             tag = keys.behind_id(row[0]).decode()
             if self.txn.get(Table.LINKS, keys.link_key(self.number, record.digest)) is None:
                 self.fault("tag-has-manifest", f"tag {tag} is at {Digest(record.digest)}")
-            self.holders.require(keys.MANIFEST, record.digest, keys.BY_TAG + tag.encode())
+            self.holders.require(keys.held_manifest(record.digest), keys.BY_TAG + tag.encode())
         return count
 
     def check_links(self) -> tuple[int, int]:
@@ -138,12 +138,14 @@ class _Repository:
         for child in edges.children:
             linked = self.txn.get(Table.LINKS, keys.link_key(self.number, child)) is not None
             # Whatever the registry allows by now: it may have allowed more then.
-            grant = keys.GRANTS if linked else keys.NAMES_ONLY
-            self.holders.require_parent(keys.MANIFEST, child, holder, grant)
+            self.holders.require_parent(keys.held_manifest(child), holder, grants=linked)
             if not linked:
                 self.require_listed(keys.MANIFEST, child, digest)
         blobs = (*edges.blobs, *edges.foreign)
-        granted, waiting = links.presence(self.txn, self.number, keys.BLOB, blobs)
+        held = links.find_held(self.txn, blobs)
+        granted, waiting = links.among(self.txn, self.number, blobs, held)
+        # Of a blob without a record there is no row that grants.
+        held = {blob: keys.held_blob(keys.NO_NUMBER, blob) for blob in blobs} | held
         for blob in edges.blobs:
             # One that is neither there, nor listed or only named as absent, should be there.
             is_absent = blob not in granted and (
@@ -151,11 +153,9 @@ class _Repository:
             )
             if is_absent:
                 self.require_listed(keys.BLOB, blob, digest)
-            grant = keys.NAMES_ONLY if is_absent else keys.GRANTS
-            self.holders.require_parent(keys.BLOB, blob, holder, grant)
+            self.holders.require_parent(held[blob], holder, grants=not is_absent)
         for blob in edges.foreign:
-            grant = keys.GRANTS if blob in granted else keys.NAMES_ONLY
-            self.holders.require_parent(keys.BLOB, blob, holder, grant)
+            self.holders.require_parent(held[blob], holder, grants=blob in granted)
         if edges.subject is None:
             return
         row = keys.referrer_key(
@@ -164,7 +164,7 @@ class _Repository:
         if self.txn.get(Table.REFERRERS, row) is None:
             self.fault("referrer-is-listed", f"{Digest(digest)} is not under its subject")
         if self.txn.get(Table.LINKS, keys.link_key(self.number, edges.subject)) is not None:
-            self.holders.require(keys.MANIFEST, digest, keys.BY_SUBJECT + edges.subject)
+            self.holders.require(keys.held_manifest(digest), keys.BY_SUBJECT + edges.subject)
 
     def require_listed(self, kind: bytes, digest: bytes, parent: bytes) -> None:
         self.absent += 1

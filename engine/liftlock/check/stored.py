@@ -163,7 +163,8 @@ def _blob(
     current = store.read(partial(_record, digest=digest))
     if current != record:
         return  # pushed again meanwhile: what was looked at is not what counts
-    where = store.read(partial(_repositories_with, digest=digest))
+    held = keys.held_blob(keys.id_key(record.number), digest.key)
+    where = store.read(partial(_repositories_with, held=held))
     detail = f"{fault}; it is in {where}. Push it again."
     if record.encoding == AS_A_ROW:
         yield error("record-has-row", str(digest), detail)
@@ -218,12 +219,11 @@ def _record(txn: ReadTxn, digest: Digest) -> BlobRecord | None:
         return None
 
 
-def _repositories_with(txn: ReadTxn, digest: Digest) -> str:
+def _repositories_with(txn: ReadTxn, held: bytes) -> str:
     """Name the repositories that a damaged blob affects."""
     numbers = repository_ids(txn)
-    prefixes = [keys.granting_prefix(number, keys.BLOB, digest.key) for number in numbers]
-    held = zip(numbers, txn.first_many(Table.HOLDERS, prefixes), strict=True)
-    found = [names.full_name(txn, number) for number, row in held if row is not None]
+    granted = links.granted_in(txn, numbers, held)
+    found = [names.full_name(txn, number) for number in granted]
     more = len(found) - _NAMED_REPOSITORIES_MAX
     shown = ", ".join(found[:_NAMED_REPOSITORIES_MAX]) or "no repository"
     return f"{shown} and {more} more" if more > 0 else shown

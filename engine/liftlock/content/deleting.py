@@ -87,8 +87,8 @@ def delete_manifest(
         links.parent_rows(txn, repository.id, ((digest.key, link.event, edges),))[0],
         links.referrers_of(txn, repository.id, (digest.key,))[0],
     )
-    for kind, named in lost:
-        links.put_hold(draft, repository.id, kind, named, txn.at)
+    for held in lost:
+        links.put_hold(draft, repository.id, held, txn.at)
     changes = [Change(repository.id, tag, Action.DELETED, digest.key, None) for tag in ("", *tags)]
     history.append(draft, event, Kind.DELETE, act, txn.at, changes)
     draft.write(txn)
@@ -103,7 +103,7 @@ def judge_manifest(
     link = links.find_link(txn, repository.id, digest.key)
     if link is None:
         raise ManifestUnknown(str(name), str(digest))
-    _refuse_if_needed(txn, name, repository.id, keys.MANIFEST, digest)
+    _refuse_if_needed(txn, name, repository.id, keys.held_manifest(digest.key))
     require_expected(expected, Reference(name, None, digest), digest.key)
     (tags,) = links.tags_of(txn, repository.id, (digest.key,))
     return repository, link, tags
@@ -119,19 +119,19 @@ def delete_blob(txn: WriteTxn, name: RepositoryName, digest: Digest) -> None:
     registries.require_deletes(txn, name.registry)
     repository = names.get_repository(txn, name)
     record = find_blob(txn, name, digest)
-    _refuse_if_needed(txn, name, repository.id, keys.BLOB, digest)
+    held = keys.held_blob(keys.id_key(record.number), digest.key)
+    _refuse_if_needed(txn, name, repository.id, held)
     draft = Draft()
-    links.drop_hold(draft, repository.id, keys.BLOB, digest.key)
+    links.drop_hold(draft, repository.id, held)
     links.discount_blobs(draft, repository, (record.size,))
     draft.write(txn)
 
 
-def _refuse_if_needed(
-    txn: ReadTxn, name: RepositoryName, repository: int, kind: bytes, digest: Digest
-) -> None:
-    (parents,) = links.parents_of(txn, repository, kind, (digest.key,), limit=_NAMED_PARENTS_MAX)
+def _refuse_if_needed(txn: ReadTxn, name: RepositoryName, repository: int, held: bytes) -> None:
+    (parents,) = links.parents_of(txn, repository, (held,), limit=_NAMED_PARENTS_MAX)
     if parents:
-        what = "index" if kind == keys.MANIFEST else "manifest"
+        digest = Digest(keys.held_digest(held))
+        what = "index" if keys.held_kind(held) == keys.MANIFEST else "manifest"
         shown = ", ".join(str(Digest(parent)) for parent in parents)
         raise Unsupported(
             f"{name}@{digest} is needed by {what} {shown}. Delete that first; "

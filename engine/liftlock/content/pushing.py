@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from liftlock import history, links, names, registries
@@ -54,9 +54,9 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
         require_expected(expected, reference, there[reference.tag])
     else:
         require_expected(expected, Reference(name, None, digest), digest.key if link else None)
-    absent = links.NOTHING_ABSENT
+    absent, held = links.NOTHING_ABSENT, links.NO_BLOBS
     if link is None:
-        absent = _require_content(txn, name, found, edges)
+        absent, held = _require_content(txn, name, found, edges)
     pushed = Pushed(digest, manifest.subject.digest if manifest.subject else None, tags)
 
     draft = Draft()
@@ -65,7 +65,7 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
     moving = [tag for tag in tags if there[tag] != digest.key]
     if found is not None and not is_new_here and not moving:
         if not tags:
-            links.put_hold(draft, found.id, keys.MANIFEST, digest.key, txn.at)
+            links.put_hold(draft, found.id, keys.held_manifest(digest.key), txn.at)
         draft.write(txn)
         return pushed
 
@@ -73,14 +73,14 @@ def push_manifest(txn: WriteTxn, push: Push, act: Act) -> Pushed:
     repository = found or names.new_repository(txn, draft, name, event)
     if link is None:
         record = LinkRecord(event, manifest.media_type)
-        links.link_manifest(draft, repository, digest.key, edges, record, absent)
+        links.link_manifest(draft, repository, digest.key, edges, record, absent, held)
         _join_others(txn, draft, repository, digest.key, edges)
     elif is_new_here:
         links.retype(draft, repository, digest.key, link, manifest.media_type, txn.at)
     for tag in moving:
         links.put_tag(draft, repository, tag, digest.key, there[tag], event, txn.at)
     if not tags:
-        links.put_hold(draft, repository.id, keys.MANIFEST, digest.key, txn.at)
+        links.put_hold(draft, repository.id, keys.held_manifest(digest.key), txn.at)
         there = {"": digest.key if link is not None else None}
     # As another media type the same manifest is news of all its tags, or of itself without any.
     changes = [
@@ -111,15 +111,17 @@ def _change(repository: int, tag: str, old: bytes | None, new: bytes) -> Change:
 
 def _require_content(
     txn: ReadTxn, name: RepositoryName, found: FoundRepository | None, edges: Edges
-) -> links.Absent:
+) -> tuple[links.Absent, Mapping[bytes, bytes]]:
     """Return what is absent and may be: foreign layers, and where it is allowed all else.
+
+    And of the blobs that are there, what keys say of them.
 
     Raises:
         ManifestBlobUnknown: anything else is absent; with all of it.
     """
     number = found.id if found else 0  # no repository has id 0: nothing is there
     blobs = (*edges.blobs, *edges.foreign)
-    granted = links.presence(txn, number, keys.BLOB, blobs).granted
+    granted = links.presence(txn, number, blobs).granted
     linked = links.find_linked(txn, number, edges.children)
     children = frozenset(child for child in edges.children if child not in linked)
     absent = frozenset(blob for blob in blobs if blob not in granted)
@@ -127,7 +129,7 @@ def _require_content(
     missing += [digest for digest in edges.blobs if digest in absent]
     if missing and not registries.settings_of(txn, name.registry).allow_sparse:
         raise ManifestBlobUnknown(str(name), [str(Digest(digest)) for digest in missing])
-    return links.Absent(absent, children)
+    return links.Absent(absent, children), granted
 
 
 def _join_others(
@@ -135,7 +137,7 @@ def _join_others(
 ) -> None:
     """Draft what a newly linked manifest completes: indexes that wait for it, subject holders."""
     awaited = links.awaited(txn, repository.id, (digest,))
-    links.bring_in(txn, draft, repository.id, keys.MANIFEST, awaited)
+    links.bring_in(txn, draft, repository.id, [*map(keys.held_manifest, awaited)])
     if edges.subject is not None and links.find_link(txn, repository.id, edges.subject):
         links.join_subject(draft, repository.id, edges.subject, digest)
     for referrer in links.referrers_of(txn, repository.id, (digest,))[0]:
@@ -163,6 +165,6 @@ def mount_blob(
     except NotFound:
         return None
     draft = Draft()
-    links.gain_blob(txn, draft, name, digest, record.size, act)
+    links.gain_blob(txn, draft, name, digest, record, act)
     draft.write(txn)
     return record

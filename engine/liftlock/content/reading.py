@@ -6,7 +6,6 @@ from itertools import islice
 
 from liftlock import links, names
 from liftlock.errors import BlobUnknown
-from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import BlobRecord
 from liftlock.model import ManifestContent, Page, Tag
@@ -35,9 +34,10 @@ def find_blob(txn: ReadTxn, name: RepositoryName, digest: Digest) -> BlobRecord:
         RegistryUnknown, RepositoryUnknown, BlobUnknown: it is not there.
     """
     repository = names.get_id(txn, name)
-    if links.grants(txn, repository, keys.BLOB, digest.key):
-        return links.get_blob(txn, digest.key)
-    raise BlobUnknown(str(name), str(digest))
+    record = links.find_granted(txn, repository, digest.key)
+    if record is None:
+        raise BlobUnknown(str(name), str(digest))
+    return record
 
 
 def list_tags(txn: ReadTxn, name: RepositoryName, after: str, limit: int) -> Page[Tag]:

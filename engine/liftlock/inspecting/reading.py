@@ -15,7 +15,6 @@ from typing import NamedTuple, TypeVar
 from liftlock import links, names
 from liftlock.config import Limits
 from liftlock.errors import ManifestInvalid, RecordCorrupt
-from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import BlobRecord
 from liftlock.oci import manifest as manifests
@@ -106,7 +105,7 @@ def _read_level(
 
 
 def _read_blobs(txn: ReadTxn, repository: int, seen: Seen, blobs: Sequence[bytes]) -> None:
-    granted = links.presence(txn, repository, keys.BLOB, blobs).granted
+    granted = links.presence(txn, repository, blobs).granted
     there = [blob for blob in blobs if blob in granted]
     records = zip(there, _readable(partial(links.find_blobs, txn), there), strict=True)
     seen.blobs.update((blob, record) for blob, record in records if record is not None)

@@ -26,21 +26,21 @@ def linked_in(txn: ReadTxn, repositories: Sequence[int], digest: bytes) -> list[
     return [repository for repository, value in found if value is not None]
 
 
-def granted_in(txn: ReadTxn, repositories: Sequence[int], digest: bytes) -> list[int]:
-    """Return those of some repositories that have a blob."""
-    prefixes = [keys.granting_prefix(each, keys.BLOB, digest) for each in repositories]
+def granted_in(txn: ReadTxn, repositories: Sequence[int], held: bytes) -> list[int]:
+    """Return those of some repositories that have some content, of which keys say this."""
+    prefixes = [keys.granting_prefix(each, held) for each in repositories]
     found = zip(repositories, txn.first_many(Table.HOLDERS, prefixes), strict=True)
     return [repository for repository, row in found if row is not None]
 
 
 def reasons_in(
-    txn: ReadTxn, repositories: Sequence[int], kind: bytes, digest: bytes, *, limit: int
+    txn: ReadTxn, repositories: Sequence[int], held: bytes, *, limit: int
 ) -> list[Reasons]:
-    """Return why repositories have a digest: of each up to `limit` tags, and as many parents.
+    """Return why repositories have some content: of each up to `limit` tags, and as many parents.
 
     Those parents come first that were linked first; of one event, by digest.
     """
-    granting = [keys.granting_prefix(each, kind, digest) for each in repositories]
+    granting = [keys.granting_prefix(each, held) for each in repositories]
 
     def holders(by: bytes, most: int) -> list[list[bytes]]:
         prefixes = [prefix + by for prefix in granting]
@@ -51,7 +51,7 @@ def reasons_in(
         ]
 
     holds = [prefix + keys.BY_HOLD for prefix in granting]
-    held = decoded_all(HoldRecord.decode, Table.HOLDERS, holds, txn.get_many(Table.HOLDERS, holds))
+    found = decoded_all(HoldRecord.decode, Table.HOLDERS, holds, txn.get_many(Table.HOLDERS, holds))
     return [
         Reasons(
             [tag[1:].decode() for tag in tags],
@@ -63,7 +63,7 @@ def reasons_in(
             holders(keys.BY_TAG, limit),
             holders(keys.BY_PARENT, limit),
             holders(keys.BY_SUBJECT, 1),
-            held,
+            found,
             strict=True,
         )
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from liftlock import history, names
 from liftlock.history import Act
 from liftlock.links.holders import put_hold
-from liftlock.links.reading import presence
+from liftlock.links.reading import among
 from liftlock.links.sparse import bring_in
 from liftlock.metadata import keys
 from liftlock.metadata.contract import Table, WriteTxn
@@ -27,8 +27,10 @@ def put_blob(
 ) -> None:
     """Draft a blob's record, in place of the one that is known, which is of the same size.
 
-    With it goes `small`, the bytes of a blob that has no file.
+    It has the same number, which rows know the blob by. With it goes `small`, the bytes of a blob
+    that has no file.
     """
+    assert known is None or known.number == record.number
     draft.put(Table.BLOBS, digest, record.encode())
     if known is not None and known.encoding == AS_A_ROW:
         draft.delete(Table.SMALL, keys.small_key(known.put_at, digest))
@@ -43,7 +45,7 @@ def gain_blob(
     draft: Draft,
     name: RepositoryName,
     digest: Digest,
-    size: int,
+    record: BlobRecord,
     act: Act,
 ) -> None:
     """Draft that a repository has a blob from now on, held; the repository may come to be by it.
@@ -56,20 +58,20 @@ def gain_blob(
         event = history.next_event(txn)
         repository = names.new_repository(txn, draft, name, event)
         history.append(draft, event, Kind.CREATE, act, txn.at, (), concerns=(repository.id,))
-    gain_blobs(txn, draft, repository, {digest.key: size})
+    gain_blobs(txn, draft, repository, {digest.key: record})
 
 
 def gain_blobs(
-    txn: WriteTxn, draft: Draft, repository: FoundRepository, sizes: Mapping[bytes, int]
+    txn: WriteTxn, draft: Draft, repository: FoundRepository, records: Mapping[bytes, BlobRecord]
 ) -> None:
-    """Draft that a repository has some blobs, of which these are the sizes, from now on, held."""
-    found = presence(txn, repository.id, keys.BLOB, [*sizes])
-    if found.waiting:
-        bring_in(txn, draft, repository.id, keys.BLOB, found.waiting)
-    new = [size for digest, size in sizes.items() if digest not in found.granted]
+    """Draft that a repository has some blobs from now on, held. Their records may be drafts."""
+    held = {blob: keys.held_blob(keys.id_key(rec.number), blob) for blob, rec in records.items()}
+    found = among(txn, repository.id, [*records], held)
+    bring_in(txn, draft, repository.id, [held[blob] for blob in found.waiting])
+    new = [record.size for blob, record in records.items() if blob not in found.granted]
     count_blobs(draft, repository, new)
-    for digest in sizes:
-        put_hold(draft, repository.id, keys.BLOB, digest, txn.at)
+    for each in held.values():
+        put_hold(draft, repository.id, each, txn.at)
 
 
 def count_blobs(draft: Draft, repository: FoundRepository, sizes: Sequence[int]) -> None:

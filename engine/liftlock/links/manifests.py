@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from blake3 import blake3
 
-from liftlock.links.holders import drop_holder, put_hold, put_holder
-from liftlock.links.sparse import forget_absent, name_absent
+from liftlock.links.holders import drop_hold, drop_holder, put_hold, put_holder
+from liftlock.links.sparse import forget_absent, name_absent, name_foreign
+from liftlock.links.stored import find_held
 from liftlock.metadata import codec, keys
-from liftlock.metadata.contract import ReadTxn, Row, Table
+from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.counts import Counts
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import FoundRepository, LinkRecord, ManifestRecord
@@ -34,6 +35,14 @@ class Absent(NamedTuple):
 NOTHING_ABSENT: Final = Absent()
 
 
+class ParentRow(NamedTuple):
+    """A row by which a manifest holds, or only names, something."""
+
+    key: bytes
+    held: bytes
+    """What keys say of that, if they grant it."""
+
+
 def type_hash(artifact_type: str | None) -> bytes:
     """Return what stands for an artifact type in the keys of `referrers`."""
     return blake3(artifact_type.encode()).digest(TYPE_BYTES) if artifact_type else _NO_TYPE
@@ -46,6 +55,7 @@ def link_manifest(
     edges: Edges,
     link: LinkRecord,
     absent: Absent,
+    held: Mapping[bytes, bytes],
 ) -> None:
     """Link a manifest that is new to the repository, and make it hold what it names.
 
@@ -56,15 +66,26 @@ def link_manifest(
         edges: whom it names.
         link: media type and event.
         absent: what is absent, of those it names among others.
+        held: of the blobs that are there, also among others, what keys say of them.
     """
     number, holder = repository.id, keys.by_parent(link.event, digest)
     draft.put(Table.LINKS, keys.link_key(number, digest), link.encode())
     if edges.children:
-        _hold(draft, number, keys.MANIFEST, edges.children, absent.children, holder)
+        children = edges.children
+        if absent.children:
+            not_there, children = _parted(children, absent.children)
+            name_absent(draft, number, keys.MANIFEST, not_there, holder)
+        _hold(draft, number, map(keys.held_manifest, children), holder)
     if edges.blobs:
-        _hold(draft, number, keys.BLOB, edges.blobs, absent.blobs, holder)
+        blobs = edges.blobs
+        if absent.blobs:
+            not_there, blobs = _parted(blobs, absent.blobs)
+            name_absent(draft, number, keys.BLOB, not_there, holder)
+        _hold(draft, number, [held[blob] for blob in blobs], holder)
     if edges.foreign:
-        _hold(draft, number, keys.BLOB, edges.foreign, absent.blobs, holder, is_foreign=True)
+        not_there, there = _parted(edges.foreign, absent.blobs)
+        name_foreign(draft, number, keys.BLOB, not_there, holder)
+        _hold(draft, number, [held[blob] for blob in there], holder)
     if edges.subject is not None:
         draft.put(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
     draft.touch(repository.id, repository.record, ONE_MANIFEST)
@@ -85,13 +106,13 @@ def retype(
     """
     changed = LinkRecord(link.event, media_type)
     draft.put(Table.LINKS, keys.link_key(repository.id, digest), changed.encode())
-    put_hold(draft, repository.id, keys.MANIFEST, digest, at)
+    put_hold(draft, repository.id, keys.held_manifest(digest), at)
     draft.touch(repository.id, repository.record)
 
 
 def join_subject(draft: Draft, repository: int, subject: bytes, referrer: bytes) -> None:
     """Make a linked subject hold a linked referrer; whichever of them comes second calls this."""
-    put_holder(draft, repository, keys.MANIFEST, referrer, keys.BY_SUBJECT + subject)
+    put_holder(draft, repository, keys.held_manifest(referrer), keys.BY_SUBJECT + subject)
 
 
 def put_body(txn: ReadTxn, draft: Draft, digest: bytes, body: bytes, *, is_linked: bool) -> None:
@@ -115,9 +136,9 @@ def unlink_manifest(
     repository: FoundRepository,
     digest: bytes,
     edges: Edges,
-    present: Iterable[Row],
+    present: Iterable[ParentRow],
     referrers: Iterable[bytes],
-) -> list[tuple[bytes, bytes]]:
+) -> list[bytes]:
     """Remove a manifest's link and the holder rows that are its own.
 
     Args:
@@ -129,85 +150,84 @@ def unlink_manifest(
         referrers: the linked manifests whose subject it is.
 
     Returns:
-        Kind and digest of all that lost a granting holder by it. What becomes of that (a hold,
-        or nothing) is for the caller to draft.
+        What lost a granting holder by it, as keys say. What becomes of that (a hold, or nothing) is
+        for the caller to draft.
     """
-    lost: list[tuple[bytes, bytes]] = []
-    for key, _ in present:
+    lost: list[bytes] = []
+    for key, held in present:
         draft.delete(Table.HOLDERS, key)
-        _, kind, named, grant, holder = keys.split_holder(key)
+        _, grant, holder = keys.split_holder(key)
         if grant == keys.GRANTS:
-            lost.append((kind, named))
+            lost.append(held)
             continue
+        named = keys.held_digest(held)
         if named not in edges.foreign:
-            forget_absent(draft, repository.id, kind, named, holder)
+            forget_absent(draft, repository.id, keys.held_kind(held), named, holder)
         # An undo may bring in what was absent, and so has made this row grant in the same draft.
-        granting = keys.holder_key(repository.id, kind, named, keys.GRANTS, holder)
+        granting = keys.holder_key(repository.id, held, holder)
         if draft.is_put(Table.HOLDERS, granting):
             draft.delete(Table.HOLDERS, granting)
-    for referrer in referrers:
-        drop_holder(draft, repository.id, keys.MANIFEST, referrer, keys.BY_SUBJECT + digest)
-        lost.append((keys.MANIFEST, referrer))
+    for referrer in map(keys.held_manifest, referrers):
+        drop_holder(draft, repository.id, referrer, keys.BY_SUBJECT + digest)
+        lost.append(referrer)
     draft.delete(Table.LINKS, keys.link_key(repository.id, digest))
-    drop_holder(draft, repository.id, keys.MANIFEST, digest, keys.BY_HOLD)
+    own = keys.held_manifest(digest)
+    drop_hold(draft, repository.id, own)
     if edges.subject is not None:
         draft.delete(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
-        drop_holder(draft, repository.id, keys.MANIFEST, digest, keys.BY_SUBJECT + edges.subject)
+        drop_holder(draft, repository.id, own, keys.BY_SUBJECT + edges.subject)
     draft.touch(repository.id, repository.record, Counts(manifests=-1))
     return lost
 
 
 def parent_rows(
     txn: ReadTxn, repository: int, parents: Sequence[tuple[bytes, int, Edges]]
-) -> list[list[Row]]:
-    """Return the rows by which manifests hold what they name: one look-up for all.
+) -> list[list[ParentRow]]:
+    """Return the rows by which manifests hold what they name: two look-ups for all.
 
     Of each manifest are given its digest, the event of its link there, and whom it names.
     """
-    wanted: list[bytes] = []
+    every = {blob: None for _, _, edges in parents for blob in (*edges.blobs, *edges.foreign)}
+    known = find_held(txn, list(every))
+    wanted: list[ParentRow] = []
     owners: list[int] = []
     for owner, (digest, event, edges) in enumerate(parents):
         holder = keys.by_parent(event, digest)
-        for kind, named in _named(edges):
-            for grant in (keys.GRANTS, keys.NAMES_ONLY):
-                wanted.append(keys.holder_key(repository, kind, named, grant, holder))
-                owners.append(owner)
-    rows: list[list[Row]] = [[] for _ in parents]
-    values = txn.get_many(Table.HOLDERS, wanted)
-    for owner, key, value in zip(owners, wanted, values, strict=True):
+        for held in _named(edges, known):
+            named = keys.held_kind(held), keys.held_digest(held)
+            wanted.append(ParentRow(keys.holder_key(repository, held, holder), held))
+            wanted.append(ParentRow(keys.naming_key(repository, *named, holder), held))
+            owners += (owner, owner)
+    rows: list[list[ParentRow]] = [[] for _ in parents]
+    values = txn.get_many(Table.HOLDERS, [row.key for row in wanted])
+    for owner, row, value in zip(owners, wanted, values, strict=True):
         if value is not None:
-            rows[owner].append((key, value))
+            rows[owner].append(row)
     return rows
 
 
-def _hold(
-    draft: Draft,
-    repository: int,
-    kind: bytes,
-    named: Collection[bytes],
-    absent: Collection[bytes],
-    holder: bytes,
-    *,
-    is_foreign: bool = False,
-) -> None:
-    """Make a manifest, the holder, hold what is there of what it names; it only names the rest."""
-    if absent:
-        not_there = [digest for digest in named if digest in absent]
-        if is_foreign:
-            rows = keys.holder_keys(repository, kind, not_there, keys.NAMES_ONLY, holder)
-            draft.put_bare(Table.HOLDERS, rows)
-        else:
-            name_absent(draft, repository, kind, not_there, holder)
-        named = [digest for digest in named if digest not in absent]
-    rows = keys.holder_keys(repository, kind, named, keys.GRANTS, holder)
-    draft.put_bare(Table.HOLDERS, rows)
+def _hold(draft: Draft, repository: int, held: Iterable[bytes], holder: bytes) -> None:
+    draft.put_bare(Table.HOLDERS, keys.holder_keys(repository, held, holder))
 
 
-def _named(edges: Edges) -> list[tuple[bytes, bytes]]:
+def _parted(
+    named: Iterable[bytes], absent: Collection[bytes]
+) -> tuple[list[bytes], tuple[bytes, ...]]:
+    """Part what is absent from the rest."""
+    every = tuple(named)
+    return [each for each in every if each in absent], tuple(
+        [each for each in every if each not in absent]
+    )
+
+
+def _named(edges: Edges, known: Mapping[bytes, bytes]) -> list[bytes]:
+    """Return what keys say of all that a manifest names; of a blob without a record, as of none."""
     return [
-        *((keys.MANIFEST, child) for child in edges.children),
-        *((keys.BLOB, blob) for blob in edges.blobs),
-        *((keys.BLOB, blob) for blob in edges.foreign),
+        *map(keys.held_manifest, edges.children),
+        *(
+            known.get(blob) or keys.held_blob(keys.NO_NUMBER, blob)
+            for blob in (*edges.blobs, *edges.foreign)
+        ),
     ]
 
 

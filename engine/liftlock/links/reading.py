@@ -5,12 +5,15 @@ Each takes many at once where callers have many: one look-up, whatever their num
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from liftlock.links.stored import find_held, held_in
 from liftlock.metadata import keys
-from liftlock.metadata.contract import ReadTxn, Table
+from liftlock.metadata.contract import ReadTxn, Row, Table
 from liftlock.metadata.records import (
+    BlobRecord,
     HoldRecord,
     LinkRecord,
     TagRecord,
@@ -23,12 +26,14 @@ from liftlock.metadata.records import (
 class Presence(NamedTuple):
     """Which of some blobs a repository has, and which rows await those that it lacks."""
 
-    granted: frozenset[bytes]
+    granted: Mapping[bytes, bytes]
+    """Those that it has, and what the keys of their holder rows say of each."""
     waiting: frozenset[bytes]
     """Blobs that are named there while absent: bringing them in changes their rows."""
 
 
-_NOBODY: Final = Presence(frozenset(), frozenset())
+NO_BLOBS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
+_NOWHERE: Final = Presence(NO_BLOBS, frozenset())
 
 
 def find_tag(txn: ReadTxn, repository: int, tag: str) -> TagRecord | None:
@@ -100,7 +105,8 @@ def iter_loose_blobs(txn: ReadTxn, repository: int) -> Iterator[bytes]:
     loose: bytes | None = None
     before = b""
     for key, _ in txn.scan(Table.HOLDERS, keys.id_key(repository) + keys.BLOB):
-        _, _, digest, grant, holder = keys.split_holder(key)
+        held, grant, holder = keys.split_holder(key)
+        digest = keys.held_digest(held)
         if digest == before:
             loose = None
             continue
@@ -113,25 +119,46 @@ def iter_loose_blobs(txn: ReadTxn, repository: int) -> Iterator[bytes]:
         yield loose
 
 
-def grants(txn: ReadTxn, repository: int, kind: bytes, digest: bytes) -> bool:
-    """Tell whether a repository has some content: one seek."""
-    prefix = keys.granting_prefix(repository, kind, digest)
-    return txn.first_many(Table.HOLDERS, (prefix,))[0] is not None
+def find_granted(txn: ReadTxn, repository: int, blob: bytes) -> BlobRecord | None:
+    """Return the record of a blob that a repository has: one look at it, and one seek.
+
+    Raises:
+        RecordCorrupt: it is damaged.
+    """
+    row = txn.get(Table.BLOBS, blob)
+    if row is None or not granted_of(txn, repository, held_in({blob: row})):
+        return None
+    return decoded(BlobRecord.decode, Table.BLOBS, blob, row)
 
 
-def presence(txn: ReadTxn, repository: int, kind: bytes, digests: Sequence[bytes]) -> Presence:
-    """Ask at once which of `digests` a repository has, and which are awaited there."""
-    if not digests:
-        return _NOBODY
-    prefixes = keys.held_prefixes(repository, kind, digests)
-    granted: list[bytes] = []
-    waiting: list[bytes] = []
-    rows = txn.first_many(Table.HOLDERS, prefixes)
-    for digest, prefix, row in zip(digests, prefixes, rows, strict=True):
-        if row is not None:
-            # Either all rows of a digest grant or none does: the first speaks for all.
-            (waiting if row[0][len(prefix)] else granted).append(digest)
-    return Presence(frozenset(granted), frozenset(waiting))
+def granted_of(txn: ReadTxn, repository: int, held: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    """Return those of some blobs that a repository has."""
+    prefixes = keys.granting_prefixes(repository, held.values())
+    return _granted(held, txn.first_many(Table.HOLDERS, prefixes))
+
+
+def presence(txn: ReadTxn, repository: int, blobs: Sequence[bytes]) -> Presence:
+    """Ask at once which of some blobs a repository has, and which are awaited there."""
+    return among(txn, repository, blobs, find_held(txn, blobs))
+
+
+def among(
+    txn: ReadTxn, repository: int, blobs: Sequence[bytes], held: Mapping[bytes, bytes]
+) -> Presence:
+    """Likewise, when it is known what the keys say of those that have a record."""
+    if not blobs:
+        return _NOWHERE
+    prefixes = keys.granting_prefixes(repository, held.values())
+    # Whether anything is only named there, which nearly everywhere nothing is, one seek tells.
+    prefixes.append(keys.named_blobs_prefix(repository))
+    *rows, named = txn.first_many(Table.HOLDERS, prefixes)
+    granted = _granted(held, rows)
+    if named is None:
+        return Presence(granted, frozenset())
+    asked = [blob for blob in blobs if blob not in granted]
+    naming = [keys.naming_prefix(repository, keys.BLOB, blob) for blob in asked]
+    waiting = zip(asked, txn.first_many(Table.HOLDERS, naming), strict=True)
+    return Presence(granted, frozenset([blob for blob, row in waiting if row is not None]))
 
 
 def referrers_of(
@@ -146,13 +173,13 @@ def referrers_of(
 
 
 def parents_of(
-    txn: ReadTxn, repository: int, kind: bytes, digests: Sequence[bytes], *, limit: int
+    txn: ReadTxn, repository: int, held: Sequence[bytes], *, limit: int
 ) -> list[list[bytes]]:
-    """Return, for each digest, up to `limit` of the parents that hold it with a grant.
+    """Return, for each content, up to `limit` of the parents that hold it with a grant.
 
     Those that were linked first come first; of one event, by digest.
     """
-    found = _holders(txn, repository, kind, digests, keys.BY_PARENT, limit)
+    found = _holders(txn, repository, held, keys.BY_PARENT, limit)
     return [[keys.split_parent(parent)[1] for parent in parents] for parents in found]
 
 
@@ -160,15 +187,13 @@ def tags_of(
     txn: ReadTxn, repository: int, digests: Sequence[bytes], *, limit: int | None = None
 ) -> list[list[str]]:
     """Return, for each manifest, its tags (at most `limit`)."""
-    found = _holders(txn, repository, keys.MANIFEST, digests, keys.BY_TAG, limit)
+    found = _holders(txn, repository, [*map(keys.held_manifest, digests)], keys.BY_TAG, limit)
     return [[tag[1:].decode() for tag in tags] for tags in found]
 
 
-def held_at(
-    txn: ReadTxn, repository: int, kind: bytes, digests: Sequence[bytes]
-) -> list[int | None]:
-    """Return, for each digest, when its hold was put, or None if it has none."""
-    rows = keys.holder_keys(repository, kind, digests, keys.GRANTS, keys.BY_HOLD)
+def held_at(txn: ReadTxn, repository: int, held: Sequence[bytes]) -> list[int | None]:
+    """Return, for each content, when its hold was put, or None if it has none."""
+    rows = keys.holder_keys(repository, held, keys.BY_HOLD)
     values = txn.get_many(Table.HOLDERS, rows)
     holds = decoded_all(HoldRecord.decode, Table.HOLDERS, rows, values)
     return [hold.at if hold is not None else None for hold in holds]
@@ -176,32 +201,37 @@ def held_at(
 
 def subjects_of(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[list[bytes]]:
     """Return, for each manifest, its subject, if both are linked."""
-    found = _holders(txn, repository, keys.MANIFEST, digests, keys.BY_SUBJECT, 1)
+    found = _holders(txn, repository, [*map(keys.held_manifest, digests)], keys.BY_SUBJECT, 1)
     return [[subject[1:] for subject in subjects] for subjects in found]
 
 
 def without_other_holder(
     txn: ReadTxn, repository: int, blobs: Sequence[bytes], leaving: Collection[bytes]
 ) -> list[bytes]:
-    """Return those of `blobs` that nothing holds any more once the rows `leaving` are gone."""
-    prefixes = [keys.granting_prefix(repository, keys.BLOB, blob) for blob in blobs]
+    """Return those of `blobs` that nothing holds any more once the rows `leaving` are gone.
+
+    Both here and there a blob is what keys say of it.
+    """
+    prefixes = keys.granting_prefixes(repository, blobs)
     rows = txn.scan_many(Table.HOLDERS, prefixes, limit=len(leaving) + 1)
     return [
-        blob
-        for blob, held in zip(blobs, rows, strict=True)
-        if all(key in leaving for key, _ in held)
+        blob for blob, own in zip(blobs, rows, strict=True) if all(key in leaving for key, _ in own)
     ]
+
+
+def _granted(held: Mapping[bytes, bytes], rows: Sequence[Row | None]) -> dict[bytes, bytes]:
+    found = zip(held, held.values(), rows, strict=True)
+    return {blob: said for blob, said, row in found if row is not None}
 
 
 def _holders(
     txn: ReadTxn,
     repository: int,
-    kind: bytes,
-    digests: Sequence[bytes],
+    held: Sequence[bytes],
     by: bytes,
     limit: int | None,
 ) -> list[list[bytes]]:
-    granting = [keys.granting_prefix(repository, kind, digest) for digest in digests]
+    granting = keys.granting_prefixes(repository, held)
     found = txn.scan_many(Table.HOLDERS, [prefix + by for prefix in granting], limit=limit)
     return [
         [key[len(prefix) :] for key, _ in rows]

@@ -19,41 +19,55 @@ def name_absent(
     draft: Draft, repository: int, kind: bytes, digests: Collection[bytes], holder: bytes
 ) -> None:
     """Draft that a manifest, the holder, names content that its repository lacks."""
-    rows = keys.holder_keys(repository, kind, digests, keys.NAMES_ONLY, holder)
-    draft.put_bare(Table.HOLDERS, rows)
+    name_foreign(draft, repository, kind, digests, holder)
     _, parent = keys.split_parent(holder)
     listed = [keys.sparse_key(repository, kind, digest, parent) for digest in digests]
     draft.put_bare(Table.SPARSE, listed)
 
 
-def bring_in(
-    txn: ReadTxn, draft: Draft, repository: int, kind: bytes, waiting: Collection[bytes]
+def name_foreign(
+    draft: Draft, repository: int, kind: bytes, digests: Collection[bytes], holder: bytes
 ) -> None:
-    """Make the rows that name `waiting` content grant, now that it comes in."""
+    """Likewise of foreign layers, which are not listed."""
+    rows = [keys.naming_key(repository, kind, digest, holder) for digest in digests]
+    draft.put_bare(Table.HOLDERS, rows)
+
+
+def bring_in(txn: ReadTxn, draft: Draft, repository: int, waiting: Collection[bytes]) -> None:
+    """Make the rows grant that name content, now that it comes in.
+
+    Args:
+        txn: the snapshot.
+        draft: gets the rows.
+        repository: where.
+        waiting: the content, as rows say that grant it.
+    """
     if not waiting:
         return
     # Bounded: as many rows as there are manifests in the repository that name what is absent.
     # Whether they do as of a foreign layer, and so do not list it, their row does not say.
+    ordered = sorted(waiting)
     prefixes = [
-        prefix + keys.NAMES_ONLY for prefix in keys.held_prefixes(repository, kind, sorted(waiting))
+        keys.naming_prefix(repository, keys.held_kind(held), keys.held_digest(held))
+        for held in ordered
     ]
-    for key in (key for rows in txn.scan_many(Table.HOLDERS, prefixes) for key, _ in rows):
-        _, _, named, _, holder = keys.split_holder(key)
-        complete(draft, repository, kind, named, holder)
+    for held, rows in zip(ordered, txn.scan_many(Table.HOLDERS, prefixes), strict=True):
+        for key, _ in rows:
+            complete(draft, repository, held, keys.split_holder(key).holder)
 
 
-def complete(draft: Draft, repository: int, kind: bytes, digest: bytes, holder: bytes) -> None:
+def complete(draft: Draft, repository: int, held: bytes, holder: bytes) -> None:
     """Make the row grant by which a manifest has named content that was absent then.
 
     The row may be written, or in this draft, for content that it took for absent.
     """
-    forget_absent(draft, repository, kind, digest, holder)
-    put_holder(draft, repository, kind, digest, holder)
+    forget_absent(draft, repository, keys.held_kind(held), keys.held_digest(held), holder)
+    put_holder(draft, repository, held, holder)
 
 
 def forget_absent(draft: Draft, repository: int, kind: bytes, digest: bytes, holder: bytes) -> None:
     """Draft that a manifest names something absent no more: the manifest goes, or that came."""
-    draft.delete(Table.HOLDERS, keys.holder_key(repository, kind, digest, keys.NAMES_ONLY, holder))
+    draft.delete(Table.HOLDERS, keys.naming_key(repository, kind, digest, holder))
     _, parent = keys.split_parent(holder)
     draft.delete(Table.SPARSE, keys.sparse_key(repository, kind, digest, parent))
 

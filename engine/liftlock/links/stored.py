@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from liftlock.metadata import codec, keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.records import (
     AS_A_ROW,
+    BLOB_NUMBER,
     BlobRecord,
     ManifestRecord,
     SmallRecord,
@@ -40,19 +41,46 @@ def get_bodies(txn: ReadTxn, digests: Sequence[bytes]) -> list[bytes]:
     ]
 
 
-def get_blob(txn: ReadTxn, digest: bytes) -> BlobRecord:
-    """Return the record of a blob that some repository has.
-
-    Raises:
-        RecordCorrupt: it is damaged, or missing.
-    """
-    return required(BlobRecord.decode, Table.BLOBS, digest, txn.get(Table.BLOBS, digest))
-
-
 def find_blobs(txn: ReadTxn, digests: Sequence[bytes]) -> list[BlobRecord | None]:
-    """Return the records of blobs, or None each. Access is the caller's question: `grants`."""
+    """Return the records of blobs, or None each. Access is the caller's question: `presence`."""
     values = txn.get_many(Table.BLOBS, digests)
     return decoded_all(BlobRecord.decode, Table.BLOBS, digests, values)
+
+
+def find_rows(txn: ReadTxn, blobs: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return the records of those blobs that have one, neither checked nor read; see `held_in`."""
+    if not blobs:
+        return {}
+    values = txn.get_many(Table.BLOBS, blobs)
+    return {blob: row for blob, row in zip(blobs, values, strict=True) if row is not None}
+
+
+def held_in(rows: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return what the keys of `holders` say of blobs, by their records.
+
+    A record that is damaged tells nobody but who has the blob: a row that grants it has both its
+    number and its digest, and it is read, and found to be damaged, for whom that is there.
+    """
+    return keys.held_blobs(rows, BLOB_NUMBER)
+
+
+def find_held(txn: ReadTxn, blobs: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return what the keys of `holders` say of those blobs that have a record."""
+    return held_in(find_rows(txn, blobs))
+
+
+def sizes_in(rows: Mapping[bytes, bytes], blobs: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the sizes of blobs that some repository has.
+
+    Raises:
+        RecordCorrupt: a record is damaged, or missing.
+    """
+    sizes = decoded_all(blob_size, Table.BLOBS, blobs, [*map(rows.get, blobs)])
+    found = {blob: size for blob, size in zip(blobs, sizes, strict=True) if size is not None}
+    if len(found) < len(blobs):
+        missing = next(blob for blob in blobs if blob not in found)
+        required(blob_size, Table.BLOBS, missing, None)
+    return found
 
 
 def find_small(txn: ReadTxn, digest: bytes, record: BlobRecord) -> bytes | None:

@@ -25,16 +25,16 @@ def put_tag(
 ) -> None:
     """Point a tag, which is at `old` (None: nowhere), at a linked manifest."""
     if old is not None and old != digest:
-        drop_holder(draft, repository.id, keys.MANIFEST, old, keys.BY_TAG + tag.encode())
-        put_hold(draft, repository.id, keys.MANIFEST, old, at)
+        drop_holder(draft, repository.id, keys.held_manifest(old), keys.BY_TAG + tag.encode())
+        put_hold(draft, repository.id, keys.held_manifest(old), at)
     draft.put(Table.TAGS, keys.tag_key(repository.id, tag), TagRecord(event, digest).encode())
-    put_holder(draft, repository.id, keys.MANIFEST, digest, keys.BY_TAG + tag.encode())
+    put_holder(draft, repository.id, keys.held_manifest(digest), keys.BY_TAG + tag.encode())
     draft.touch(repository.id, repository.record, NO_COUNTS if old is not None else ONE_TAG)
 
 
 def remove_tag(draft: Draft, repository: FoundRepository, tag: str, old: bytes, at: int) -> None:
     """Remove a tag that is at `old`; the manifest stays, held."""
     draft.delete(Table.TAGS, keys.tag_key(repository.id, tag))
-    drop_holder(draft, repository.id, keys.MANIFEST, old, keys.BY_TAG + tag.encode())
-    put_hold(draft, repository.id, keys.MANIFEST, old, at)
+    drop_holder(draft, repository.id, keys.held_manifest(old), keys.BY_TAG + tag.encode())
+    put_hold(draft, repository.id, keys.held_manifest(old), at)
     draft.touch(repository.id, repository.record, Counts(tags=-1))

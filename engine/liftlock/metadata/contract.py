@@ -74,6 +74,7 @@ class Numbered(StrEnum):
     OBJECT = "object"
     EVENT = "event"
     PROMOTION = "promotion"
+    BLOB = "blob"
 
 
 class ReadTxn(Protocol):

@@ -10,7 +10,7 @@ from liftlock.metadata.contract import Instant, Numbered, Row, Table
 from liftlock.metadata.records import decoded, protect
 
 STATE_KEY: Final = b"state"
-_STATE: Final = struct.Struct(">QQQQ")
+_STATE: Final = struct.Struct(">QQQQQ")
 _NUMBERED: Final = tuple(Numbered)
 
 

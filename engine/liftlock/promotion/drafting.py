@@ -58,7 +58,7 @@ def draft_tags(
             if setting.counterpart not in removed:
                 continue
         elif not setting.tag:
-            links.put_hold(draft, target.id, keys.MANIFEST, setting.digest, at)
+            links.put_hold(draft, target.id, keys.held_manifest(setting.digest), at)
         elif setting.outcome is not Outcome.EXTEND:
             now = setting.replaces or setting.old
             links.put_tag(draft, target, setting.tag, setting.digest, now, event, at)
@@ -86,26 +86,26 @@ def draft_bringing(
     at: Instant,
 ) -> None:
     """Draft the links, holders and counts by which `target` gets what it lacks."""
-    gaps = bringing.gaps
+    gaps, held = bringing.gaps, bringing.held
     absent = links.NOTHING_ABSENT
     if bringing.absent or gaps.children:
         absent = links.Absent(bringing.absent, gaps.children)
     for member in bringing.manifests:
         link = LinkRecord(event, member.media_type)
-        links.link_manifest(draft, target, member.digest, member.edges, link, absent)
+        links.link_manifest(draft, target, member.digest, member.edges, link, absent, held)
     for subject, referrer in bringing.joins:
         links.join_subject(draft, target.id, subject, referrer)
     if gaps.filled:
-        links.bring_in(txn, draft, target.id, keys.MANIFEST, gaps.filled)
+        links.bring_in(txn, draft, target.id, [*map(keys.held_manifest, gaps.filled)])
     if bringing.waiting:
-        links.bring_in(txn, draft, target.id, keys.BLOB, bringing.waiting)
+        links.bring_in(txn, draft, target.id, [held[blob] for blob in bringing.waiting])
     for child, parent in gaps.completed:
-        holder = keys.by_parent(event, parent)
-        links.complete(draft, target.id, keys.MANIFEST, child, holder)
+        manifest = keys.held_manifest(child)
+        links.complete(draft, target.id, manifest, keys.by_parent(event, parent))
     for blob, parent in bringing.completed:
-        links.complete(draft, target.id, keys.BLOB, blob, keys.by_parent(event, parent))
+        links.complete(draft, target.id, held[blob], keys.by_parent(event, parent))
     for blob in bringing.loose:
-        links.put_hold(draft, target.id, keys.BLOB, blob, at)
+        links.put_hold(draft, target.id, held[blob], at)
     links.count_blobs(draft, target, bringing.arriving_sizes)
 
 

@@ -106,9 +106,9 @@ def _content(txn: ReadTxn, number: int) -> Content:
         },
         frozenset(Digest(keys.behind_id(key)) for key, _ in txn.scan(Table.LINKS, prefix)),
         frozenset(
-            Digest(digest)
-            for _, kind, digest, grant, _ in holders
-            if kind == keys.BLOB and grant == keys.GRANTS
+            Digest(each.digest)
+            for each in holders
+            if each.kind == keys.BLOB and each.grant == keys.GRANTS
         ),
         names.repository_record(txn, number).counts,
     )

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from liftlock import links
 from liftlock.config import Limits
 from liftlock.errors import NothingSelected, PromotionInvalid, TransferInvalid
-from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import FoundRepository
 from liftlock.oci.reference import RepositoryName, Selection, Target
@@ -178,7 +177,7 @@ def _take_blobs(txn: ReadTxn, chosen: Chosen, repository: int, members: Sequence
     foreign = {blob: None for member in members for blob in member.edges.foreign}
     named = {blob: None for member in members for blob in member.edges.blobs}
     asked = [blob for blob in {**named, **foreign} if blob not in chosen.blobs]
-    granted = links.presence(txn, repository, keys.BLOB, asked).granted
+    granted = links.presence(txn, repository, asked).granted
     chosen.blobs |= links.find_sizes(txn, [blob for blob in asked if blob in granted])
     lacking = [blob for blob in asked if blob not in granted]
     chosen.absent.update(dict.fromkeys(blob for blob in lacking if blob in named))

@@ -141,16 +141,18 @@ class _Linked:
             held = self._contents.manifests[digest]
             links.put_body(self._txn, draft, digest, held.body, is_linked=False)
             record = LinkRecord(self._event, held.media_type)
-            links.link_manifest(draft, repository, digest, held.edges, record, self._part.absent)
+            links.link_manifest(
+                draft, repository, digest, held.edges, record, self._part.absent, self._part.held
+            )
             for referrer in self._referrers[digest]:
                 links.join_subject(draft, repository.id, digest, referrer)
             subject = held.edges.subject
             if subject is not None and subject in self._there:
                 links.join_subject(draft, repository.id, subject, digest)
             elif digest not in self._led and digest not in self._tagged:
-                links.put_hold(draft, repository.id, keys.MANIFEST, digest, self._txn.at)
-        awaited = [digest for digest in digests if digest in self._awaited]
-        links.bring_in(self._txn, draft, repository.id, keys.MANIFEST, awaited)
+                links.put_hold(draft, repository.id, keys.held_manifest(digest), self._txn.at)
+        awaited = [keys.held_manifest(digest) for digest in digests if digest in self._awaited]
+        links.bring_in(self._txn, draft, repository.id, awaited)
 
     def brought(self, repository: int) -> Iterator[Change]:
         """Yield what came for another's sake and has no tag."""

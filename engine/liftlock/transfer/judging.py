@@ -16,7 +16,6 @@ from liftlock.errors import (
     TagTaken,
     TransferInvalid,
 )
-from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.model import Outcome
 from liftlock.oci.digest import Digest
@@ -121,7 +120,8 @@ def _find_blobs(txn: ReadTxn, contents: Contents, part: Part, number: int) -> No
     """Find out which blobs must come in, and what will be absent."""
     # Also of what is linked: it may name what was absent then.
     blobs = list(dict.fromkeys(contents.blobs_of(part.members)))
-    granted = links.presence(txn, number, keys.BLOB, blobs).granted
+    granted = links.presence(txn, number, blobs).granted
+    part.held = granted
     part.lacking = [blob for blob in blobs if blob not in granted and blob in contents.blobs]
     part.had = [blob for blob in blobs if blob in granted and blob in contents.blobs]
     children = {child for digest in part.new for child in contents.manifests[digest].edges.children}

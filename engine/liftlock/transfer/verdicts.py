@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ class Part:
     """Manifests to be linked."""
     absent: links.Absent = links.NOTHING_ABSENT
     """What the repository will lack of that which new manifests name."""
+    held: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Blobs that it has, and what keys say of them."""
     lacking: list[bytes] = field(default_factory=list)
     """Blobs that it lacks and the archive has."""
     had: list[bytes] = field(default_factory=list)

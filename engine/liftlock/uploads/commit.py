@@ -15,7 +15,7 @@ from liftlock.blobs.contract import Locator, Publication, Session, locator_of
 from liftlock.blobs.hashing import ContentHash
 from liftlock.errors import RecordCorrupt, StoreBusy, UploadUnknown
 from liftlock.history import Act
-from liftlock.metadata.contract import Instant, ReadTxn, Table, WriteTxn
+from liftlock.metadata.contract import Instant, Numbered, ReadTxn, Table, WriteTxn
 from liftlock.metadata.draft import Draft
 from liftlock.metadata.records import AS_A_FILE, BlobRecord
 from liftlock.model import BlobContent
@@ -98,8 +98,8 @@ class Commit(ABC):
         """
         draft = Draft()
         recorded = self.record(txn, draft)
-        _, ticket, digest, content_hash, by, _ = self.received
-        links.gain_blob(txn, draft, ticket.name, digest, content_hash.size, Act(by))
+        _, ticket, digest, _, by, _ = self.received
+        links.gain_blob(txn, draft, ticket.name, digest, recorded.kept, Act(by))
         draft.write(txn)
         return recorded
 
@@ -109,7 +109,9 @@ class Commit(ABC):
         if ticket.is_over(txn):
             raise UploadUnknown(self.received.session_id)
         current = find_record(txn, digest)
-        new = self.new_record(txn.at)
+        # Rows know the blob by its number, so that stays.
+        number = txn.next_id(Numbered.BLOB) if current is None else current.number
+        new = self.new_record(number, txn.at)
         if current is not None and self._is_whole(txn, current):
             recorded = Recorded(current, new.locator)
         else:
@@ -134,8 +136,8 @@ class Commit(ABC):
         return BlobContent(received.digest, kept.size, kept.locator)
 
     @abstractmethod
-    def new_record(self, at: Instant) -> BlobRecord:
-        """Return the record, if there is none before `at`."""
+    def new_record(self, number: int, at: Instant) -> BlobRecord:
+        """Return the record of these bytes, put at `at`."""
 
     @property
     @abstractmethod
@@ -175,11 +177,12 @@ class FileCommit(Commit):
         self.publication = Publication(session, locator)
         """What the blob store shall do."""
 
-    def new_record(self, at: Instant) -> BlobRecord:
-        """Return the record, if there is none; see `Commit.new_record`."""
+    def new_record(self, number: int, at: Instant) -> BlobRecord:
+        """Return the record of these bytes; see `Commit.new_record`."""
         del at
         content = self.received.content_hash
-        return BlobRecord(AS_A_FILE, 0, content.size, content.blake3(), self.publication.locator)
+        locator = self.publication.locator
+        return BlobRecord(AS_A_FILE, number, 0, content.size, content.blake3(), locator)
 
     @property
     def small(self) -> None:

@@ -26,10 +26,10 @@ class RowCommit(Commit):
         super().__init__(place, received)
         self._content = content
 
-    def new_record(self, at: Instant) -> BlobRecord:
-        """Return the record, if there is none; see `Commit.new_record`."""
+    def new_record(self, number: int, at: Instant) -> BlobRecord:
+        """Return the record of these bytes; see `Commit.new_record`."""
         content = self.received.content_hash
-        return BlobRecord(AS_A_ROW, 0, content.size, content.blake3(), put_at=at)
+        return BlobRecord(AS_A_ROW, number, 0, content.size, content.blake3(), put_at=at)
 
     def together(self, txn: WriteTxn, operations: Sequence[RowCommit]) -> list[object]:
         """Record several, in one draft if none of them needs to see what another one writes."""
@@ -37,15 +37,15 @@ class RowCommit(Commit):
             return [_outcome(txn, each) for each in operations]
         draft = Draft()
         outcomes: list[object] = []
-        gained: defaultdict[RepositoryName, dict[bytes, int]] = defaultdict(dict)
+        gained: defaultdict[RepositoryName, dict[bytes, BlobRecord]] = defaultdict(dict)
         for each in operations:
             outcome = _outcome(txn, each, draft)
             outcomes.append(outcome)
             if not isinstance(outcome, Exception):
-                _, ticket, digest, content_hash, _, _ = each.received
-                gained[ticket.name][digest.key] = content_hash.size
-        for name, sizes in gained.items():
-            links.gain_blobs(txn, draft, names.get_repository(txn, name), sizes)
+                _, ticket, digest, _, _, _ = each.received
+                gained[ticket.name][digest.key] = outcome.kept
+        for name, records in gained.items():
+            links.gain_blobs(txn, draft, names.get_repository(txn, name), records)
         draft.write(txn)
         return outcomes
 

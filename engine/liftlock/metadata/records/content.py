@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, Self
 
 _Q = struct.Struct(">Q")
 _MANIFEST = struct.Struct(">BQI")
-_BLOB = struct.Struct(">BQQ32s")
+_BLOB = struct.Struct(">BQQQ32s")
 _SECRET_BYTES = 32
 
 
@@ -95,6 +95,8 @@ class BlobRecord(NamedTuple):
     """`blobs`: how long it is, what it must hash to, and where it lies."""
 
     encoding: int
+    number: int
+    """What it is called in `holders`. It stays, however often the record is put."""
     stamp: int
     size: int
     blake3: bytes
@@ -105,15 +107,15 @@ class BlobRecord(NamedTuple):
 
     def encode(self) -> bytes:
         where = _Q.pack(self.put_at) if self.encoding == AS_A_ROW else self.locator.encode()
-        return _BLOB.pack(self.encoding, self.stamp, self.size, self.blake3) + where
+        return _BLOB.pack(self.encoding, self.number, self.stamp, self.size, self.blake3) + where
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        encoding, stamp, size, blake3 = _BLOB.unpack_from(body)
+        encoding, number, stamp, size, blake3 = _BLOB.unpack_from(body)
         where = body[_BLOB.size :]
         if encoding == AS_A_ROW:
-            return cls(encoding, stamp, size, blake3, "", *_Q.unpack(where))
-        return cls(encoding, stamp, size, blake3, where.decode())
+            return cls(encoding, number, stamp, size, blake3, "", *_Q.unpack(where))
+        return cls(encoding, number, stamp, size, blake3, where.decode())
 
 
 class SmallRecord(NamedTuple):
@@ -146,5 +148,9 @@ class SecretRecord(NamedTuple):
 
 def blob_size(body: bytes) -> int:
     """Read only the size of a `blobs` row."""
-    size: int = _BLOB.unpack_from(body)[2]
+    size: int = _BLOB.unpack_from(body)[3]
     return size
+
+
+BLOB_NUMBER: Final = slice(1, 9)
+"""Where a `blobs` row has the number, as keys have it."""

@@ -184,5 +184,5 @@ def _hold_again(txn: WriteTxn, plan: Plan) -> None:
         if route.target is not None and not route.is_whole:
             for pair in route.pairs:
                 if not pair.target_tag:
-                    links.put_hold(draft, route.target.id, keys.MANIFEST, pair.digest, txn.at)
+                    links.put_hold(draft, route.target.id, keys.held_manifest(pair.digest), txn.at)
     draft.write(txn)

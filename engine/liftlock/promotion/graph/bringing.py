@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from liftlock import links
-from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn
 from liftlock.promotion.graph.closure import Member
 from liftlock.promotion.graph.gaps import (
@@ -44,6 +43,8 @@ class Bringing(NamedTuple):
     completed: tuple[tuple[bytes, bytes], ...] = ()
     """Blob and parent: rows of this very promotion that name it as absent, and that it is not."""
     gaps: Gaps = NO_GAPS
+    held: Mapping[bytes, bytes] = links.NO_BLOBS
+    """What keys say of blobs, of all that are named here and absent nowhere."""
 
     @property
     def is_empty(self) -> bool:
@@ -102,8 +103,10 @@ class Known(NamedTuple):
     """Blobs that are named there while absent."""
     absent: Collection[bytes]
     """Blobs that neither target nor source has."""
+    held: Mapping[bytes, bytes]
+    """What keys say of those of all these blobs that have a record."""
     sizes: Mapping[bytes, int]
-    """Of the blobs that it lacks, in bytes."""
+    """Of the blobs that it lacks and the source has, in bytes."""
     referrers: Mapping[bytes, Sequence[bytes]]
     """Of manifests that it lacks: referrers that were there before them."""
     awaited: Naming = NOBODY_NAMES
@@ -138,12 +141,15 @@ def look(
     named = [blob for member in asking for blob in member.edges.blobs]
     wanted = list(dict.fromkeys((*named, *foreign, *loose)))
     others = [member.edges.subject for member in new if member.edges.subject is not None]
-    granted, waiting = links.presence(txn, number, keys.BLOB, wanted)
+    rows = links.find_rows(txn, wanted)
+    held = links.held_in(rows)
+    granted, waiting = links.among(txn, number, wanted, held)
     lacking = [blob for blob in wanted if blob not in granted]
     absent: Collection[bytes] = ()
     asked = lacking if source in sparse else [b for b in dict.fromkeys(foreign) if b not in granted]
     if asked:
-        absent = frozenset(asked) - links.presence(txn, source, keys.BLOB, asked).granted
+        there = {blob: held[blob] for blob in asked if blob in held}
+        absent = frozenset(asked).difference(links.granted_of(txn, source, there))
     others += strangers(new, members)
     digests = [member.digest for member in new]
     waiting_for = links.referrers_of(txn, number, digests)
@@ -152,7 +158,8 @@ def look(
         granted,
         waiting,
         absent,
-        links.find_sizes(txn, lacking),
+        held,
+        links.sizes_in(rows, [b for b in lacking if b not in absent] if absent else lacking),
         {digest: found for digest, found in zip(digests, waiting_for, strict=True) if found},
         links.awaited(txn, number, digests) if number in sparse else NOBODY_NAMES,
     )
@@ -179,7 +186,11 @@ def bring(
     asked += [blob for member in everything for blob in member.edges.foreign]
     if known.waiting or coming.named:  # also for what is linked, and named it while absent
         named = [blob for member in everything for blob in member.edges.blobs]
-        asked += [blob for blob in named if blob in known.waiting or blob in coming.named]
+        asked += [
+            blob
+            for blob in named
+            if blob in known.held and (blob in known.waiting or blob in coming.named)
+        ]
     wanted = dict.fromkeys((*asked, *loose))
     arriving = [b for b in wanted if b not in granted and b not in arrived and b not in absent]
     completed: list[tuple[bytes, bytes]] = []
@@ -188,12 +199,13 @@ def bring(
     brought = Bringing(
         new,
         absent,
-        tuple([known.sizes[blob] for blob in arriving if blob in known.sizes]),
+        tuple([known.sizes[blob] for blob in arriving]),
         [blob for blob in arriving if blob in known.waiting] if known.waiting else (),
         _joins(known, new, coming),
         tuple([b for b in loose if b not in granted and b not in arrived]) if loose else (),
         tuple(completed),
         gaps_of(new, everything, (known.linked, there), known.awaited, coming.sparse, absent),
+        known.held,
     )
     if arrivals is not None:
         arrivals.note(brought, arriving)

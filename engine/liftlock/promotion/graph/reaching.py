@@ -34,9 +34,8 @@ def reached_by_tags(
     while level and len(above) <= limits.closure_manifests_max:
         tags = links.tags_of(txn, repository, level, limit=most)
         counted = _counted(txn, repository, tags, ignoring, since)
-        parents = links.parents_of(
-            txn, repository, keys.MANIFEST, level, limit=limits.closure_manifests_max
-        )
+        held = [*map(keys.held_manifest, level)]
+        parents = links.parents_of(txn, repository, held, limit=limits.closure_manifests_max)
         subjects = links.subjects_of(txn, repository, level)
         beyond: list[bytes] = []
         for digest, own_tags, over, subject in zip(level, tags, parents, subjects, strict=True):

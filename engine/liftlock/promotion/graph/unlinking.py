@@ -36,9 +36,8 @@ def unneeded(
     """
     digests = list(members)
     tags = links.tags_of(txn, repository, digests, limit=limits.closure_manifests_max)
-    parents = links.parents_of(
-        txn, repository, keys.MANIFEST, digests, limit=limits.closure_manifests_max
-    )
+    held = [*map(keys.held_manifest, digests)]
+    parents = links.parents_of(txn, repository, held, limit=limits.closure_manifests_max)
     subjects = links.subjects_of(txn, repository, digests) if by_subject else [[] for _ in digests]
     found = {
         digest: {*over, *subject}
@@ -67,28 +66,29 @@ def draft_unlinking(
     With `with_holds`, a hold is no reason to keep such a blob; referrers that are left without
     their subject get a hold all the same.
     """
-    own = {member.digest for member in members}
+    own = {keys.held_manifest(member.digest) for member in members}
     rows = links.parent_rows(
         txn, repository.id, [(member.digest, member.event, member.edges) for member in members]
     )
-    lost: dict[tuple[bytes, bytes], None] = {}
+    lost: dict[bytes, None] = {}
     referrers = links.referrers_of(txn, repository.id, [member.digest for member in members])
     for member, present, of_one in zip(members, rows, referrers, strict=True):
-        for kind, digest in links.unlink_manifest(
+        for held in links.unlink_manifest(
             draft, repository, member.digest, member.edges, present, of_one
         ):
-            if digest not in own:
-                lost[kind, digest] = None
-    blobs = [digest for kind, digest in lost if kind == keys.BLOB]
-    leaving: Collection[bytes] = {key for present in rows for key, _ in present}
+            if held not in own:
+                lost[held] = None
+    blobs = [held for held in lost if keys.held_kind(held) == keys.BLOB]
+    leaving: Collection[bytes] = {row.key for present in rows for row in present}
     if with_holds:
-        holds = keys.holder_keys(repository.id, keys.BLOB, blobs, keys.GRANTS, keys.BY_HOLD)
+        holds = keys.holder_keys(repository.id, blobs, keys.BY_HOLD)
         leaving = {*leaving, *holds}
     gone = links.without_other_holder(txn, repository.id, blobs, leaving)
     if with_holds:
         for blob in gone:
-            links.drop_hold(draft, repository.id, keys.BLOB, blob)
-    links.discount_blobs(draft, repository, list(links.find_sizes(txn, gone).values()))
-    for kind, digest in lost:
-        if kind == keys.MANIFEST:
-            links.put_hold(draft, repository.id, kind, digest, at)
+            links.drop_hold(draft, repository.id, blob)
+    sizes = links.find_sizes(txn, [*map(keys.held_digest, gone)])
+    links.discount_blobs(draft, repository, list(sizes.values()))
+    for held in lost:
+        if keys.held_kind(held) == keys.MANIFEST:
+            links.put_hold(draft, repository.id, held, at)

@@ -106,12 +106,13 @@ def _untagged(txn: ReadTxn, source: FoundRepository, limits: Limits) -> Iterator
     found = links.iter_linked(txn, source.id)
     while digests := list(islice(found, limits.part_pairs_max)):
         tags = links.tags_of(txn, source.id, digests, limit=1)
-        parents = links.parents_of(txn, source.id, keys.MANIFEST, digests, limit=1)
+        held = [*map(keys.held_manifest, digests)]
+        parents = links.parents_of(txn, source.id, held, limit=1)
         subjects = links.subjects_of(txn, source.id, digests)
         yield [
             digest
-            for digest, *held in zip(digests, tags, parents, subjects, strict=True)
-            if not any(held)
+            for digest, *holders in zip(digests, tags, parents, subjects, strict=True)
+            if not any(holders)
         ]
 
 

@@ -106,7 +106,8 @@ class Known:
         self, leg: Leg, source: FoundRepository, digest: bytes, target_tag: str
     ) -> None:
         """Warn of a digest that is one platform of an index, and would be all of a tag."""
-        (parents,) = links.parents_of(self.txn, source.id, keys.MANIFEST, (digest,), limit=1)
+        held = keys.held_manifest(digest)
+        (parents,) = links.parents_of(self.txn, source.id, (held,), limit=1)
         if parents:
             name = f"{leg.source}@{Digest(digest)}"
             self.warnings.append(

@@ -109,7 +109,7 @@ class TakingBack:
             for digest, member in found.members.items()
             if member.event == self.undone.id and digest not in relied_on
         }
-        held_at = links.held_at(self.txn, repository, keys.MANIFEST, list(linked))
+        held_at = links.held_at(self.txn, repository, [*map(keys.held_manifest, linked)])
         # What was promoted without a tag, or lost its tag at once, the promotion itself held.
         own_holds = {item.record.new for item in self.items if not item.tag} | {*strays}
         ours = {
