@@ -22,7 +22,7 @@ def attachment_tags(
     """Return the attachment tags of those manifests that have some, and where they point."""
     stems = [referrers_tag(digest) for digest in digests]
     # Most have none, which one seek tells; people may have other tags that begin like this.
-    rows = txn.first_many(Table.TAGS, [keys.tag_key(repository, stem) for stem in stems])
+    rows = txn.first_many(Table.TAGS, keys.tag_keys(repository, stems))
     some = [(digest, stem) for digest, stem, row in zip(digests, stems, rows, strict=True) if row]
     if not some:
         return {}

@@ -45,7 +45,7 @@ def find_tag(txn: ReadTxn, repository: int, tag: str) -> TagRecord | None:
 
 def find_tags(txn: ReadTxn, repository: int, tags: Sequence[str]) -> list[TagRecord | None]:
     """Return where tags point, or None each, in the order of `tags`."""
-    rows = [keys.tag_key(repository, tag) for tag in tags]
+    rows = keys.tag_keys(repository, tags)
     return decoded_all(TagRecord.decode, Table.TAGS, rows, txn.get_many(Table.TAGS, rows))
 
 
@@ -67,7 +67,7 @@ def find_links(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[
     """Return a repository's links to manifests, or None each, in the order of `digests`."""
     if not digests:
         return []
-    rows = [keys.link_key(repository, digest) for digest in digests]
+    rows = keys.link_keys(repository, digests)
     return decoded_all(LinkRecord.decode, Table.LINKS, rows, txn.get_many(Table.LINKS, rows))
 
 
@@ -77,7 +77,7 @@ def get_links(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> list[L
     Raises:
         RecordCorrupt: some are damaged, or missing.
     """
-    rows = [keys.link_key(repository, digest) for digest in digests]
+    rows = keys.link_keys(repository, digests)
     values = txn.get_many(Table.LINKS, rows)
     return [
         required(LinkRecord.decode, Table.LINKS, key, value)
@@ -89,7 +89,7 @@ def find_linked(txn: ReadTxn, repository: int, digests: Sequence[bytes]) -> set[
     """Return those of some manifests that a repository has."""
     if not digests:
         return set()
-    rows = [keys.link_key(repository, digest) for digest in digests]
+    rows = keys.link_keys(repository, digests)
     found = zip(digests, txn.get_many(Table.LINKS, rows), strict=True)
     return {digest for digest, value in found if value is not None}
 
@@ -165,7 +165,7 @@ def referrers_of(
     txn: ReadTxn, repository: int, subjects: Sequence[bytes], *, limit: int | None = None
 ) -> list[list[bytes]]:
     """Return, for each subject, its referrers (at most `limit`) linked in the repository."""
-    prefixes = [keys.referrers_prefix(repository, subject) for subject in subjects]
+    prefixes = keys.referrers_prefixes(repository, subjects)
     return [
         [keys.split_referrer(key)[2] for key, _ in rows]
         for rows in txn.scan_many(Table.REFERRERS, prefixes, limit=limit)

@@ -43,7 +43,9 @@ class Draft:
     def put_bare(self, table: Table, row_keys: Collection[bytes]) -> None:
         """Set rows that say all with their keys."""
         self.drafted += len(row_keys)
-        self._puts[table].update(dict.fromkeys(row_keys, b""))
+        puts = self._puts[table]
+        for key in row_keys:
+            puts[key] = b""
         if table in self._deletes:
             for key in row_keys:
                 self._deletes[table].pop(key, None)

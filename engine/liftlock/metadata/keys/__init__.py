@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from liftlock.metadata.keys.content import (
     link_key,
+    link_keys,
     referrer_key,
     referrers_prefix,
+    referrers_prefixes,
     small_key,
     split_referrer,
     split_small,
     tag_key,
+    tag_keys,
 )
 from liftlock.metadata.keys.holding import (
     BLOB,
@@ -104,6 +107,7 @@ __all__ = [
     "item_key",
     "last_id",
     "link_key",
+    "link_keys",
     "name_key",
     "named_blobs_prefix",
     "names_log_key",
@@ -112,6 +116,7 @@ __all__ = [
     "naming_prefix",
     "referrer_key",
     "referrers_prefix",
+    "referrers_prefixes",
     "repository_history_key",
     "repository_log_key",
     "small_key",
@@ -128,6 +133,7 @@ __all__ = [
     "tag_history_key",
     "tag_history_prefix",
     "tag_key",
+    "tag_keys",
     "taken_history_key",
     "taken_history_prefix",
 ]

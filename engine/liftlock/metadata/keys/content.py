@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from liftlock.metadata.keys.naming import encoded
 from liftlock.oci.digest import key_length
 
@@ -11,9 +13,21 @@ def tag_key(repository: int, tag: str = "") -> bytes:
     return repository.to_bytes(8, "big") + encoded(tag)
 
 
+def tag_keys(repository: int, tags: Iterable[str]) -> list[bytes]:
+    """Return `tag_key` of each."""
+    before = repository.to_bytes(8, "big")
+    return [before + encoded(tag) for tag in tags]
+
+
 def link_key(repository: int, digest: bytes = b"") -> bytes:
     """`links`: repository id, digest."""
     return repository.to_bytes(8, "big") + digest
+
+
+def link_keys(repository: int, digests: Iterable[bytes]) -> list[bytes]:
+    """Return `link_key` of each."""
+    before = repository.to_bytes(8, "big")
+    return [before + digest for digest in digests]
 
 
 def referrer_key(repository: int, subject: bytes, artifact_type: bytes, digest: bytes) -> bytes:
@@ -27,6 +41,12 @@ def referrer_key(repository: int, subject: bytes, artifact_type: bytes, digest: 
 def referrers_prefix(repository: int, subject: bytes = b"", artifact_type: bytes = b"") -> bytes:
     """`referrers`: the prefix of all referrers of a subject, or of those of one type."""
     return repository.to_bytes(8, "big") + subject + artifact_type
+
+
+def referrers_prefixes(repository: int, subjects: Iterable[bytes]) -> list[bytes]:
+    """Return `referrers_prefix` of each subject."""
+    before = repository.to_bytes(8, "big")
+    return [before + subject for subject in subjects]
 
 
 def split_referrer(key: bytes) -> tuple[bytes, bytes, bytes]:

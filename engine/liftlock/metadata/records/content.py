@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Self
 _Q = struct.Struct(">Q")
 _MANIFEST = struct.Struct(">BQI")
 _BLOB = struct.Struct(">BQQQ32s")
+_BLOB_SIZE = struct.Struct(">17xQ")
 _SECRET_BYTES = 32
 
 
@@ -148,7 +149,7 @@ class SecretRecord(NamedTuple):
 
 def blob_size(body: bytes) -> int:
     """Read only the size of a `blobs` row."""
-    size: int = _BLOB.unpack_from(body)[3]
+    size: int = _BLOB_SIZE.unpack_from(body)[0]
     return size
 
 

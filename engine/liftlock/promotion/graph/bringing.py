@@ -191,8 +191,9 @@ def bring(
             for blob in named
             if blob in known.held and (blob in known.waiting or blob in coming.named)
         ]
-    wanted = dict.fromkeys((*asked, *loose))
-    arriving = [b for b in wanted if b not in granted and b not in arrived and b not in absent]
+    if loose or len(everything) > 1 or known.waiting or coming.named:  # some may be there twice
+        asked = list(dict.fromkeys((*asked, *loose)))
+    arriving = [b for b in asked if b not in granted and b not in arrived and b not in absent]
     completed: list[tuple[bytes, bytes]] = []
     if coming.named:
         completed = [(b, parent) for b in arriving for parent in coming.named.pop(b, ())]
