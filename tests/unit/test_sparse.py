@@ -424,6 +424,20 @@ def test_what_another_item_fills_is_told_of_the_index_that_was_there(sets: Engin
     assert has(sets, PROD, multi.children[1].digest)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_item_fills_what_another_leaves_open(
+    sets: Engine, sets_store: MetadataStore, order: int
+) -> None:
+    """In one promotion, and in either order: of rows that nobody has written yet."""
+    multi = sparse(sets)
+    image(sets, "test/x", "1", seed="child 1")
+    items = (item("dev/app:1", "prod"), item("test/x:1", "prod/app:c1"))[::order]
+    promote(sets, *items, allow_sparse=True)
+    assert [has(sets, PROD, each.digest) for each in multi.children] == [True, True, False]
+    granting = [grant == keys.GRANTS for grant in parents(sets_store, multi.children[1].digest)]
+    assert sorted(granting) == [False, True], "in dev it is named still"
+
+
 def test_a_sparse_index_moves_away_though_the_target_has_more_signatures(
     both: tuple[Engine, Built],
 ) -> None:

@@ -6,8 +6,8 @@ without looking, so doing a thing twice is harmless, and no decision rests on a 
 
 Invariants (docs/format.md):
 
-- A blob can be read in a repository exactly if a granting holder row of it is there; a manifest,
-  exactly if its manifest link is.
+- A blob can be read in a repository exactly if a granting holder row of it is there, under the
+  number that its record has; a manifest, exactly if its manifest link is.
 - For one digest in one repository either all holder rows grant or none does. Rows that only name
   are of content that a manifest mentions and the repository lacks; whatever brings it in makes
   them grant, in the same transaction (`bring_in`).

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from blake3 import blake3
 
 from liftlock.links.holders import drop_hold, drop_holder, put_hold, put_holder
-from liftlock.links.sparse import forget_absent, name_absent, name_foreign
+from liftlock.links.sparse import forget_absent, name_absent, name_only
 from liftlock.links.stored import find_held
 from liftlock.metadata import codec, keys
 from liftlock.metadata.contract import ReadTxn, Table
@@ -71,20 +71,20 @@ def link_manifest(
     number, holder = repository.id, keys.by_parent(link.event, digest)
     draft.put(Table.LINKS, keys.link_key(number, digest), link.encode())
     if edges.children:
-        children = edges.children
+        children: Sequence[bytes] = edges.children
         if absent.children:
             not_there, children = _parted(children, absent.children)
             name_absent(draft, number, keys.MANIFEST, not_there, holder)
         _hold(draft, number, map(keys.held_manifest, children), holder)
     if edges.blobs:
-        blobs = edges.blobs
+        blobs: Sequence[bytes] = edges.blobs
         if absent.blobs:
             not_there, blobs = _parted(blobs, absent.blobs)
             name_absent(draft, number, keys.BLOB, not_there, holder)
         _hold(draft, number, [held[blob] for blob in blobs], holder)
     if edges.foreign:
         not_there, there = _parted(edges.foreign, absent.blobs)
-        name_foreign(draft, number, keys.BLOB, not_there, holder)
+        name_only(draft, number, keys.BLOB, not_there, holder)
         _hold(draft, number, [held[blob] for blob in there], holder)
     if edges.subject is not None:
         draft.put(Table.REFERRERS, _referrer_key(repository.id, digest, edges))
@@ -210,14 +210,9 @@ def _hold(draft: Draft, repository: int, held: Iterable[bytes], holder: bytes) -
     draft.put_bare(Table.HOLDERS, keys.holder_keys(repository, held, holder))
 
 
-def _parted(
-    named: Iterable[bytes], absent: Collection[bytes]
-) -> tuple[list[bytes], tuple[bytes, ...]]:
+def _parted(named: Sequence[bytes], absent: Collection[bytes]) -> tuple[list[bytes], list[bytes]]:
     """Part what is absent from the rest."""
-    every = tuple(named)
-    return [each for each in every if each in absent], tuple(
-        [each for each in every if each not in absent]
-    )
+    return [n for n in named if n in absent], [n for n in named if n not in absent]
 
 
 def _named(edges: Edges, known: Mapping[bytes, bytes]) -> list[bytes]:

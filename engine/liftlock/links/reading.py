@@ -106,15 +106,15 @@ def iter_loose_blobs(txn: ReadTxn, repository: int) -> Iterator[bytes]:
     before = b""
     for key, _ in txn.scan(Table.HOLDERS, keys.id_key(repository) + keys.BLOB):
         held, grant, holder = keys.split_holder(key)
-        digest = keys.held_digest(held)
-        if digest == before:
+        if held == before:
             loose = None
             continue
         if loose is not None:
             yield loose
-        before = digest
-        # A hold is the first of a digest's rows; nothing else holds it if it is the only one.
-        loose = digest if grant == keys.GRANTS and holder == keys.BY_HOLD else None
+        before = held
+        # A hold is the first of a blob's rows; nothing else holds it if it is the only one.
+        is_loose = grant == keys.GRANTS and holder == keys.BY_HOLD
+        loose = keys.held_digest(held) if is_loose else None
     if loose is not None:
         yield loose
 

@@ -18,17 +18,17 @@ from liftlock.metadata.draft import Draft
 def name_absent(
     draft: Draft, repository: int, kind: bytes, digests: Collection[bytes], holder: bytes
 ) -> None:
-    """Draft that a manifest, the holder, names content that its repository lacks."""
-    name_foreign(draft, repository, kind, digests, holder)
+    """Draft that a manifest, the holder, names content that its repository lacks, and list that."""
+    name_only(draft, repository, kind, digests, holder)
     _, parent = keys.split_parent(holder)
     listed = [keys.sparse_key(repository, kind, digest, parent) for digest in digests]
     draft.put_bare(Table.SPARSE, listed)
 
 
-def name_foreign(
+def name_only(
     draft: Draft, repository: int, kind: bytes, digests: Collection[bytes], holder: bytes
 ) -> None:
-    """Likewise of foreign layers, which are not listed."""
+    """Draft that a manifest names content without listing it, as of foreign layers."""
     rows = [keys.naming_key(repository, kind, digest, holder) for digest in digests]
     draft.put_bare(Table.HOLDERS, rows)
 

@@ -91,6 +91,9 @@ AS_A_FILE: Final = 0
 AS_A_ROW: Final = 1
 """`BlobRecord.encoding` of a small blob, whose bytes are its row in `small`."""
 
+BLOB_NUMBER: Final = slice(1, 9)
+"""Where a row of `blobs` has the number, as keys have it."""
+
 
 class BlobRecord(NamedTuple):
     """`blobs`: how long it is, what it must hash to, and where it lies."""
@@ -151,7 +154,3 @@ def blob_size(body: bytes) -> int:
     """Read only the size of a `blobs` row."""
     size: int = _BLOB_SIZE.unpack_from(body)[0]
     return size
-
-
-BLOB_NUMBER: Final = slice(1, 9)
-"""Where a `blobs` row has the number, as keys have it."""
