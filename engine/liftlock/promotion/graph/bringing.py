@@ -78,8 +78,9 @@ class Arrivals:
         self.granted.update(arriving)
         if bringing.waiting or bringing.completed:
             self.filled.update(bringing.waiting, (blob for blob, _ in bringing.completed))
-        self.filled.update(bringing.gaps.filled)
-        note_named(self.sparse, bringing.manifests, bringing.gaps.children)
+        if bringing.gaps is not NO_GAPS:
+            self.filled.update(bringing.gaps.filled)
+            note_named(self.sparse, bringing.manifests, bringing.gaps.children)
         for digest, edges, *_ in bringing.manifests:
             self.linked.add(digest)
             if edges.subject is not None:

@@ -61,6 +61,8 @@ def gaps_of(
         absent_blobs: those that neither the target nor the source has; also foreign layers.
     """
     children = strangers(new, members)
+    if not (children or absent_blobs or awaited or named):
+        return NO_GAPS
     if children:
         children = [c for c in children if not any(c in linked for linked in there)]
     filled: dict[bytes, list[bytes]] = {}
