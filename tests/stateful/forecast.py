@@ -238,9 +238,13 @@ class Forecast:
 
     @property
     def is_entangled(self) -> bool:
-        """Whether something is a source and a target, so that the same again means another."""
-        sources = {leg.source for leg in (*self.routes, *self.wholes)}
-        return not sources.isdisjoint(leg.target for leg in (*self.routes, *self.wholes))
+        """Whether something is a source and a target, so that the same again means another.
+
+        A repository that stays where it is makes nothing of anything else.
+        """
+        wholes = [whole for whole in self.wholes if whole.source != whole.target]
+        sources = {leg.source for leg in (*self.routes, *wholes)}
+        return not sources.isdisjoint(leg.target for leg in (*self.routes, *wholes))
 
     # --- following --------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from liftlock import Digest, Mode
-from liftlock.engine import Engine
+from liftlock.engine import Engine, RequestItem
 from liftlock.errors import PromotionInvalid, TagMoved
 from liftlock.metadata.contract import MetadataStore
 from liftlock.testing.images import attachment, image
@@ -86,6 +86,27 @@ def test_an_item_by_itself_is_no_chain(sets: Engine, was: dict[str, Digest], mod
     done = promote(sets, CHAIN[1], mode=mode)
     assert done.changed
     assert now(sets)["c"] == was["a"]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_tag_that_stays_makes_no_chain_of_another_item(
+    sets: Engine, was: dict[str, Digest], mode: Mode
+) -> None:
+    """E53: nothing came to it, so what is asked for beside it means what is there now."""
+    promote(sets, *CHAIN, mode=mode)
+    promote(sets, item("dev/b:1", "dev/b:1"), CHAIN[1], mode=mode)
+    assert now(sets)["c"] == was["a"]
+
+
+@pytest.mark.parametrize("staying", [item("dev/a", "dev/a"), item("dev", "dev")])
+def test_a_repository_that_stays_makes_no_chain_of_another_item(
+    sets: Engine, was: dict[str, Digest], staying: RequestItem
+) -> None:
+    """E53, E55: what came since is added, whatever else the set is about."""
+    promote(sets, item("dev/a", "prod/x"))
+    new = image(sets, "dev/a", "2", seed="new").digest
+    promote(sets, staying, item("dev/a", "prod/x"))
+    assert tags_of(sets, "prod/x") == {"1": was["a"], "2": new}
 
 
 def test_a_swap_is_another_once_something_has_changed(sets: Engine, was: dict[str, Digest]) -> None:

@@ -9,6 +9,7 @@ from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.errors import (
     ManifestUnknown,
+    NothingSelected,
     PromotionInvalid,
     RegistryUnknown,
     RepositoryUnknown,
@@ -336,6 +337,22 @@ def test_what_moves_as_a_whole_is_said_once(
     before = rows(sets_store)
     with pytest.raises(PromotionInvalid, match="moves as a whole"):
         move(sets, *items)  # type: ignore[arg-type] # items, as parametrised
+    assert rows(sets_store) == before
+
+
+def test_what_was_copied_still_moves_as_a_whole_once(
+    sets: Engine, sets_store: MetadataStore
+) -> None:
+    """A rule is judged, and named beside others, though a copy made the target what it is."""
+    image(sets, DEV, "1")
+    asked = item("dev/app", "dev"), item("dev/app", "prod/new")
+    promote(sets, asked[1])
+    before = rows(sets_store)
+    with pytest.raises(PromotionInvalid, match="several targets"):
+        move(sets, *asked)
+    with pytest.raises(PromotionInvalid) as refused:
+        move(sets, item("dev/app", "dev", "[2-9]"), *asked)
+    assert {*map(type, refused.value.violations)} == {PromotionInvalid, NothingSelected}
     assert rows(sets_store) == before
 
 

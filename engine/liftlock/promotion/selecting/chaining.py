@@ -26,8 +26,14 @@ def drop_done_chains(
     if not repeated and names.isdisjoint(sources):
         return  # nothing is source and target, as in most requests
     targets = {item.target for item in repeated}
-    targets |= {f"{r.target_name}:{p.target_tag}" for r in routes.values() for p in r.pairs}
-    targets |= {str(whole.target_name) for whole in wholes}
+    # What is to be where it is already hands nothing on: what else is asked of it is no chain.
+    targets |= {
+        f"{route.target_name}:{pair.target_tag}"
+        for route in routes.values()
+        for pair in route.pairs
+        if not _is_onto_itself(route, pair)
+    }
+    targets |= {str(w.target_name) for w in wholes if w.source_name != w.target_name}
     pairs = [
         (route, pair)
         for route in routes.values()
