@@ -248,7 +248,8 @@ class Promoting(Pushing):
             # What an earlier promotion has done of a chain is not judged once more.
             assert expected <= named or forecast.is_entangled
             return
-        if forecast.is_entangled and not done.changed and done.id in self.done:
+        is_known = not done.changed and done.id in self.done and done.mode is request.mode
+        if forecast.is_entangled and is_known:
             return  # a chain or a swap that was the last that happened is not done once more
         assert not forecast.refusals
         made = forecast.happen()

@@ -67,6 +67,38 @@ def test_the_same_set_again_changes_nothing(
     assert rows(sets_store) == before
 
 
+def test_a_chain_that_was_copied_is_not_moved_yet(sets: Engine, was: dict[str, Digest]) -> None:
+    """Contract 9 is about the same again; a move is another, and means what is there now."""
+    promote(sets, *CHAIN)
+    move(sets, *CHAIN)
+    assert now(sets) == {"a": None, "b": was["a"], "c": was["a"]}
+
+
+@pytest.mark.parametrize(("first", "then"), [(Mode.COPY, Mode.MOVE), (Mode.MOVE, Mode.COPY)])
+def test_a_swap_of_the_other_mode_is_another(
+    sets: Engine, was: dict[str, Digest], first: Mode, then: Mode
+) -> None:
+    promote(sets, *SWAP, mode=first)
+    promote(sets, *SWAP, mode=then)
+    assert now(sets) == was
+
+
+def test_a_chain_of_whole_copies_is_not_moved_yet(
+    sets: Engine, sets_store: MetadataStore, was: dict[str, Digest]
+) -> None:
+    """Also not by the rules: what may be copied to two names can be moved to one."""
+    asked = item("dev/a", "dev/b"), item("dev/b", "prod/b")
+    fork = *asked, item("dev/b", "prod/c")
+    promote(sets, *fork)
+    before = rows(sets_store)
+    with pytest.raises(PromotionInvalid, match="several targets"):
+        move(sets, *fork)
+    assert rows(sets_store) == before
+    move(sets, *asked)
+    assert tags_of(sets, "prod/b") == {"1": was["a"]}
+    assert "dev/a" not in contents(sets_store)
+
+
 @pytest.mark.parametrize("mode", Mode)
 def test_a_chain_with_something_new_shifts_again(
     sets: Engine, was: dict[str, Digest], mode: Mode

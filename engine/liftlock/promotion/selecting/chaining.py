@@ -13,14 +13,23 @@ from liftlock import bearers, history
 from liftlock.history import Event
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import Action, Role
+from liftlock.model import Mode
 from liftlock.promotion.selecting.repeating import CAME_WHOLE, pair_event
 from liftlock.promotion.values import ExpectedPair, Leg, Pair, Repeated, Route, Whole
+from liftlock.promotion.wording import mode_of
 
 
 def drop_done_chains(
-    txn: ReadTxn, routes: dict[Leg, Route], wholes: list[Whole], repeated: list[Repeated]
+    txn: ReadTxn,
+    mode: Mode,
+    routes: dict[Leg, Route],
+    wholes: list[Whole],
+    repeated: list[Repeated],
 ) -> None:
-    """Count what one promotion did as repeated, if it did all of this and nothing came since."""
+    """Count what one promotion did as repeated, if it did all of this and nothing came since.
+
+    A copy is no move: what it left where it was is still to be moved, and by the rules of a move.
+    """
     names = {leg.target for leg in routes} | {whole.target_name for whole in wholes}
     sources = {leg.source for leg in routes} | {whole.source_name for whole in wholes}
     if not repeated and names.isdisjoint(sources):
@@ -48,7 +57,7 @@ def drop_done_chains(
     if not pairs and not chained:
         return
     event = _done_by(txn, routes.values(), wholes, repeated, pairs, chained)
-    if event is None:
+    if event is None or mode_of(event) is not mode:
         return
     for route, pair in pairs:
         source, target = f"{route.source_name}:{pair.source_tag}", str(route.target_name)

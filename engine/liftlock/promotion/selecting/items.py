@@ -63,7 +63,7 @@ class Selecting:
                 self.take_deep(item)
             else:
                 self.take_repository(item, leg_of(selection, item.target), is_one=True)
-        drop_done_chains(self.txn, self.known.routes, self.wholes, self.repeated)
+        drop_done_chains(self.txn, request.mode, self.known.routes, self.wholes, self.repeated)
         self.repeated = list({(one.source, one.target): one for one in self.repeated}.values())
 
     # --- one image --------------------------------------------------------------------------
