@@ -187,6 +187,30 @@ def test_a_chain_of_whole_copies_shifts_by_one(
     assert tags_of(sets, "prod/b") == {"1": was["a"]}
 
 
+def test_a_chain_of_whole_copies_again_adds_what_came_to_its_middle(
+    sets: Engine, was: dict[str, Digest]
+) -> None:
+    """E55: a fix that was pushed there must not wait for news at the chain's beginning."""
+    asked = item("dev/a", "dev/b"), item("dev/b", "prod/b")
+    promote(sets, *asked)
+    fix = image(sets, "dev/b", "2", seed="fix").digest
+    promote(sets, *asked)
+    assert tags_of(sets, "prod/b") == {"1": was["a"], "2": fix}
+
+
+def test_a_chain_of_renames_again_moves_nothing_on(
+    sets: Engine, sets_store: MetadataStore, was: dict[str, Digest]
+) -> None:
+    """A retry: what has taken another's place stays there, whatever was pushed to it since."""
+    asked = item("dev/a", "dev/b"), item("dev/b", "prod/b")
+    first = move(sets, *asked)
+    image(sets, "dev/b", "2", seed="fix")
+    before = contents(sets_store)
+    again = move(sets, *asked)
+    assert (again.changed, again.id) == (False, first.id)
+    assert contents(sets_store) == before
+
+
 @ORDERS
 def test_a_chain_of_renames_shifts_by_one(
     sets: Engine, sets_store: MetadataStore, was: dict[str, Digest], step: int

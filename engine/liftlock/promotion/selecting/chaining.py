@@ -112,7 +112,9 @@ def _whole_done(txn: ReadTxn, whole: Whole, *, is_chained: bool) -> Event | None
     source = next(bearers.iter_log(txn, whole.source.id), None)
     if is_chained and (source is None or source.event != last.event):
         return None
-    if not is_chained:
+    event = history.get_event(txn, last.event)
+    # What a move has brought does not move on for what came to it since; a copy adds that.
+    if not is_chained or mode_of(event) is Mode.COPY:
         changes = history.iter_repository_events(txn, whole.source.id)
         latest = next((number for number, role in changes if role is not Role.TAKEN_FROM), 0)
         if latest > last.event:
@@ -121,7 +123,6 @@ def _whole_done(txn: ReadTxn, whole: Whole, *, is_chained: bool) -> Event | None
         came = item.record.other.repository if item.record.other else whole.target.id
         is_it = bearers.name_at(txn, came, last.event - 1) == str(whole.source_name)
         if is_it and item.record.action in {*CAME_WHOLE, Action.RENAMED}:
-            event = history.get_event(txn, last.event)
             return event if not event.record.undoes else None
     return None
 
