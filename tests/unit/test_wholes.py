@@ -185,6 +185,16 @@ def test_a_copy_again_is_answered_by_the_first(sets: Engine, sets_store: Metadat
     assert rows(sets_store) == before
 
 
+def test_a_copy_again_is_answered_by_the_first_beside_what_stays(sets: Engine) -> None:
+    filled(sets)
+    image(sets, "dev/web", "1", seed="web")
+    first = promote(sets, item("dev", "dev"), item("dev/app", "prod"))
+    again = promote(sets, item("dev", "dev"), item("dev/app", "prod"))
+    assert (again.changed, again.id) == (False, first.id)
+    alone = promote(sets, item("dev", "dev"))
+    assert (alone.changed, alone.id) == (False, None)
+
+
 def test_a_copy_again_merges_only_the_news(sets: Engine, sets_store: MetadataStore) -> None:
     """E55: a tag, a signature and an untagged manifest came between."""
     built = filled(sets)

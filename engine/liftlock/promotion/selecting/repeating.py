@@ -12,7 +12,7 @@ from liftlock.metadata.records import Action, FoundRepository, Kind, Naming, Oth
 from liftlock.promotion.forms import retagged, tag_filter
 from liftlock.promotion.request import RequestItem
 from liftlock.promotion.selecting.resolving import Known, leg_below
-from liftlock.promotion.values import Leg, Pair, Repeated, Route, Whole
+from liftlock.promotion.values import Leg, Pair, Repeated, Route, Way, Whole
 
 CAME_WHOLE: Final = frozenset({Action.COPIED, Action.MERGED})
 
@@ -144,7 +144,8 @@ def answering(
         for pair in route.pairs
     ]
     events.update((event.id, event) for event, _, _ in found if event is not None)
-    for event in [whole_event(txn, whole) for whole in wholes]:
+    # What is to stay where it is was made by none, and speaks against none.
+    for event in [whole_event(txn, whole) for whole in wholes if whole.way is not Way.STAY]:
         if event is None:
             return None
         events[event.id] = event
