@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from liftlock import Digest, Limits, RepositoryName, Selection, Target
+from liftlock import Digest, Limits, Reference, RepositoryName, Selection, Target
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
 from liftlock.errors import BlobUnknown, ManifestBlobUnknown, RecordCorrupt
@@ -156,6 +156,27 @@ def test_a_damaged_number_is_nobodys(unchecked: Engine, store: MemoryMetadataSto
     assert not has(unchecked, PROD)
     assert has(unchecked, DEV, first)
     assert "row-readable" in {finding.rule for finding in unchecked.check()}
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_what_no_record_tells_is_not_promoted_as_absent(
+    unchecked: Engine, store: MemoryMetadataStore, *, is_lost: bool, is_sparse: bool
+) -> None:
+    """It would stay so at the target after the metadata are restored."""
+    if is_sparse:
+        unchecked.update_registry("dev", SettingsChange(allow_sparse=True), by="me")
+        unchecked.update_registry("prod", SettingsChange(allow_sparse=True), by="me")
+        image(unchecked, DEV, "hole", seed="hole", absent=[b"gone"])
+    image(unchecked, DEV, "1", contents=[CONTENT])
+    app = image(unchecked, DEV, "2", seed="2", foreign=[CONTENT])
+    if is_lost:
+        lose(store, DIGEST)
+    else:
+        damage(store, DIGEST, 8)
+    for reference in (app.reference, Reference.parse("dev/app:1")):
+        with pytest.raises(RecordCorrupt):
+            unchecked.promote(reference, Target.parse("prod"), by="me", allow_sparse=is_sparse)
 
 
 def test_a_lost_record_is_missed_and_what_comes_after_it_is_granted_where_it_comes(

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from liftlock import PromotionCall, PromotionRequest, RequestItem, Selection, Target, seals
 from liftlock.blobs.memory import MemoryBlobStore
 from liftlock.engine import Engine
-from liftlock.errors import KeyReused, LiftlockError, ManifestUnknown, RegistryUnknown, TextInvalid
+from liftlock.errors import (
+    KeyReused,
+    LiftlockError,
+    ManifestUnknown,
+    RegistryUnknown,
+    TextInvalid,
+)
 from liftlock.metadata.contract import Table
 from liftlock.metadata.memory import MemoryMetadataStore
 from liftlock.model import Mode, Outcome, Promotion, RegistrySettings
@@ -71,6 +77,7 @@ def new_engine() -> Engine:
     foreign = {"foreign": (b"windows",)}
     image(engine, "dev/app", "windows", seed="w", **foreign)
     image(engine, "dev/web", "v1", seed="web", layers=3)
+    image(engine, "dev/web", "owns", seed="owns", contents=[b"windows"])
     image(engine, "prod/app", "old", seed="old")
     image(engine, "prod/app", "v0", seed="other")
     image(engine, "qa/app", "v9", seed="qa")
@@ -190,6 +197,15 @@ def test_it_is_as_if_one_came_after_the_other(engines, asks: list[Ask]) -> None:
     assert state(one) == state(other)
 
 
+def test_what_one_only_names_another_may_bring(engines) -> None:
+    """Rows of the one have its event, whoever makes them grant."""
+    engine, _ = engines
+    asks = [asked("dev/app:windows", "prod"), asked("dev/web:owns", "prod/app:w2")]
+    named, brought = at_once(engine, asks)
+    assert (named.linked, brought.linked) == (1, 1)
+    assert [*engine.check(content=True)] == []
+
+
 def outcome(answer: object) -> object:
     """What an answer says, but for the number."""
     return answer._replace(id=None) if isinstance(answer, Promotion) else answer
@@ -206,7 +222,7 @@ def tags(engine: Engine) -> dict[str, dict[str, str]]:
 
 SOURCES = ["dev/app:v0", "dev/app:v1", "dev/app:signed", "dev/app:multi", "dev/web:v1", "dev/app:x"]
 SOURCES += ["prod/app:old", "qa/app:v9", "none/app:v1", "dev/web:holes", "prod/app:holes"]
-SOURCES += ["dev/gap:hole", "dev/web:fills"]
+SOURCES += ["dev/gap:hole", "dev/web:fills", "dev/app:windows", "dev/web:owns"]
 TARGETS = ["prod", "prod/app:t", "qa/app:t", "qa/new", "none", "dev/app:t"]
 any_ask = st.builds(
     asked,

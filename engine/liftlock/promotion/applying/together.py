@@ -26,7 +26,6 @@ from liftlock.oci.reference import RepositoryName
 from liftlock.promotion.applying.batch import Planned, draft_batch
 from liftlock.promotion.graph.bringing import Arrivals, Known, bring, look
 from liftlock.promotion.graph.closure import Closure, closure
-from liftlock.promotion.graph.gaps import needed
 from liftlock.promotion.request import PromotionRequest
 from liftlock.promotion.values import Part, Route, TagChange
 
@@ -91,8 +90,8 @@ def promote_together(
         target = route.target
         assert target is not None
         known = look(txn, route.source.id, target.id, found.members.values())
-        if needed(found.members.values(), known.absent):
-            continue  # as of absent children
+        if known.absent:
+            continue  # what one only names another may bring: then each must see the other's rows
         there = arrivals.setdefault(target.id, Arrivals())
         planned: dict[int, Planned] = {}
         for image in images:

@@ -74,13 +74,13 @@ def gaps_of(
             parents = {*awaited.get(member.digest, ()), *coming}
             if parents:
                 filled[member.digest] = sorted(parents)
-    blobs = needed(new, absent_blobs)
+    blobs = _needed(new, absent_blobs)
     if not (children or blobs or filled):
         return NO_GAPS
     return Gaps(frozenset(children), blobs, filled, tuple(completed))
 
 
-def needed(members: Iterable[Member], absent: Collection[bytes]) -> Collection[bytes]:
+def _needed(members: Iterable[Member], absent: Collection[bytes]) -> Collection[bytes]:
     """Return those of some absent blobs that one of `members` names other than as foreign."""
     if not absent:
         return ()
