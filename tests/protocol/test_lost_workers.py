@@ -550,7 +550,7 @@ def test_who_was_promised_nothing_is_told_so_and_who_has_a_key_is_answered(start
     os.kill(promoter, signal.SIGKILL)
     refused = plain.connection.getresponse()
     assert refused.status == 503
-    assert refused.headers["retry-after"]
+    assert refused.headers["retry-after"] is None, "no client shall repeat it by itself"
     assert json.load(refused)["title"] == "Outcome unknown"
     assert keyed.connection.getresponse().status == 201
     for line in (plain, keyed, other):
@@ -558,14 +558,22 @@ def test_who_was_promised_nothing_is_told_so_and_who_has_a_key_is_answered(start
     assert len(pool.stop()) == 3, "the loss, that the worker has seen it, and whom it refused"
 
 
+def lose_promoter(pool: Pool, tools) -> None:
+    """Kill the promoter, and keep the supervisor from starting another."""
+    (promoter,) = pool.promoters()
+    pool.process.send_signal(signal.SIGSTOP)
+    os.kill(promoter, signal.SIGKILL)
+    stat = Path(f"/proc/{promoter}/stat")
+    # Only then are its sockets closed.
+    assert tools.becomes(lambda: stat.read_text().rpartition(")")[2].split()[0], "Z")
+
+
 def test_what_comes_up_without_a_promoter_waits_for_the_next_one(start, tools):
     pool = start(workers=1)
     asking, other = (tools.Line(pool.port) for _ in range(2))
     push_image(asking, tools, "dev/app", "1")
     assert promote(asking, "dev/app:1", "prod/app:0") == 201
-    (promoter,) = pool.promoters()
-    pool.process.send_signal(signal.SIGSTOP)  # so that nobody replaces it
-    os.kill(promoter, signal.SIGKILL)
+    lose_promoter(pool, tools)
     assert other.ask("GET", "/v2/dev/app/manifests/1").status == 200
     ask_to_promote(asking, "prod/app:1")
     assert other.ask("GET", "/v2/prod/app/manifests/1").status == 404
@@ -574,6 +582,41 @@ def test_what_comes_up_without_a_promoter_waits_for_the_next_one(start, tools):
     for line in (asking, other):
         line.close()
     assert len(pool.stop()) == 2
+
+
+def test_a_stop_without_a_promoter_keeps_nobody_waiting(start, tools):
+    """E78: nobody is left who could find the line; so who waits is told, and the server ends."""
+    pool = start(workers=1, stop_seconds=tools.WAIT_SECONDS)
+    asking, other = (tools.Line(pool.port) for _ in range(2))
+    push_image(asking, tools, "dev/app", "1")
+    lose_promoter(pool, tools)
+    ask_to_promote(asking, "prod/app:1")
+    assert other.ask("GET", "/v2/prod/app/manifests/1").status == 404
+    pool.process.terminate()
+    pool.process.send_signal(signal.SIGCONT)
+    assert asking.connection.getresponse().status == 503
+    for line in (asking, other):
+        line.close()
+    begun = time.monotonic()
+    pool.process.wait(tools.WAIT_SECONDS)
+    assert time.monotonic() - begun < tools.WAIT_SECONDS / 2
+    assert pool.process.returncode == 0
+
+
+def test_a_promoter_lost_in_a_handover_is_replaced_at_once(start, tools):
+    pool = start(workers=2, handover_seconds=tools.WAIT_SECONDS)
+    line = pool.lines(2)[0]
+    push_image(line, tools, "dev/app", "1")
+    workers, (promoter,) = pool.workers(), pool.promoters()
+    pool.process.send_signal(signal.SIGHUP)
+    assert tools.becomes(lambda: len(pool.workers() - workers), 1)
+    assert pool.promoters() == {promoter}, "it stays"
+    os.kill(promoter, signal.SIGKILL)
+    begun = time.monotonic()
+    assert tools.becomes(lambda: len(pool.promoters() - {promoter}), 1)
+    assert time.monotonic() - begun < tools.WAIT_SECONDS / 2
+    assert promote(line, "dev/app:1", "prod/app:1") == 201
+    only_losses(pool)
 
 
 def test_a_server_whose_promoter_is_lost_again_and_again_gives_up(start, tools):

@@ -168,6 +168,63 @@ def test_a_batch_that_fails_as_a_whole_is_said_to_all_of_it(mailbox: Mailbox) ->
         asyncio.run(ask())
 
 
+class Counting(Failing):
+    """An engine that counts what it is asked for at once."""
+
+    limits = Limits(batch_operations_max=4)
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def promote_each(self, calls: object) -> list[Promotion | Exception]:
+        assert isinstance(calls, list)
+        self.asked.append(len(calls))
+        return [RegistryUnknown("none")] * len(calls)
+
+
+def test_a_batch_has_no_more_than_a_commit_takes(mailbox: Mailbox) -> None:
+    async def ask() -> None:
+        async with line_to(mailbox) as line:
+            asked = [line.promote(call("prod/app:1")) for _ in range(9)]
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    engine = Counting()
+    with serving(engine, mailbox):  # type: ignore[arg-type]
+        asyncio.run(ask())
+    assert sum(engine.asked) == 9
+    assert max(engine.asked) == 4
+
+
+def test_who_leaves_before_its_outcomes_takes_nobody_along(
+    engine: Engine, mailbox: Mailbox
+) -> None:
+    async def ask() -> None:
+        async with line_to(mailbox) as line:
+            assert targets([await line.promote(call("prod/app:2"))]) == ["prod/app:2"]
+
+    with put_line(mailbox.workers) as leaving:
+        leaving.sendall(frame_of_calls([call("prod/app:1")] * 5))
+    with serving(engine, mailbox):
+        asyncio.run(ask())
+    assert len(engine.list_tags(images.repository("prod/app")).entries) == 2, "it is done"
+
+
+def test_who_leaves_before_there_is_a_line_takes_nobody_along(
+    engine: Engine, mailbox: Mailbox
+) -> None:
+    async def ask() -> None:
+        async with line_to(mailbox) as line:
+            leaving, staying = (
+                asyncio.ensure_future(line.promote(call(f"prod/app:{tag}"))) for tag in "12"
+            )
+            await asyncio.sleep(0)
+            leaving.cancel()
+            assert targets([await staying]) == ["prod/app:2"]
+
+    with serving(engine, mailbox):
+        asyncio.run(ask())
+
+
 def test_what_cannot_be_handed_over_is_said_at_once(engine: Engine, mailbox: Mailbox) -> None:
     async def ask() -> None:
         async with line_to(mailbox) as line:

@@ -151,7 +151,9 @@ def log_error(error: BaseException, request_id: str) -> None:
     if is_failure(error):
         log.error("request %s failed", request_id, exc_info=error)
     elif isinstance(error, errors.Unavailable):
-        log.warning("request %s refused: %s", request_id, error)
+        is_unknown = isinstance(error, errors.OutcomeUnknown)
+        what = "has no known outcome" if is_unknown else "refused"
+        log.warning("request %s %s: %s", request_id, what, error)
 
 
 def error_headers(error: LiftlockError, methods: Iterable[str]) -> list[Header]:
@@ -161,6 +163,8 @@ def error_headers(error: LiftlockError, methods: Iterable[str]) -> list[Header]:
         error: what is said.
         methods: what may still be asked of the same path. RFC 9110, 15.5.6: a 405 names them.
     """
+    if isinstance(error, errors.OutcomeUnknown):
+        return []  # a client that repeats it by itself would do what we must not
     if said(error).status in _MAY_WORK_LATER:
         return [(b"retry-after", _RETRY_SECONDS)]
     if isinstance(error, errors.Unsupported):

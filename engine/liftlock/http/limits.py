@@ -57,7 +57,7 @@ class HttpLimits:
     together_bytes_max: int = 256 * KIB
     """What a small upload has at most."""
     together_max: int = 64
-    """Small uploads that one thread ends at a time."""
+    """Small uploads that one thread ends at a time; and promotions, where there is no promoter."""
     write_threads: int = 32
     """Threads that hash, write and wait for commits; so many writes can share one commit."""
     file_threads: int = 4

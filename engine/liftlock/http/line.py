@@ -5,13 +5,15 @@ goes over in one frame, whether or not the promoter has answered what was before
 has come up since it looked last.
 
 Workers leave the far ends of their lines in a mailbox, where the promoter finds them. So a worker
-whose promoter is lost makes a new line at once, and what it asks waits there for the next promoter.
+whose promoter is lost makes a new line for its next call, which waits there for the next promoter.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -51,7 +53,8 @@ def put_line(workers: socket.socket) -> socket.socket:
     """Put a new line into a mailbox, and return its near end.
 
     Raises:
-        OSError: nobody is left who could find it.
+        BrokenPipeError: nobody is left who could find it.
+        OSError: this process may have no more files open.
     """
     near, far = socket.socketpair()
     try:
@@ -64,8 +67,14 @@ def put_line(workers: socket.socket) -> socket.socket:
 
 
 def found_line(promoter: socket.socket) -> socket.socket | None:
-    """Take the next line out of a mailbox, waiting for one; None if there will be no more."""
-    _, descriptors, _, _ = socket.recv_fds(promoter, len(_ONE), 1)
+    """Take the next line out of a mailbox, waiting for one; None if there will be no more.
+
+    Raises:
+        OSError: this process may have no more files open. That line is lost, and known to be.
+    """
+    received, descriptors, _, _ = socket.recv_fds(promoter, len(_ONE), 1)
+    if received and not descriptors:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return socket.socket(fileno=descriptors[0]) if descriptors else None
 
 
@@ -89,22 +98,28 @@ class Line:
             StoreBusy: no promoter will come any more.
             LiftlockError, RuntimeError: what became of it.
         """
-        again = call.key is not None
+        handed_over = 0
         while True:
-            wire = self._wire or await self._connected()
+            try:
+                wire = self._wire or await self._connected()
+            except StoreBusy as error:
+                if handed_over:
+                    raise OutcomeUnknown from error
+                raise
             try:
                 return await wire.promote(call)
             except _Lost as lost:
-                if lost.has_it and not again:
-                    raise OutcomeUnknown from lost
+                handed_over += lost.has_it
                 # Not for ever: it may be what the promoter was lost by.
-                again = again and not lost.has_it
+                if handed_over > (call.key is not None):
+                    raise OutcomeUnknown from lost
 
     def close(self) -> None:
         """Hang up, and put no more lines into the mailbox. Nobody may be waiting."""
         self._mailbox.close()
-        if self._wire is not None:
-            self._wire.close()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
 
     async def _connected(self) -> _Wire:
         """Make a connection, unless somebody does already; none waits for another's patience."""
@@ -117,8 +132,10 @@ class Line:
             loop = asyncio.get_running_loop()
             try:
                 near = put_line(self._mailbox)
-            except OSError as error:
+            except BrokenPipeError as error:
                 raise StoreBusy("this server promotes no more, and is about to end") from error
+            except OSError as error:
+                raise StoreBusy(f"the process that promotes is out of reach ({error})") from error
             _, wire = await loop.create_unix_connection(lambda: _Wire(self._lose), sock=near)
             self._wire = wire
             return wire
@@ -126,7 +143,7 @@ class Line:
             self._connecting = None
 
     def _lose(self) -> None:
-        log.warning("the promoter is gone; what comes up now waits for the next one")
+        log.warning("the promoter is gone; what comes up now is for the next one")
         self._wire = None
 
 
@@ -176,20 +193,15 @@ class _Wire(asyncio.Protocol):
         lost, self._lost = self._lost, None
         if lost is not None:
             lost()
-        self._drop_coming_up()
         while self._waiting:
             _settle(self._waiting.popleft(), _Lost(has_it=True))
 
-    def _drop_coming_up(self) -> None:
-        coming_up, self._coming_up = self._coming_up, []
-        for _, outcome in coming_up:
-            _settle(outcome, _Lost(has_it=False))
-
     def _hand_over(self) -> None:
-        if self._lost is None:
-            self._drop_coming_up()
-            return
         coming_up, self._coming_up = self._coming_up, []
+        if self._lost is None:
+            for _, outcome in coming_up:
+                _settle(outcome, _Lost(has_it=False))
+            return
         try:
             frame = frame_of_calls([call for call, _ in coming_up])
         except Exception as error:  # noqa: BLE001 - theirs who wait

@@ -49,7 +49,7 @@ class _Asker:
         """Whether nobody has hung up yet."""
         return self.line.fileno() >= 0
 
-    def calls(self) -> list[PromotionCall]:
+    def take_calls(self) -> list[PromotionCall]:
         """Return what has come up.
 
         Raises:
@@ -106,7 +106,7 @@ class Promoter:
                 self._send(asker)
             if events & EVENT_READ and asker.is_there:
                 try:
-                    asked += [(asker, call) for call in asker.calls()]
+                    asked += [(asker, call) for call in asker.take_calls()]
                 except OSError:
                     self._forget(asker.line)
         return asked
@@ -164,7 +164,6 @@ def run(root: Path, limits: Limits, mailbox: socket.socket) -> None:
     for number in SUPERVISORS_SIGNALS:
         # To stop is up to the workers: the promoter leaves when they have left.
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISORS_SIGNALS)
     try:
         engine = liftlock.open(root, limits=limits)
     except (LiftlockError, OSError) as error:

@@ -41,7 +41,7 @@ REMEDIES: Final[Mapping[type[LiftlockError], str]] = {
         "needs it."
     ),
     errors.StoreBusy: "Send the same request again, under the same Idempotency-Key.",
-    errors.OutcomeUnknown: "Look, or send it again: what is done already stays as it is. With an "
-    "Idempotency-Key you are told what became of it.",
+    errors.OutcomeUnknown: "Look at the target's history before you send it again: somebody may "
+    "have changed it since. With an Idempotency-Key from the first time on, it is safe.",
     errors.StoreFull: "Free space on the server's disk, then send the same request again.",
 }

@@ -22,7 +22,7 @@ from itertools import chain
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 
 from liftlock.http.forking import end_of, started
 from liftlock.http.limits import HttpLimits
@@ -34,13 +34,8 @@ log = logging.getLogger("liftlock.http")
 _NEVER: Final = float("inf")
 _PROMOTER: Final = -1
 """Its place among those whose losses are counted."""
-
-
-class _Promoter(NamedTuple):
-    """A promoter's process, and the mailbox in which it finds the lines of its workers."""
-
-    process: BaseProcess
-    mailbox: Mailbox
+_GRACE_SECONDS: Final = 1.0
+"""What the promoter gets to leave after workers that had to be killed."""
 
 
 class Supervisor:
@@ -67,6 +62,7 @@ class Supervisor:
         self._listening = listening
         self._limits = limits
         self._losses = Losses(limits.worker_losses_max, limits.worker_losses_seconds)
+        self._mailbox = Mailbox.made()
         self._running: list[BaseProcess] = []
         self._leaving: list[tuple[BaseProcess, float]] = []
         self._shall_stop = False
@@ -86,7 +82,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._replace)
-        self._promoter = self._start_promoter(Mailbox.made())
+        self._promoter = self._start_promoter()
         self._running += map(self._start, range(len(self._listening)))
         # After the workers are forked: a fork beside a running thread may deadlock.
         threading.Thread(target=on_started, name="liftlock-announce", daemon=True).start()
@@ -108,29 +104,28 @@ class Supervisor:
 
     def _be_worker(self, place: int) -> None:
         # What is kept open would go on to exist without those whom it belongs to.
-        self._promoter.mailbox.promoter.close()
+        self._mailbox.promoter.close()
         for other, listening in enumerate(self._listening):
             if other != place:
                 listening.close()
-        self._work(self._listening[place], self._promoter.mailbox.workers)
+        self._work(self._listening[place], self._mailbox.workers)
 
-    def _start_promoter(self, mailbox: Mailbox) -> _Promoter:
-        return _Promoter(started(self._be_promoter, mailbox, name="lift-promoter"), mailbox)
+    def _start_promoter(self) -> BaseProcess:
+        return started(self._be_promoter, name="lift-promoter")
 
-    def _be_promoter(self, mailbox: Mailbox) -> None:
-        for other in (mailbox.workers, *self._listening):
+    def _be_promoter(self) -> None:
+        for other in (self._mailbox.workers, *self._listening):
             other.close()
-        self._promote(mailbox.promoter)
+        self._promote(self._mailbox.promoter)
 
     def _watch(self) -> None:
         while not self._shall_stop:
-            self._wait_for_something((*self._running, self._promoter.process))
+            self._wait_for_something((*self._running, self._promoter))
             self._see_off()
             for place, worker in enumerate(self._running):
                 if not self._shall_stop and not worker.is_alive():
                     self._replace_lost(place, worker)
-            if not self._shall_stop and not self._promoter.process.is_alive():
-                self._replace_promoter()
+            self._look_after_promoter()
             if self._has_given_up:
                 return
             if self._shall_replace:
@@ -143,7 +138,9 @@ class Supervisor:
         for worker in self._running:
             self._dismiss(worker)
         self._running.clear()
-        self._dismiss_promoter(self._promoter)
+        # It leaves when the last worker has.
+        self._mailbox.close()
+        self._leave(self._promoter, self._limits.stop_seconds + _GRACE_SECONDS)
         while self._leaving:
             self._wait_for_something()
             self._see_off()
@@ -154,11 +151,13 @@ class Supervisor:
         if not self._has_given_up:
             self._running[place] = self._start(place)
 
-    def _replace_promoter(self) -> None:
-        """Start another promoter after one that ended by itself; or give up."""
-        self._note_loss(_PROMOTER, "the promoter", self._promoter.process)
+    def _look_after_promoter(self) -> None:
+        """Start another promoter if this one has ended by itself; or give up."""
+        if self._shall_stop or self._promoter.is_alive():
+            return
+        self._note_loss(_PROMOTER, "the promoter", self._promoter)
         if not self._has_given_up:
-            self._promoter = self._start_promoter(self._promoter.mailbox)
+            self._promoter = self._start_promoter()
 
     def _note_loss(self, place: int, name: str, process: BaseProcess) -> None:
         log.error("%s (process %s) %s", name, process.pid, end_of(process))
@@ -175,42 +174,35 @@ class Supervisor:
     def _replace_all(self) -> None:
         """Replace each worker by a new one, which gets some time to start before the old stops.
 
-        Meanwhile both take connections from the same socket. The new ones have a new promoter; the
-        old one goes when the old ones have gone.
+        Meanwhile both take connections from the same socket. The promoter stays.
         """
         self._shall_replace = False
-        before = self._promoter
-        before.mailbox.close()
-        self._promoter = self._start_promoter(Mailbox.made())
         for place, old in enumerate(self._running):
             self._running[place] = self._start(place)
             started_at = monotonic() + self._limits.handover_seconds
-            while not self._shall_stop and monotonic() < started_at:
-                self._wait_for([], started_at)
+            while not (self._shall_stop or self._has_given_up) and monotonic() < started_at:
+                self._wait_for([self._promoter.sentinel], started_at)
+                self._look_after_promoter()
             self._dismiss(old)
-            if self._shall_stop:
-                break
-        self._dismiss_promoter(before)
-
-    def _dismiss_promoter(self, promoter: _Promoter) -> None:
-        """Let go of a promoter: it leaves with the last worker that has a line to it."""
-        promoter.mailbox.close()
-        self._leave(promoter.process)
+            if self._shall_stop or self._has_given_up:
+                return
 
     def _dismiss(self, worker: BaseProcess) -> None:
         worker.terminate()
-        self._leave(worker)
+        self._leave(worker, self._limits.stop_seconds)
 
-    def _leave(self, worker: BaseProcess) -> None:
-        self._leaving.append((worker, monotonic() + self._limits.stop_seconds))
+    def _leave(self, process: BaseProcess, seconds: float) -> None:
+        self._leaving.append((process, monotonic() + seconds))
 
     def _see_off(self) -> None:
         """Forget who has left, and kill who had the time to."""
-        for worker, deadline in self._leaving:
-            if worker.is_alive() and monotonic() >= deadline:
-                log.warning("process %s did not stop in time, and is killed", worker.pid)
-                worker.kill()
-                worker.join()
+        for process, deadline in self._leaving:
+            if process.is_alive() and monotonic() >= deadline:
+                log.warning(
+                    "%s (process %s) did not stop in time, and is killed", process.name, process.pid
+                )
+                process.kill()
+                process.join()
         self._leaving = [each for each in self._leaving if each[0].is_alive()]
 
     def _wait_for_something(self, running: Iterable[BaseProcess] = ()) -> None:

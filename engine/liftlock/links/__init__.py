@@ -67,7 +67,7 @@ from liftlock.links.reading import (
     without_other_holder,
 )
 from liftlock.links.resolving import find_manifest
-from liftlock.links.sparse import awaited, bring_in, complete, iter_absent, sparse_among
+from liftlock.links.sparse import absent_at, awaited, bring_in, complete, iter_absent, sparse_among
 from liftlock.links.stored import (
     find_blobs,
     find_bodies,
@@ -91,6 +91,7 @@ __all__ = [
     "Absent",
     "Presence",
     "Reasons",
+    "absent_at",
     "among",
     "attachment_tags",
     "awaited",

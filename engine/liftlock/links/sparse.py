@@ -7,9 +7,12 @@ repository lacks is one short range, however much it has. A foreign layer is nev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from liftlock.errors import RecordCorrupt
 from liftlock.links.holders import put_holder
+from liftlock.links.reading import among
+from liftlock.links.stored import find_blobs
 from liftlock.metadata import keys
 from liftlock.metadata.contract import ReadTxn, Table
 from liftlock.metadata.draft import Draft
@@ -102,3 +105,21 @@ def iter_absent(txn: ReadTxn, repository: int) -> Iterator[tuple[bytes, bytes]]:
         if (kind, digest) != before:
             yield kind, digest
         before = kind, digest
+
+
+def absent_at(
+    txn: ReadTxn, source: int, blobs: Sequence[bytes], held: Mapping[bytes, bytes]
+) -> frozenset[bytes]:
+    """Return those of some blobs that a repository, whose manifests name them all, lacks.
+
+    Raises:
+        RecordCorrupt: one is neither there nor named as absent: its record is damaged, or lost. It
+            would be named as absent for good.
+    """
+    there = {blob: held[blob] for blob in blobs if blob in held}
+    granted, named = among(txn, source, blobs, there)
+    absent = frozenset(blobs).difference(granted)
+    if lost := sorted(absent - named):
+        find_blobs(txn, lost)
+        raise RecordCorrupt(Table.BLOBS, lost[0], "it is lost")
+    return absent

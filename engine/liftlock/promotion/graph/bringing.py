@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from liftlock import links
-from liftlock.errors import RecordCorrupt
-from liftlock.metadata.contract import ReadTxn, Table
+from liftlock.metadata.contract import ReadTxn
 from liftlock.promotion.graph.closure import Member
 from liftlock.promotion.graph.gaps import (
     NO_GAPS,
@@ -150,7 +149,7 @@ def look(
     absent: Collection[bytes] = ()
     asked = lacking if source in sparse else [b for b in dict.fromkeys(foreign) if b not in granted]
     if asked:
-        absent = _absent_at(txn, source, asked, held)
+        absent = links.absent_at(txn, source, asked, held)
     others += strangers(new, members)
     digests = [member.digest for member in new]
     waiting_for = links.referrers_of(txn, number, digests)
@@ -164,24 +163,6 @@ def look(
         {digest: found for digest, found in zip(digests, waiting_for, strict=True) if found},
         links.awaited(txn, number, digests) if number in sparse else NOBODY_NAMES,
     )
-
-
-def _absent_at(
-    txn: ReadTxn, source: int, blobs: Sequence[bytes], held: Mapping[bytes, bytes]
-) -> frozenset[bytes]:
-    """Return those of some blobs that a repository, whose manifests name them all, lacks.
-
-    Raises:
-        RecordCorrupt: one is neither there nor named as absent: its record is damaged, or lost. It
-            would be named as absent for good.
-    """
-    there = {blob: held[blob] for blob in blobs if blob in held}
-    granted, named = links.among(txn, source, blobs, there)
-    absent = frozenset(blobs).difference(granted)
-    if lost := sorted(absent - named):
-        links.find_blobs(txn, lost)
-        raise RecordCorrupt(Table.BLOBS, lost[0], "it is lost")
-    return absent
 
 
 def bring(
