@@ -217,7 +217,7 @@ def test_who_leaves_before_there_is_a_line_takes_nobody_along(
             leaving, staying = (
                 asyncio.ensure_future(line.promote(call(f"prod/app:{tag}"))) for tag in "12"
             )
-            await asyncio.sleep(0)
+            await turn()
             leaving.cancel()
             assert targets([await staying]) == ["prod/app:2"]
 
