@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from liftlock import Digest, Mode
+from liftlock import Digest, Mode, Reference, RepositoryName
 from liftlock.engine import Engine, RequestItem
 from liftlock.errors import PromotionInvalid, TagMoved
 from liftlock.metadata.contract import MetadataStore
-from liftlock.testing.images import attachment, image
+from liftlock.testing.images import attachment, image, platforms, referrer
 from liftlock.testing.states import contents, item, move, promote, rows, tags_of
 
 CHAIN = item("dev/a:1", "dev/b:1"), item("dev/b:1", "dev/c:1")
@@ -196,6 +198,59 @@ def test_a_chain_of_whole_copies_again_adds_what_came_to_its_middle(
     fix = image(sets, "dev/b", "2", seed="fix").digest
     promote(sets, *asked)
     assert tags_of(sets, "prod/b") == {"1": was["a"], "2": fix}
+
+
+def undo(engine: Engine) -> None:
+    engine.undo(1, by="me")
+
+
+def push_to_the_end(engine: Engine) -> None:
+    image(engine, "dev/c", "1", seed="later")
+
+
+def delete_at_the_end(engine: Engine) -> None:
+    engine.delete_tag(RepositoryName("dev", "c"), "1", by="me")
+
+
+@pytest.mark.parametrize("between", [undo, push_to_the_end, delete_at_the_end])
+@pytest.mark.parametrize("is_right", [True, False], ids=["right", "other"])
+def test_a_chain_of_whole_copies_is_done_again_once_its_end_is_another(
+    sets: Engine, between: Callable[[Engine], None], *, is_right: bool
+) -> None:
+    """Contract 9: `unchanged` is what is there, also where the middle was right before."""
+    first = image(sets, "dev/a", "1", seed="a").digest
+    middle = image(sets, "dev/b", "1", seed="a" if is_right else "b").digest
+    image(sets, "dev/c", "1", seed="c")
+    asked = item("dev/a", "dev/b"), item("dev/b", "dev/c")
+    promote(sets, *asked)
+    between(sets)
+    assert promote(sets, *asked).changed
+    expected = middle if between is undo else first
+    assert now(sets) == {"a": first, "b": first, "c": expected}
+
+
+def test_a_referrer_deleted_at_the_end_of_a_chain_is_brought_again(sets: Engine) -> None:
+    for name in ("dev/a", "dev/b", "dev/c"):
+        built = image(sets, name, "1", seed="same")
+    sbom = referrer(sets, built, name="dev/b")
+    asked = item("dev/a", "dev/b"), item("dev/b", "dev/c")
+    promote(sets, *asked)
+    sets.delete_manifest(RepositoryName("dev", "c"), sbom.digest, by="me")
+    assert promote(sets, *asked).changed
+    found = sets.get_manifest(Reference(RepositoryName("dev", "c"), digest=sbom.digest))
+    assert found.body == sbom.body
+
+
+def test_what_else_comes_to_the_end_of_a_chain_shifts_nothing(
+    sets: Engine, was: dict[str, Digest]
+) -> None:
+    """Other tags of the target are its own, before a retry as after it."""
+    asked = item("dev/a", "dev/b"), item("dev/b", "dev/c")
+    first = promote(sets, *asked)
+    platforms(sets, "dev/c", "own", count=2, seed="own")
+    again = promote(sets, *asked)
+    assert (again.changed, again.id) == (False, first.id)
+    assert now(sets) == {"a": was["a"], "b": was["a"], "c": was["b"]}
 
 
 def test_a_chain_of_renames_again_moves_nothing_on(

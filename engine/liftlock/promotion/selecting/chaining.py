@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from liftlock import bearers, history
-from liftlock.history import Event
+from liftlock import bearers, history, links
+from liftlock.history import Event, Item
 from liftlock.metadata.contract import ReadTxn
 from liftlock.metadata.records import Action, Role
 from liftlock.model import Mode
@@ -119,12 +119,38 @@ def _whole_done(txn: ReadTxn, whole: Whole, *, is_chained: bool) -> Event | None
         latest = next((number for number, role in changes if role is not Role.TAKEN_FROM), 0)
         if latest > last.event:
             return None
+    if is_chained and mode_of(event) is Mode.COPY and _has_changed(txn, whole, event):
+        return None
     for item in history.iter_whole_items(txn, whole.target.id, last.event):
         came = item.record.other.repository if item.record.other else whole.target.id
         is_it = bearers.name_at(txn, came, last.event - 1) == str(whole.source_name)
         if is_it and item.record.action in {*CAME_WHOLE, Action.RENAMED}:
             return event if not event.record.undoes else None
     return None
+
+
+def _has_changed(txn: ReadTxn, whole: Whole, event: Event) -> bool:
+    """Tell whether what a promotion brought was changed since: undone, set anew, or deleted.
+
+    Tags that its source did not have are the target's own.
+    """
+    assert whole.target is not None
+    for number, role in history.iter_repository_events(txn, whole.target.id):
+        if number <= event.id:
+            return False
+        if role is Role.TAKEN_FROM:
+            continue
+        for item in history.iter_items(txn, number):
+            if item.repository == whole.target.id and _was_brought(txn, whole, event, item):
+                return True
+    return False
+
+
+def _was_brought(txn: ReadTxn, whole: Whole, event: Event, item: Item) -> bool:
+    if item.tag:
+        return bearers.digest_at(txn, whole.source.id, item.tag, event.id - 1) is not None
+    gone = item.record.old if item.record.action is Action.DELETED else None
+    return gone is not None and gone in links.find_linked(txn, whole.source.id, (gone,))
 
 
 def _is_onto_itself(route: Route, pair: Pair) -> bool:
