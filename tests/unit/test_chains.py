@@ -30,6 +30,16 @@ def now(engine: Engine) -> dict[str, Digest | None]:
     return {name: tags_of(engine, f"dev/{name}").get("1") for name in "abc"}
 
 
+def settle(engine: Engine, store: MetadataStore, mode: Mode, *asked: RequestItem) -> None:
+    """Promote, and see that the same again changes nothing."""
+    first = promote(engine, *asked, mode=mode)
+    before = rows(store)
+    for order in (asked, asked[::-1]):
+        again = promote(engine, *order, mode=mode)
+        assert (again.changed, again.id) == (False, first.id)
+    assert rows(store) == before
+
+
 @ORDERS
 def test_a_chain_of_copies_shifts_by_one(sets: Engine, was: dict[str, Digest], step: int) -> None:
     """E54: whatever the order in which it is said."""
@@ -67,6 +77,95 @@ def test_the_same_set_again_changes_nothing(
         again = promote(sets, *order, mode=mode)  # type: ignore[arg-type] # items
         assert (again.changed, again.id) == (False, first.id)
     assert rows(sets_store) == before
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_chain_that_found_its_end_right_is_not_shifted_again(
+    sets: Engine, sets_store: MetadataStore, mode: Mode
+) -> None:
+    """Contract 9: what was right before the set was done with it all the same."""
+    one = image(sets, "dev/a", "1", seed="one").digest
+    two = image(sets, "dev/b", "1", seed="two").digest
+    image(sets, "dev/c", "1", seed="two")
+    settle(sets, sets_store, mode, *CHAIN)
+    assert (now(sets)["b"], now(sets)["c"]) == (one, two)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_chain_that_found_its_middle_right_is_not_shifted_again(
+    sets: Engine, sets_store: MetadataStore, mode: Mode
+) -> None:
+    one = image(sets, "dev/a", "1", seed="one").digest
+    image(sets, "dev/b", "1", seed="one")
+    two = image(sets, "dev/c", "1", seed="two").digest
+    settle(sets, sets_store, mode, *CHAIN, item("dev/c:1", "prod/d:1"))
+    assert (now(sets)["b"], now(sets)["c"]) == (one, one)
+    assert tags_of(sets, "prod/d") == {"1": two}
+
+
+def test_a_swap_beside_what_was_right_is_not_swapped_back(
+    sets: Engine, sets_store: MetadataStore, was: dict[str, Digest]
+) -> None:
+    image(sets, "prod/c", "1", seed="c", contents=[b"base", b"c"])
+    settle(sets, sets_store, Mode.COPY, *SWAP, item("dev/c:1", "prod/c:1"))
+    assert (now(sets)["a"], now(sets)["b"]) == (was["b"], was["a"])
+
+
+def test_a_chain_beside_a_move_done_before_is_not_shifted_again(
+    sets: Engine, sets_store: MetadataStore, was: dict[str, Digest]
+) -> None:
+    """Also if it leads to where that one began."""
+    move(sets, item("dev/c:1", "prod/d:1"))
+    settle(sets, sets_store, Mode.MOVE, item("dev/c:1", "prod/d:1"), *CHAIN)
+    assert tags_of(sets, "prod/d") == {"1": was["c"]}
+    assert now(sets) == {"a": None, "b": was["a"], "c": was["b"]}
+
+
+def test_a_chain_after_another_promotion_of_its_beginning_is_done(
+    sets: Engine, was: dict[str, Digest]
+) -> None:
+    """That its end is right for what that one overwrote was not its doing."""
+    image(sets, "dev/c", "1", seed="b", contents=[b"base", b"b"])
+    promote(sets, CHAIN[0])
+    assert promote(sets, *CHAIN).changed
+    assert now(sets) == {"a": was["a"], "b": was["a"], "c": was["a"]}
+
+
+def test_a_chain_of_which_other_tags_were_promoted_is_done(
+    sets: Engine, was: dict[str, Digest]
+) -> None:
+    image(sets, "dev/b", "2", seed="two")
+    promote(sets, CHAIN[0], item("dev/b:2", "dev/c:2"))
+    assert promote(sets, *CHAIN).changed
+    assert now(sets)["c"] == was["a"]
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_chain_beside_what_is_still_to_be_moved_is_another_set(
+    sets: Engine, was: dict[str, Digest], *, is_moved: bool
+) -> None:
+    """So it means what is there now; also if the other went by itself later."""
+    beside = item("dev/p:1", "prod/q:1")
+    for name in ("dev/p", "prod/q"):
+        image(sets, name, "1", seed="same")
+    move(sets, *CHAIN)
+    image(sets, "dev/a", "1", seed="a", contents=[b"base", b"a"])
+    if is_moved:
+        move(sets, beside)
+    move(sets, beside, *CHAIN)
+    assert now(sets) == {"a": None, "b": was["a"], "c": was["a"]}
+
+
+def test_a_chain_whose_end_was_put_back_by_hand_is_done_again(
+    sets: Engine, was: dict[str, Digest]
+) -> None:
+    """What came later is not what the set has found, whatever it is."""
+    image(sets, "dev/c", "1", seed="b", contents=[b"base", b"b"])
+    promote(sets, *CHAIN)
+    image(sets, "dev/c", "1", seed="other")
+    image(sets, "dev/c", "1", seed="b", contents=[b"base", b"b"])
+    promote(sets, *CHAIN)
+    assert now(sets)["c"] == was["a"]
 
 
 def test_a_chain_that_was_copied_is_not_moved_yet(sets: Engine, was: dict[str, Digest]) -> None:
@@ -281,6 +380,32 @@ def test_a_chain_of_renames_shifts_by_one(
     image(sets, "dev/a", "1", seed="new")
     move(sets, *asked)
     assert tags_of(sets, "prod/b") == {"1": was["a"]}
+
+
+def test_a_chain_of_renames_beside_a_move_done_before_is_not_shifted_again(
+    sets: Engine, sets_store: MetadataStore, was: dict[str, Digest]
+) -> None:
+    """Also if it leads to where that one began."""
+    move(sets, item("dev/c", "prod/d"))
+    asked = item("dev/c", "prod/d"), item("dev/a", "dev/b"), item("dev/b", "dev/c")
+    settle(sets, sets_store, Mode.MOVE, *asked)
+    assert tags_of(sets, "prod/d") == {"1": was["c"]}
+    assert tags_of(sets, "dev/c") == {"1": was["b"]}
+    image(sets, "dev/a", "1", seed="new")
+    assert move(sets, *asked).changed
+    assert tags_of(sets, "prod/d") == {"1": was["b"]}
+
+
+def test_a_chain_of_renames_takes_along_what_came_after_a_move_done_before(
+    sets: Engine, was: dict[str, Digest]
+) -> None:
+    """That move cannot have been part of what came later."""
+    move(sets, item("dev/c", "prod/d"))
+    image(sets, "dev/c", "2", seed="later")
+    asked = item("dev/a", "dev/b"), item("dev/b", "dev/c")
+    move(sets, *asked)
+    assert move(sets, item("dev/c", "prod/d"), *asked).changed
+    assert set(tags_of(sets, "prod/d")) == {"1", "2"}
 
 
 def test_a_swap_of_names_again_changes_nothing(

@@ -2,7 +2,8 @@
 
 In a set, what is source of one item may be target of another; all are judged against the snapshot
 before it. So the same set again would shift everything once more, unless it is seen that it was
-this very set that put there what is there now. Of an item by itself nobody could tell.
+this very set that put there what is there now, or found it there. Of an item by itself nobody
+could tell.
 """
 
 from __future__ import annotations
@@ -56,8 +57,10 @@ def drop_done_chains(
     ]
     if not pairs and not chained:
         return
-    event = _done_by(txn, routes.values(), wholes, repeated, pairs, chained)
-    if event is None or mode_of(event) is not mode:
+    event = _last_to_shift(txn, pairs, chained)
+    if event is None or mode_of(event) is not mode or any(r.event.id > event.id for r in repeated):
+        return
+    if not _all_done(txn, event, routes.values(), wholes, pairs, chained):
         return
     for route, pair in pairs:
         source, target = f"{route.source_name}:{pair.source_tag}", str(route.target_name)
@@ -71,62 +74,119 @@ def drop_done_chains(
         wholes.remove(whole)
 
 
-def _done_by(
+def _last_to_shift(
+    txn: ReadTxn, pairs: Collection[tuple[Route, Pair]], chained: Collection[Whole]
+) -> Event | None:
+    """Return the last event of the sources that are targets too, if it is a promotion."""
+    numbers = [
+        history.latest_of_tag(txn, route.source.id, pair.source_tag) or 0 for route, pair in pairs
+    ]
+    logs = [next(bearers.iter_log(txn, whole.source.id), None) for whole in chained]
+    latest = max([*numbers, *(logged.event for logged in logs if logged is not None)], default=0)
+    event = history.get_event(txn, latest) if latest else None
+    is_promotion = event is not None and event.record.promotion and not event.record.undoes
+    return event if is_promotion else None
+
+
+def _all_done(
     txn: ReadTxn,
+    event: Event,
     routes: Collection[Route],
     wholes: Collection[Whole],
-    repeated: Collection[Repeated],
     pairs: Collection[tuple[Route, Pair]],
     chained: Collection[Whole],
-) -> Event | None:
-    """Return the promotion that did all that is asked, if it is the last that happened to it."""
-    events: dict[int, Event] = {item.event.id: item.event for item in repeated}
+) -> bool:
     shifted = {id(pair) for _, pair in pairs}
-    for route in routes:
-        for pair in route.pairs:
-            if _is_onto_itself(route, pair):
-                continue
-            event = pair_event(txn, route, pair)
-            if id(pair) in shifted:
-                latest = history.latest_of_tag(txn, route.source.id, pair.source_tag)
-                is_done = event is not None and latest == event.id
-            else:
-                is_done = pair.old == pair.digest
-            if event is None or not is_done:
-                return None
-            events[event.id] = event
-    for whole in wholes:
-        if whole.source_name != whole.target_name:
-            event = _whole_done(txn, whole, is_chained=whole in chained)
-            if event is None:
-                return None
-            events[event.id] = event
-    return next(iter(events.values())) if len(events) == 1 else None
+    return all(
+        _pair_done(txn, route, pair, event, is_chained=id(pair) in shifted)
+        for route in routes
+        for pair in route.pairs
+        if not _is_onto_itself(route, pair)
+    ) and all(
+        _whole_done(txn, whole, event, is_chained=whole in chained)
+        for whole in wholes
+        if whole.source_name != whole.target_name
+    )
 
 
-def _whole_done(txn: ReadTxn, whole: Whole, *, is_chained: bool) -> Event | None:
-    """Return what happened to the target last, if that brought it what bore the source's name."""
+def _pair_done(txn: ReadTxn, route: Route, pair: Pair, event: Event, *, is_chained: bool) -> bool:
+    """Tell whether a promotion left a tag as it is, or found it so, and nothing came since."""
+    if route.target is None or not pair.target_tag:
+        return pair.old == pair.digest
+    latest = history.latest_of_tag(txn, route.target.id, pair.target_tag)
+    # A tag without a history came with the repository, when that was made as a copy.
+    latest = route.target.record.born if latest is None else latest
+    of_source = history.latest_of_tag(txn, route.source.id, pair.source_tag) if is_chained else None
+    if latest >= event.id:
+        made = pair_event(txn, route, pair) if latest == event.id else None
+        return made is not None and (of_source == event.id or pair.old == pair.digest)
+    is_move = mode_of(event) is Mode.MOVE
+    if of_source != event.id:
+        # What a move finds right it takes from its source, and says so.
+        return pair.old == pair.digest and not (is_move and pair.source_tag)
+    was = history.get_item(txn, route.source.id, pair.source_tag, event.id).record.old
+    if was is None:
+        # It was gone when the set was asked for, by the move that answered for it.
+        made = pair_event(txn, route, pair)
+        return is_move and made is not None and mode_of(made) is Mode.MOVE
+    return was == pair.old and _went_along(txn, route, event)
+
+
+def _went_along(txn: ReadTxn, route: Route, event: Event) -> bool:
+    """Tell whether a promotion took from this source for this target, if only to find it right."""
+    if route.target is None:
+        return False
+    from_source = _role_in(txn, event, route.source.id) in {Role.TAKEN_FROM, Role.BOTH}
+    return from_source and _role_in(txn, event, route.target.id) in {Role.CHANGED, Role.BOTH}
+
+
+def _role_in(txn: ReadTxn, event: Event, repository: int) -> Role | None:
+    found = next(history.iter_repository_events(txn, repository, before=event.id + 1), None)
+    return found[1] if found is not None and found[0] == event.id else None
+
+
+def _whole_done(txn: ReadTxn, whole: Whole, event: Event, *, is_chained: bool) -> bool:
+    """Tell whether a promotion left a whole as it is, and nothing came since that it would take."""
     last = next(bearers.iter_log(txn, whole.target.id), None) if whole.target else None
     if whole.target is None or last is None:
-        return None
-    source = next(bearers.iter_log(txn, whole.source.id), None)
-    if is_chained and (source is None or source.event != last.event):
-        return None
-    event = history.get_event(txn, last.event)
+        return False
+    if is_chained:
+        source = next(bearers.iter_log(txn, whole.source.id), None)
+        if source is None or source.event != event.id:
+            return False
+    if last.event != event.id and not (is_chained and _was_moved(txn, whole, last.event, event)):
+        return False
     # What a move has brought does not move on for what came to it since; a copy adds that.
-    if not is_chained or mode_of(event) is Mode.COPY:
-        changes = history.iter_repository_events(txn, whole.source.id)
-        latest = next((number for number, role in changes if role is not Role.TAKEN_FROM), 0)
-        if latest > last.event:
-            return None
-    if is_chained and mode_of(event) is Mode.COPY and _has_changed(txn, whole, event):
-        return None
-    for item in history.iter_whole_items(txn, whole.target.id, last.event):
+    is_copy = mode_of(event) is Mode.COPY
+    if (not is_chained or is_copy) and _has_come(txn, whole, event):
+        return False
+    return _came_by(txn, whole, last.event) and not (
+        is_chained and is_copy and _has_changed(txn, whole, event)
+    )
+
+
+def _came_by(txn: ReadTxn, whole: Whole, event: int) -> bool:
+    """Tell whether an event brought the target what bore the source's name."""
+    assert whole.target is not None
+    for item in history.iter_whole_items(txn, whole.target.id, event):
         came = item.record.other.repository if item.record.other else whole.target.id
-        is_it = bearers.name_at(txn, came, last.event - 1) == str(whole.source_name)
+        is_it = bearers.name_at(txn, came, event - 1) == str(whole.source_name)
         if is_it and item.record.action in {*CAME_WHOLE, Action.RENAMED}:
-            return event if not event.record.undoes else None
-    return None
+            return True
+    return False
+
+
+def _was_moved(txn: ReadTxn, whole: Whole, earlier: int, event: Event) -> bool:
+    """Tell whether an earlier move left the source's name free until a promotion gave it away."""
+    if mode_of(history.get_event(txn, earlier)) is not Mode.MOVE:
+        return False
+    *before, now = bearers.bearers(txn, whole.source.record.registry, whole.source.record.name)
+    return now.start == event.id and [one.end for one in before[-1:]] == [earlier]
+
+
+def _has_come(txn: ReadTxn, whole: Whole, event: Event) -> bool:
+    changes = history.iter_repository_events(txn, whole.source.id)
+    return next((number for number, role in changes if role is not Role.TAKEN_FROM), 0) > event.id
 
 
 def _has_changed(txn: ReadTxn, whole: Whole, event: Event) -> bool:
