@@ -494,24 +494,26 @@ def test_promoters_killed_while_they_write_take_nothing_acknowledged_along(start
                     number += 1
         return number
 
-    with ThreadPoolExecutor(WRITERS) as threads:
+    with ThreadPoolExecutor(WRITERS + 1) as threads:
+        logged = threads.submit(pool.process.stderr.read)  # in a full pipe, the server would wait
         promoting = [threads.submit(promote_on, writer) for writer in range(WRITERS)]
         try:
             for _ in range(kills):
                 kill_writing_promoter(pool, tools)
+            assert pool.workers() == workers, "what else they do goes on"
         finally:
             over.set()
-    assert pool.workers() == workers, "what else they do goes on"
+            told = [each.result() for each in promoting]
+            pool.process.terminate()
+    assert pool.process.wait(tools.WAIT_SECONDS) == 0
+    assert logged.result().count("the promoter (process") == kills
     assert unknown
     with liftlock.open(pool.root) as engine:
         tags = {*all_tags(engine, tools.name("prod/app"))}
-        for writer, each in enumerate(promoting):
-            told = {f"{writer}-{number + 1}" for number in range(each.result())}
-            assert told <= tags
-            assert {tag for tag in tags - told if tag.startswith(f"{writer}-")} <= {*unknown}
-    logged = pool.stop()
-    assert sum("the promoter (process" in line for line in logged) == kills
-    with liftlock.open(pool.root) as engine:
+        for writer, most in enumerate(told):
+            done = {f"{writer}-{number + 1}" for number in range(most)}
+            assert done <= tags
+            assert {tag for tag in tags - done if tag.startswith(f"{writer}-")} <= {*unknown}
         assert [str(found) for found in engine.check(content=True)] == []
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -310,6 +311,34 @@ def test_a_worker_for_whom_no_promoter_will_come_says_so(mailbox: Mailbox) -> No
                 await line.promote(call("prod/app:1"))
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_line_that_is_lost_as_it_is_made_is_made_anew(
+    engine: Engine,
+    mailbox: Mailbox,
+    monkeypatch: pytest.MonkeyPatch,
+    factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """A promoter may take a line out of the mailbox and be lost before the worker has begun."""
+    made = []
+
+    def put_once_lost(workers: socket.socket) -> socket.socket:
+        near = put_line(workers)
+        if len(made) < 3:
+            near.shutdown(socket.SHUT_RDWR)
+        made.append(near)
+        return near
+
+    monkeypatch.setattr("liftlock.http.line.put_line", put_once_lost)
+
+    async def ask() -> None:
+        async with line_to(mailbox) as line:
+            assert targets([await line.promote(call("prod/app:1"))]) == ["prod/app:1"]
+
+    with serving(engine, mailbox), asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(ask())
+    assert len(made) == 4
 
 
 def test_who_takes_no_outcomes_holds_nobody_up(engine: Engine, mailbox: Mailbox) -> None:

@@ -109,6 +109,8 @@ class Line:
             try:
                 return await wire.promote(call)
             except _Lost as lost:
+                if self._wire is wire:  # lost before it was known to be made
+                    self._wire = None
                 handed_over += lost.has_it
                 # Not for ever: it may be what the promoter was lost by.
                 if handed_over > (call.key is not None):
