@@ -78,7 +78,8 @@ SHARED: Final[Mapping[int, str]] = {
     429: "The client's address has too much under way.",
     431: "The header fields are too long.",
     500: "The server failed; its log tells why.",
-    503: "The store cannot be used right now (`store-busy`).",
+    503: "The store cannot be used right now (`store-busy`); or nobody knows whether a promotion "
+    "is done (`outcome-unknown`): then there is no Retry-After.",
 }
 """What every endpoint can answer, besides."""
 OF_BODIES: Final[Mapping[int, str]] = {
