@@ -51,7 +51,8 @@ def test_it_copies_to_another_place_without_uploading_layers(skopeo, server, ind
     source, to = f"docker://{server.name('dev/copied:1')}", f"docker://{server.name(target)}:1"
     program, *words = skopeo.copying(source, to, "--all", "--preserve-digests")
     told = ran(program, "--debug", *words).stderr
-    assert told.count("mount OK") == 2
+    # For which of the two it asks is up to a cache of its own, which now and then lacks one.
+    assert 1 <= told.count("Trying to mount") == told.count("mount OK")
     assert server.digest(target, "1") == digest
 
 
