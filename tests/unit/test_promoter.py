@@ -80,7 +80,7 @@ def test_every_line_gets_its_own_outcomes_in_their_order(engine: Engine, mailbox
         async with line_to(mailbox) as one, line_to(mailbox) as other:
             asked = [[f"prod/{name}:{tag}" for tag in range(5)] for name in ("one", "other")]
             calls = [
-                line.promote(call(target))
+                line.ask(call(target))
                 for line, some in zip((one, other), asked, strict=True)
                 for target in some
             ]
@@ -95,8 +95,8 @@ def test_a_refusal_is_the_one_that_it_was(engine: Engine, mailbox: Mailbox) -> N
     async def ask() -> None:
         async with line_to(mailbox) as line:
             fine, refused = await asyncio.gather(
-                line.promote(call("prod/app:1")),
-                line.promote(call("none/app:1")),
+                line.ask(call("prod/app:1")),
+                line.ask(call("none/app:1")),
                 return_exceptions=True,
             )
             assert isinstance(fine, Promotion)
@@ -109,9 +109,9 @@ def test_a_refusal_is_the_one_that_it_was(engine: Engine, mailbox: Mailbox) -> N
 def test_who_stops_waiting_takes_nobodys_outcome_along(engine: Engine, mailbox: Mailbox) -> None:
     async def ask() -> None:
         async with line_to(mailbox) as line:
-            await line.promote(call("prod/app:0"))
-            impatient = asyncio.ensure_future(line.promote(call("prod/app:1")))
-            patient = asyncio.ensure_future(line.promote(call("prod/app:2")))
+            await line.ask(call("prod/app:0"))
+            impatient = asyncio.ensure_future(line.ask(call("prod/app:1")))
+            patient = asyncio.ensure_future(line.ask(call("prod/app:2")))
             await turn()
             impatient.cancel()
             assert targets([await patient]) == ["prod/app:2"]
@@ -124,9 +124,9 @@ def test_who_stops_waiting_takes_nobodys_outcome_along(engine: Engine, mailbox: 
 def test_a_promoter_stays_for_who_has_a_line(engine: Engine, mailbox: Mailbox) -> None:
     async def ask() -> None:
         async with line_to(mailbox) as line:
-            assert targets([await line.promote(call("prod/app:1"))]) == ["prod/app:1"]
+            assert targets([await line.ask(call("prod/app:1"))]) == ["prod/app:1"]
             mailbox.close()
-            assert targets([await line.promote(call("prod/app:2"))]) == ["prod/app:2"]
+            assert targets([await line.ask(call("prod/app:2"))]) == ["prod/app:2"]
             assert not done.done()
 
     with serving(engine, mailbox) as done:
@@ -141,8 +141,8 @@ def test_what_goes_wrong_unforeseen_is_said_and_logged(
     async def ask() -> None:
         async with line_to(mailbox) as line:
             with pytest.raises(RuntimeError, match="AttributeError"):
-                await line.promote(broken)
-            assert targets([await line.promote(call("prod/app:1"))]) == ["prod/app:1"]
+                await line.ask(broken)
+            assert targets([await line.ask(call("prod/app:1"))]) == ["prod/app:1"]
 
     with serving(engine, mailbox):
         asyncio.run(ask())
@@ -161,7 +161,7 @@ class Failing:
 def test_a_batch_that_fails_as_a_whole_is_said_to_all_of_it(mailbox: Mailbox) -> None:
     async def ask() -> None:
         async with line_to(mailbox) as line:
-            asked = [line.promote(call("prod/app:1")) for _ in range(2)]
+            asked = [line.ask(call("prod/app:1")) for _ in range(2)]
             said = await asyncio.gather(*asked, return_exceptions=True)
             assert list(map(str, said)) == ["OSError: nothing can be done"] * 2
 
@@ -186,7 +186,7 @@ class Counting(Failing):
 def test_a_batch_has_no_more_than_a_commit_takes(mailbox: Mailbox) -> None:
     async def ask() -> None:
         async with line_to(mailbox) as line:
-            asked = [line.promote(call("prod/app:1")) for _ in range(9)]
+            asked = [line.ask(call("prod/app:1")) for _ in range(9)]
             await asyncio.gather(*asked, return_exceptions=True)
 
     engine = Counting()
@@ -201,7 +201,7 @@ def test_who_leaves_before_its_outcomes_takes_nobody_along(
 ) -> None:
     async def ask() -> None:
         async with line_to(mailbox) as line:
-            assert targets([await line.promote(call("prod/app:2"))]) == ["prod/app:2"]
+            assert targets([await line.ask(call("prod/app:2"))]) == ["prod/app:2"]
 
     with put_line(mailbox.workers) as leaving:
         leaving.sendall(frame_of_calls([call("prod/app:1")] * 5))
@@ -216,7 +216,7 @@ def test_who_leaves_before_there_is_a_line_takes_nobody_along(
     async def ask() -> None:
         async with line_to(mailbox) as line:
             leaving, staying = (
-                asyncio.ensure_future(line.promote(call(f"prod/app:{tag}"))) for tag in "12"
+                asyncio.ensure_future(line.ask(call(f"prod/app:{tag}"))) for tag in "12"
             )
             await turn()
             leaving.cancel()
@@ -230,8 +230,8 @@ def test_what_cannot_be_handed_over_is_said_at_once(engine: Engine, mailbox: Mai
     async def ask() -> None:
         async with line_to(mailbox) as line:
             with pytest.raises(TypeError, match="pickle"):
-                await line.promote(PromotionCall((_ for _ in ()), "me"))  # type: ignore[arg-type]
-            assert targets([await line.promote(call("prod/app:1"))]) == ["prod/app:1"]
+                await line.ask(PromotionCall((_ for _ in ()), "me"))  # type: ignore[arg-type]
+            assert targets([await line.ask(call("prod/app:1"))]) == ["prod/app:1"]
 
     with serving(engine, mailbox):
         asyncio.run(ask())
@@ -260,14 +260,14 @@ def test_who_waits_for_a_promoter_that_is_lost_is_told_that_nobody_knows(
     async def ask() -> None:
         async with line_to(mailbox) as line:
             impatient, *asked = [call(f"prod/app:{tag}") for tag in "123"]
-            handed = await handed_over(mailbox.promoter, *map(line.promote, (impatient, *asked)))
+            handed = await handed_over(mailbox.promoter, *map(line.ask, (impatient, *asked)))
             handed.asked[0].cancel()
             handed.far.close()
             for waiting in handed.asked[1:]:
                 with pytest.raises(OutcomeUnknown):
                     await waiting
             stack.enter_context(serving(engine, mailbox))
-            assert targets([await line.promote(call("prod/app:4"))]) == ["prod/app:4"]
+            assert targets([await line.ask(call("prod/app:4"))]) == ["prod/app:4"]
 
     with ExitStack() as stack:
         asyncio.run(ask())
@@ -277,7 +277,7 @@ def test_who_has_a_key_is_answered_by_the_next_promoter(engine: Engine, mailbox:
     async def ask() -> None:
         async with line_to(mailbox) as line:
             keyed = call("prod/app:1")._replace(key="k")
-            handed = await handed_over(mailbox.promoter, line.promote(keyed))
+            handed = await handed_over(mailbox.promoter, line.ask(keyed))
             (done,) = engine.promote_each([keyed])
             handed.far.close()
             stack.enter_context(serving(engine, mailbox))
@@ -293,7 +293,7 @@ def test_a_key_is_not_tried_for_ever(mailbox: Mailbox) -> None:
     async def ask() -> None:
         async with line_to(mailbox) as line:
             keyed = call("prod/app:1")._replace(key="k")
-            handed = await handed_over(mailbox.promoter, line.promote(keyed))
+            handed = await handed_over(mailbox.promoter, line.ask(keyed))
             handed.far.close()
             again = await handed_over(mailbox.promoter)
             again.far.close()
@@ -308,7 +308,7 @@ def test_a_worker_for_whom_no_promoter_will_come_says_so(mailbox: Mailbox) -> No
         async with line_to(mailbox) as line:
             mailbox.close()
             with pytest.raises(StoreBusy, match="about to end"):
-                await line.promote(call("prod/app:1"))
+                await line.ask(call("prod/app:1"))
 
     asyncio.run(ask())
 
@@ -334,7 +334,7 @@ def test_a_line_that_is_lost_as_it_is_made_is_made_anew(
 
     async def ask() -> None:
         async with line_to(mailbox) as line:
-            assert targets([await line.promote(call("prod/app:1"))]) == ["prod/app:1"]
+            assert targets([await line.ask(call("prod/app:1"))]) == ["prod/app:1"]
 
     with serving(engine, mailbox), asyncio.Runner(loop_factory=factory) as runner:
         runner.run(ask())
@@ -344,7 +344,7 @@ def test_a_line_that_is_lost_as_it_is_made_is_made_anew(
 def test_who_takes_no_outcomes_holds_nobody_up(engine: Engine, mailbox: Mailbox) -> None:
     async def ask() -> None:
         async with line_to(mailbox) as line:
-            assert targets([await line.promote(call("prod/other:1"))]) == ["prod/other:1"]
+            assert targets([await line.ask(call("prod/other:1"))]) == ["prod/other:1"]
 
     with serving(engine, mailbox), put_line(mailbox.workers) as stalled:
         stalled.sendall(frame_of_calls([call(f"prod/app:{number}") for number in range(MANY)]))

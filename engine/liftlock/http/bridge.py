@@ -59,8 +59,7 @@ class Bridge:
         self._writers = ThreadPoolExecutor(limits.write_threads, "liftlock-write")
         most = limits.together_max
         self._brief: Together[Callable[[], Any], Any] = Together(_each, "liftlock-brief", most)
-        self._line = line
-        self._promoting: Together[PromotionCall, Promotion] = Together(
+        self._promoting: Line | Together[PromotionCall, Promotion] = line or Together(
             engine.promote_each, "liftlock-promote", most
         )
         self._finishing: Together[LastChunk, BlobContent] = Together(
@@ -104,8 +103,6 @@ class Bridge:
 
     async def promote(self, call: PromotionCall) -> Promotion:
         """Do a small promotion; on return it is durable. See `Engine.promote_each`."""
-        if self._line is not None:
-            return await self._line.promote(call)
         return await self._promoting.ask(call)
 
     def give_way(self) -> None:
@@ -147,10 +144,8 @@ class Bridge:
 
     def close(self) -> None:
         """Wait for what runs, then close the engine. The loop must have no request any more."""
-        if self._line is not None:
-            self._line.close()
-        for thread in (self._brief, self._promoting, self._finishing):
-            thread.close()
+        for asked in (self._brief, self._promoting, self._finishing):
+            asked.close()
         for pool in (self._readers, self._writers):
             pool.shutdown()
         self.engine.close()

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple, Self
 from liftlock.engine import PromotionCall
 from liftlock.errors import OutcomeUnknown, StoreBusy
 from liftlock.http.frames import Frames, frame_of_calls, outcomes_in
+from liftlock.http.together import settle
 from liftlock.model import Promotion
 
 log = logging.getLogger("liftlock.http")
@@ -87,8 +88,8 @@ class Line:
         self._connecting: asyncio.Task[_Wire] | None = None
         self._wire: _Wire | None = None
 
-    async def promote(self, call: PromotionCall) -> Promotion:
-        """Do a small promotion; on return it is durable. See `Engine.promote_each`.
+    async def ask(self, call: PromotionCall) -> Promotion:
+        """Have a small promotion done; on return it is durable. See `Engine.promote_each`.
 
         Who stops waiting does not withdraw what was handed over. A call with an idempotency key
         survives the loss of a promoter: the next one is asked for its answer.
@@ -188,7 +189,7 @@ class _Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for frame in self._frames.fed(data):
             for outcome in outcomes_in(frame):
-                _settle(self._waiting.popleft(), outcome)
+                settle(self._waiting.popleft(), outcome)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -196,28 +197,19 @@ class _Wire(asyncio.Protocol):
         if lost is not None:
             lost()
         while self._waiting:
-            _settle(self._waiting.popleft(), _Lost(has_it=True))
+            settle(self._waiting.popleft(), _Lost(has_it=True))
 
     def _hand_over(self) -> None:
         coming_up, self._coming_up = self._coming_up, []
         if self._lost is None:
             for _, outcome in coming_up:
-                _settle(outcome, _Lost(has_it=False))
+                settle(outcome, _Lost(has_it=False))
             return
         try:
             frame = frame_of_calls([call for call, _ in coming_up])
         except Exception as error:  # noqa: BLE001 - theirs who wait
             for _, outcome in coming_up:
-                _settle(outcome, error)
+                settle(outcome, error)
             return
         self._waiting += [outcome for _, outcome in coming_up]
         self._transport.write(frame)
-
-
-def _settle(waiting: asyncio.Future[Promotion], outcome: Promotion | Exception) -> None:
-    if waiting.cancelled():
-        return
-    if isinstance(outcome, Exception):
-        waiting.set_exception(outcome)
-    else:
-        waiting.set_result(outcome)

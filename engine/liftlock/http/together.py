@@ -83,9 +83,14 @@ class Together(Generic[Q, R]):
 
 def _deliver(asked: _Asked[Q, R], answers: Sequence[R | BaseException]) -> None:
     for (_, waiting), answer in zip(asked, answers, strict=True):
-        if waiting.cancelled():
-            continue
-        if isinstance(answer, BaseException):
-            waiting.set_exception(answer)
-        else:
-            waiting.set_result(answer)
+        settle(waiting, answer)
+
+
+def settle(waiting: asyncio.Future[R], answer: R | BaseException) -> None:
+    """Give an answer, or what went wrong instead, to who has not stopped waiting for it."""
+    if waiting.cancelled():
+        return
+    if isinstance(answer, BaseException):
+        waiting.set_exception(answer)
+    else:
+        waiting.set_result(answer)
